@@ -1,0 +1,137 @@
+//! Uploads files to the Codex backend and prints one line of JSON for each.
+//!
+//! ```text
+//! cargo run --example upload_file -- README.md
+//! ```
+//!
+//! With nothing configured it talks to the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` or
+//! `CODEX_BACKEND_ACCESS_TOKEN` set, or with `--live`, it talks to that backend instead.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use codex_backend::testing::Backend;
+use codex_backend::{ChatGptTokens, Client, CodexBackend, Environment, OpenAiFileUpload, UploadedFile};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+const USAGE: &str = "usage: upload_file [--live] PATH...
+
+Uploads each file to the Codex backend and prints one line of JSON for it.
+
+  --live    talk to https://chatgpt.com/backend-api unless CODEX_BACKEND_BASE_URL says otherwise
+
+environment:
+  CODEX_BACKEND_BASE_URL       where the backend is
+  CODEX_BACKEND_ACCESS_TOKEN   the ChatGPT access token
+  CODEX_BACKEND_ACCOUNT_ID     the account, if it is not in the token
+  CODEX_BACKEND_FEDRAMP        `true` for a FedRAMP account
+
+Without any of these, the files go to a backend that lives inside this program.";
+
+type Failure = Box<dyn std::error::Error>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("upload_file: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<ExitCode, Failure> {
+    let mut paths = Vec::new();
+    let mut live = false;
+    let mut options_ended = false;
+    for argument in std::env::args_os().skip(1) {
+        match argument.to_str() {
+            _ if options_ended => paths.push(argument),
+            Some("--live") => live = true,
+            Some("--") => options_ended = true,
+            Some("-h" | "--help") => {
+                println!("{USAGE}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            Some(option) if option.starts_with('-') => {
+                return Err(format!("unknown option `{option}`\n\n{USAGE}").into());
+            }
+            _ => paths.push(argument),
+        }
+    }
+    if paths.is_empty() {
+        return Err(format!("no file given\n\n{USAGE}").into());
+    }
+
+    // Keeps the embedded backend alive, where it is used.
+    let (client, _backend) = connect(&Environment::process(), live)?;
+    let upload = OpenAiFileUpload::new(&client);
+    let bars = Arc::new(MultiProgress::with_draw_target(if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    }));
+    let uploads = paths.iter().map(|path| {
+        let bar = bars.add(ProgressBar::no_length().with_message(path.to_string_lossy().into_owned()));
+        if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}") {
+            bar.set_style(style);
+        }
+        upload.path(path).with_progress(move |progress| {
+            bar.set_length(progress.total_bytes);
+            bar.set_position(progress.bytes_handed_over);
+        })
+    });
+    let results = upload.many(uploads).await;
+    drop(bars);
+
+    let mut code = ExitCode::SUCCESS;
+    for result in results {
+        match result {
+            Ok(file) => println!("{}", line(&file)),
+            Err(error) => {
+                eprintln!("upload_file: {error}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// The client the environment asks for, or one for an embedded backend.
+fn connect(environment: &Environment, live: bool) -> Result<(Client<CodexBackend>, Option<Backend>), Failure> {
+    let base_url = environment.text("CODEX_BACKEND_BASE_URL");
+    let token = environment.text("CODEX_BACKEND_ACCESS_TOKEN");
+    if base_url.is_none() && token.is_none() && !live {
+        let backend = Backend::start()?;
+        eprintln!("nothing is configured: using the backend embedded in this program, at {}", backend.codex_base_url());
+        let client = backend.client().application("upload_file", "1.0").chatgpt(backend.chatgpt_tokens()).build()?;
+        return Ok((client, Some(backend)));
+    }
+    let token = token.ok_or("set CODEX_BACKEND_ACCESS_TOKEN to the ChatGPT access token to upload with")?;
+    let mut tokens = ChatGptTokens::new(token);
+    if let Some(account_id) = environment.text("CODEX_BACKEND_ACCOUNT_ID") {
+        tokens = tokens.account_id(account_id);
+    }
+    match environment.text("CODEX_BACKEND_FEDRAMP").as_deref() {
+        Some("true") => tokens = tokens.fedramp(true),
+        Some("false") | None => {}
+        Some(_) => return Err("CODEX_BACKEND_FEDRAMP is neither `true` nor `false`".into()),
+    }
+    let mut builder = Client::builder().application("upload_file", "1.0");
+    if let Some(base_url) = base_url {
+        builder = builder.codex_base_url(base_url);
+    }
+    Ok((builder.chatgpt(tokens).build()?, None))
+}
+
+fn line(file: &UploadedFile) -> serde_json::Value {
+    serde_json::json!({
+        "file_id": file.file_id(),
+        "uri": file.uri(),
+        "file_name": file.file_name(),
+        "file_size_bytes": file.file_size_bytes(),
+        "mime_type": file.mime_type(),
+    })
+}

@@ -1,0 +1,352 @@
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use super::source::{Content, Source};
+use super::wire::{CreateAnswer, CreateRequest, FinalizeAnswer};
+use crate::call::Caller;
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{
+    CallOptions, Operation, Pace, Payload, Repeat, RetryPolicy, Scrubber, SignedUrl, Timeouts, path_segment,
+};
+
+static CREATE: Operation = Operation {
+    name: "files.create",
+    method: Method::POST,
+    path: "/files",
+    // Acted on twice, it would leave a second, empty file behind.
+    repeat: Repeat::IfNotActedOn,
+    pace: Pace::Bounded,
+};
+static PUT: Operation = Operation {
+    name: "files.put",
+    method: Method::PUT,
+    path: "(signed URL)",
+    repeat: Repeat::Safe,
+    pace: Pace::IdleOnly,
+};
+static FINALIZE: Operation = Operation {
+    name: "files.finalize",
+    method: Method::POST,
+    path: "/files/{file_id}/uploaded",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+
+/// One upload, made by [`OpenAiFileUpload`](crate::OpenAiFileUpload); `.await` it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// let file = client
+///     .file_upload()
+///     .bytes("notes.txt", "hello")
+///     .with_progress(|progress| eprintln!("{} of {} bytes", progress.bytes_handed_over, progress.total_bytes))
+///     .await?;
+/// # assert_eq!(file.file_size_bytes(), 5);
+/// # Ok(()) }
+/// ```
+#[must_use = "an upload does nothing unless awaited"]
+pub struct UploadRequest {
+    source: Source,
+    file_name: Option<String>,
+    progress: Option<ProgressCallback>,
+    upload: Upload,
+}
+
+/// The three requests of an upload, and how they are made.
+struct Upload {
+    caller: Arc<Caller>,
+    options: CallOptions,
+    finalize_interval: Duration,
+    finalize_time_limit: Duration,
+}
+
+pub(super) type ProgressCallback = Arc<dyn Fn(UploadProgress) + Send + Sync>;
+
+/// How far an upload's content has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UploadProgress {
+    /// How many bytes have been handed over to the transport. The server need not have them yet.
+    pub bytes_handed_over: u64,
+    /// The size of the file.
+    pub total_bytes: u64,
+    /// Which sending of the content this is, counted from 1. A new one starts at 0 bytes.
+    pub attempt: u32,
+}
+
+impl UploadRequest {
+    pub(super) fn new(caller: Arc<Caller>, source: Source, file_name: Option<String>) -> Self {
+        Self {
+            source,
+            file_name,
+            progress: None,
+            upload: Upload {
+                caller,
+                options: CallOptions::default(),
+                finalize_interval: Duration::from_millis(250),
+                finalize_time_limit: Duration::from_secs(30),
+            },
+        }
+    }
+
+    /// The name under which the file is kept. For a path, the default is its last component.
+    pub fn with_file_name(mut self, name: impl Into<String>) -> Self {
+        self.file_name = Some(name.into());
+        self
+    }
+
+    /// Called with 0 bytes when the content starts to be sent, and after every chunk (at most 256 KiB for paths and
+    /// bytes). It runs in the middle of the upload: keep it short.
+    pub fn with_progress(mut self, callback: impl Fn(UploadProgress) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(callback));
+        self
+    }
+
+    /// Other time limits than the client's.
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.upload.options.timeouts = Some(timeouts);
+        self
+    }
+
+    /// Another retry policy than the client's.
+    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.upload.options.retry = Some(policy);
+        self
+    }
+
+    /// How long to wait before asking again whether the backend has processed the file. Default 250 ms.
+    pub fn with_finalize_interval(mut self, interval: Duration) -> Self {
+        self.upload.finalize_interval = interval;
+        self
+    }
+
+    /// How long to go on asking. Default 30 s from the first answer.
+    pub fn with_finalize_time_limit(mut self, limit: Duration) -> Self {
+        self.upload.finalize_time_limit = limit;
+        self
+    }
+
+    async fn run(self) -> Result<UploadedFile, Error> {
+        let Self { source, file_name, progress, upload } = self;
+        let mut content = source.check(file_name).await?;
+        content.progress = progress;
+        let created = upload.create(&content.file_name, content.size).await?;
+        upload.put(&created, &mut content).await?;
+        upload.finalize(created, content.file_name, content.size).await
+    }
+}
+
+impl Upload {
+    async fn create(&self, file_name: &str, file_size: u64) -> Result<Created, Error> {
+        let body = to_json(&CREATE, &CreateRequest { file_name, file_size, use_case: "codex" })?;
+        let answer = self.caller.send(&CREATE, CREATE.path, Payload::Bytes(body), self.options).await?;
+        let answer: CreateAnswer = answer.json(&CREATE)?;
+        let finalize_path = path_segment(&answer.file_id).map(|id| format!("/files/{id}/uploaded"));
+        let finalize_path = finalize_path.ok_or_else(|| {
+            Error::new(ErrorKind::Decode, CREATE.name, "the server gave no usable file id").sent(true)
+        })?;
+        let upload_url = self.signed_url(&CREATE, "an upload URL", &answer.upload_url)?;
+        Ok(Created { file_id: answer.file_id, finalize_path, upload_url })
+    }
+
+    async fn put(&self, created: &Created, content: &mut Content) -> Result<(), Error> {
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(HeaderName::from_static("x-ms-blob-type"), HeaderValue::from_static("BlockBlob"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(content.size));
+        let payload = Payload::Source(content);
+        self.caller.send_signed(&PUT, &created.upload_url, headers, payload, self.options).await.map(drop)
+    }
+
+    async fn finalize(&self, created: Created, file_name: String, file_size: u64) -> Result<UploadedFile, Error> {
+        let clock = self.caller.exchange().clock();
+        let fail = |kind, message: String| Err(Error::new(kind, FINALIZE.name, message).sent(true));
+        let mut asked_since = None;
+        loop {
+            let payload = Payload::Bytes(Bytes::from_static(b"{}"));
+            let answer = self.caller.send(&FINALIZE, &created.finalize_path, payload, self.options).await?;
+            let answer: FinalizeAnswer = answer.json(&FINALIZE)?;
+            match (answer.status.as_str(), answer.error_message) {
+                ("success", _) => {
+                    let Some(url) = answer.download_url else {
+                        return fail(
+                            ErrorKind::UploadWithoutUrl,
+                            format!("the upload of `{file_name}` succeeded, but the answer has no `download_url`"),
+                        );
+                    };
+                    return Ok(UploadedFile {
+                        download_url: self.signed_url(&FINALIZE, "a download URL", &url)?,
+                        uri: format!("sediment://{}", created.file_id),
+                        file_id: created.file_id,
+                        file_name: answer.file_name.filter(|name| !name.is_empty()).unwrap_or(file_name),
+                        file_size_bytes: file_size,
+                        mime_type: answer.mime_type.filter(|mime_type| !mime_type.is_empty()),
+                    });
+                }
+                ("retry", _) => {
+                    let since = *asked_since.get_or_insert_with(|| clock.monotonic());
+                    let waited = clock.monotonic().saturating_sub(since);
+                    if waited + self.finalize_interval > self.finalize_time_limit {
+                        return fail(
+                            ErrorKind::UploadNotReady,
+                            format!("the server was not ready with `{file_name}` after {waited:.0?}"),
+                        );
+                    }
+                    clock.sleep(self.finalize_interval).await;
+                }
+                (status, Some(reason)) => {
+                    let clean = Scrubber::for_request(&HeaderMap::new());
+                    let (status, reason) = (clean.clean_line(status), clean.clean_line(&reason));
+                    return fail(
+                        ErrorKind::UploadFailed,
+                        format!("processing `{file_name}` failed with status `{status}`: {reason}"),
+                    );
+                }
+                ("error" | "failed" | "failure", None) => {
+                    return fail(
+                        ErrorKind::UploadFailed,
+                        format!("processing `{file_name}` failed, and the server gave no reason"),
+                    );
+                }
+                (status, None) => {
+                    let status = Scrubber::for_request(&HeaderMap::new()).clean_line(status);
+                    return fail(
+                        ErrorKind::UploadStatusUnknown,
+                        format!("the upload of `{file_name}` got the unknown status `{status}`"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn signed_url(&self, operation: &Operation, what: &str, text: &str) -> Result<SignedUrl, Error> {
+        SignedUrl::parse(text, self.caller.base_url().is_loopback()).map_err(|reason| {
+            let message = format!("the server gave {what} that will not be used: {reason}");
+            Error::new(ErrorKind::UntrustedUrl, operation.name, message).sent(true)
+        })
+    }
+}
+
+/// What the backend made for the upload.
+struct Created {
+    file_id: String,
+    finalize_path: String,
+    upload_url: SignedUrl,
+}
+
+fn to_json(operation: &Operation, value: &impl serde::Serialize) -> Result<Bytes, Error> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(|error| {
+        Error::new(ErrorKind::InvalidRequest, operation.name, "the request cannot be written as JSON")
+            .with_source(error)
+    })
+}
+
+impl IntoFuture for UploadRequest {
+    type Output = Result<UploadedFile, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for UploadRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UploadRequest")
+            .field("source", &self.source)
+            .field("file_name", &self.file_name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A file that the backend has, ready to be referred to.
+///
+/// Wire: the create and finalize answers of `/files`; the size is the one that was sent.
+#[derive(Debug, Clone)]
+pub struct UploadedFile {
+    file_id: String,
+    uri: String,
+    download_url: SignedUrl,
+    file_name: String,
+    file_size_bytes: u64,
+    mime_type: Option<String>,
+}
+
+impl UploadedFile {
+    /// The backend's id of the file (`file_…`).
+    #[must_use]
+    pub fn file_id(&self) -> &str {
+        &self.file_id
+    }
+
+    /// `sediment://` and the id: how tools and models refer to the file.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// Where the content can be fetched for a while, by whoever has the URL.
+    #[must_use]
+    pub fn download_url(&self) -> &SignedUrl {
+        &self.download_url
+    }
+
+    /// The name the backend keeps the file under: its own choice, else the one that was sent.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        &self.file_name
+    }
+
+    /// The size in bytes.
+    #[must_use]
+    pub fn file_size_bytes(&self) -> u64 {
+        self.file_size_bytes
+    }
+
+    /// The type the backend found, such as `text/plain`.
+    #[must_use]
+    pub fn mime_type(&self) -> Option<&str> {
+        self.mime_type.as_deref()
+    }
+}
+
+/// Several uploads, made by [`OpenAiFileUpload::many`](crate::OpenAiFileUpload::many); `.await` it.
+///
+/// One failure does not stop the others. Dropping the future cancels the uploads that are under way.
+#[derive(Debug)]
+#[must_use = "uploads do nothing unless awaited"]
+pub struct UploadMany {
+    requests: Vec<UploadRequest>,
+    concurrency: usize,
+}
+
+impl UploadMany {
+    pub(super) fn new(requests: Vec<UploadRequest>) -> Self {
+        Self { requests, concurrency: 4 }
+    }
+
+    /// How many uploads run at a time; at least 1. Default 4.
+    pub fn with_concurrency(mut self, uploads: usize) -> Self {
+        self.concurrency = uploads.max(1);
+        self
+    }
+}
+
+impl IntoFuture for UploadMany {
+    type Output = Vec<Result<UploadedFile, Error>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let uploads = futures_util::stream::iter(self.requests).map(IntoFuture::into_future);
+        Box::pin(uploads.buffered(self.concurrency).collect())
+    }
+}

@@ -1,0 +1,25 @@
+use serde::{Deserialize, Serialize};
+
+/// `POST /files`.
+#[derive(Debug, Serialize)]
+pub(super) struct CreateRequest<'a> {
+    pub(super) file_name: &'a str,
+    pub(super) file_size: u64,
+    pub(super) use_case: &'static str,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CreateAnswer {
+    pub(super) file_id: String,
+    pub(super) upload_url: String,
+}
+
+/// `POST /files/{file_id}/uploaded`.
+#[derive(Deserialize)]
+pub(super) struct FinalizeAnswer {
+    pub(super) status: String,
+    pub(super) download_url: Option<String>,
+    pub(super) file_name: Option<String>,
+    pub(super) mime_type: Option<String>,
+    pub(super) error_message: Option<String>,
+}

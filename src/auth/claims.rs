@@ -1,0 +1,66 @@
+//! What a ChatGPT token says about its account. The payload is read, not verified: the server does that.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+/// The claims that become headers.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Claims {
+    pub(super) account_id: Option<String>,
+    pub(super) is_fedramp: bool,
+    pub(super) residency: Option<String>,
+}
+
+impl Claims {
+    /// The claims of a JWT: at least three non-empty parts, base64url without padding. An opaque token has none.
+    pub(super) fn of(token: &str) -> Option<Self> {
+        let mut parts = token.split('.');
+        let (_, payload, _) = (filled(parts.next())?, filled(parts.next())?, filled(parts.next())?);
+        let claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+        let auth = claims.get("https://api.openai.com/auth").unwrap_or(&Value::Null);
+        let text = |name: &str| auth.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
+        let residency = text("chatgpt_data_residency").or_else(|| text("chatgpt_compute_residency"));
+        Some(Self {
+            account_id: text("chatgpt_account_id").map(str::to_owned),
+            is_fedramp: auth.get("chatgpt_account_is_fedramp").and_then(Value::as_bool).unwrap_or(false),
+            residency: residency.filter(|residency| *residency != "no_constraint").map(str::to_owned),
+        })
+    }
+}
+
+fn filled(part: Option<&str>) -> Option<&str> {
+    part.filter(|part| !part.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_of_a_token() {
+        let token = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJlbWFpbCI6InVzZXJAZXhhbXBsZS5jb20iLCJodHRwczovL2FwaS5vcGVuYWkuY29tL2F1dGgiOnsiY2hhdGdwdF9wbGFuX3R5cGUiOiJwcm8iLCJjaGF0Z3B0X2FjY291bnRfaWQiOiJhY2N0LTEiLCJjaGF0Z3B0X3VzZXJfaWQiOiJ1c2VyLTEiLCJjaGF0Z3B0X2FjY291bnRfaXNfZmVkcmFtcCI6dHJ1ZX19.c2ln";
+        let expected = Claims { account_id: Some("acct-1".into()), is_fedramp: true, residency: None };
+        assert_eq!(Claims::of(token), Some(expected));
+    }
+
+    #[test]
+    fn residency_follows_the_data_claim_then_the_compute_claim() {
+        for (auth, expected) in [
+            (r#"{"chatgpt_data_residency":"us","chatgpt_compute_residency":"eu"}"#, Some("us")),
+            (r#"{"chatgpt_compute_residency":"eu"}"#, Some("eu")),
+            (r#"{"chatgpt_data_residency":"no_constraint"}"#, None),
+            ("{}", None),
+        ] {
+            let payload = BASE64_URL_SAFE_NO_PAD.encode(format!(r#"{{"https://api.openai.com/auth":{auth}}}"#));
+            assert_eq!(Claims::of(&format!("e30.{payload}.c2ln")).unwrap().residency.as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn opaque_tokens_have_no_claims() {
+        for token in ["opaque", "a.b", "a..c", "a.b.c", "e30.bm90IGpzb24.c2ln"] {
+            assert_eq!(Claims::of(token), None, "{token}");
+        }
+    }
+}

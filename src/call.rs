@@ -1,0 +1,166 @@
+//! An authorized exchange: the provider's headers for each attempt, and recovery from a 401.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Uri};
+use tracing::Instrument;
+
+use crate::auth::{AuthContext, AuthHeaders, ErasedProvider, Recovery, Refusal};
+use crate::error::{AuthError, AuthErrorKind, Error, ErrorKind};
+use crate::exchange::{
+    Answer, Authorize, Bare, BaseUrl, CallOptions, Exchange, Operation, Outgoing, Payload, Scrubber, SignedUrl,
+    is_unauthorized,
+};
+
+/// How often one call is sent at the most because its credentials were refused.
+const MOST_SENDS: u32 = 3;
+
+/// Everything a call needs, shared by all handles of a client.
+pub(crate) struct Caller {
+    exchange: Exchange,
+    base_url: BaseUrl,
+    provider: Option<Arc<dyn ErasedProvider>>,
+    mode: &'static str,
+}
+
+impl Caller {
+    pub(crate) fn new(
+        exchange: Exchange,
+        base_url: BaseUrl,
+        provider: Option<Arc<dyn ErasedProvider>>,
+        mode: &'static str,
+    ) -> Self {
+        Self { exchange, base_url, provider, mode }
+    }
+
+    pub(crate) fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    pub(crate) fn base_url(&self) -> &BaseUrl {
+        &self.base_url
+    }
+
+    /// Sends a request to the client's own base URL, with its credentials. `path` is already encoded.
+    pub(crate) async fn send(
+        &self,
+        operation: &'static Operation,
+        path: &str,
+        payload: Payload<'_>,
+        options: CallOptions,
+    ) -> Result<Answer, Error> {
+        let mut headers = HeaderMap::with_capacity(8);
+        self.exchange.identity().apply(&mut headers);
+        if matches!(payload, Payload::Bytes(_)) {
+            headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let uri = format!("{}{path}", self.base_url.as_str());
+        let request = Outgoing { operation, uri: parse_uri(operation, uri)?, headers, payload, options };
+        self.send_authorized(request).instrument(operation.span(self.mode)).await
+    }
+
+    /// Sends a request to a URL that carries its own signature. No provider can be reached from here.
+    pub(crate) async fn send_signed(
+        &self,
+        operation: &'static Operation,
+        url: &SignedUrl,
+        headers: HeaderMap,
+        payload: Payload<'_>,
+        options: CallOptions,
+    ) -> Result<Answer, Error> {
+        let uri = parse_uri(operation, url.expose().to_owned())?;
+        let mut request = Outgoing { operation, uri, headers, payload, options };
+        let mut progress = self.exchange.begin();
+        self.exchange.send(&mut request, &mut Bare, &mut progress).instrument(operation.span("signed URL")).await
+    }
+
+    /// The headers as the provider has them now.
+    pub(crate) async fn auth_headers(&self) -> Result<AuthHeaders, AuthError> {
+        let Some(provider) = &self.provider else {
+            return Err(AuthError::new(AuthErrorKind::Incomplete, "this client holds no credentials"));
+        };
+        let headers = provider.auth_headers(&self.auth_context()).await?;
+        if headers.iter().len() == 0 {
+            return Err(AuthError::new(AuthErrorKind::Incomplete, "the auth provider yielded no headers"));
+        }
+        Ok(headers)
+    }
+
+    pub(crate) async fn auth_refused(&self, refusal: &Refusal) -> Result<Recovery, AuthError> {
+        match &self.provider {
+            Some(provider) => provider.refused(refusal, &self.auth_context()).await,
+            None => Ok(Recovery::GiveUp),
+        }
+    }
+
+    fn auth_context(&self) -> AuthContext<'_> {
+        AuthContext { exchange: &self.exchange, base_url: &self.base_url }
+    }
+
+    async fn send_authorized(&self, mut request: Outgoing<'_>) -> Result<Answer, Error> {
+        let mut authorized = Authorized { caller: self, operation: request.operation, last: None };
+        let bounds = self.exchange.bounds(&request);
+        let mut progress = self.exchange.begin();
+        let mut refusals = 0;
+        loop {
+            let error = match self.exchange.send(&mut request, &mut authorized, &mut progress).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            refusals += 1;
+            let Some(sent) = &authorized.last else { return Err(error) };
+            if !is_unauthorized(&error) || progress.attempts >= MOST_SENDS {
+                return Err(error);
+            }
+            let refusal = Refusal {
+                status: error.status().unwrap_or(http::StatusCode::UNAUTHORIZED),
+                generation: sent.generation(),
+                code: error.code().map(str::to_owned),
+                server_date: error.server_date(),
+                count: refusals,
+            };
+            let recovery = self.auth_refused(&refusal);
+            match self.exchange.within_call(bounds, &progress, recovery).await? {
+                Ok(Recovery::Resend) => tracing::debug!(refusals, "the provider has other credentials"),
+                Ok(Recovery::GiveUp) => return Err(error),
+                Err(auth) => return Err(Error::from_auth(authorized.operation.name, auth).sent(true)),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("mode", &self.mode).field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+/// The provider's headers on each attempt. A client without credentials adds none, by its type.
+struct Authorized<'a> {
+    caller: &'a Caller,
+    operation: &'static Operation,
+    last: Option<AuthHeaders>,
+}
+
+impl Authorize for Authorized<'_> {
+    async fn authorize(&mut self, headers: &mut HeaderMap) -> Result<(), Error> {
+        if self.caller.provider.is_none() {
+            return Ok(());
+        }
+        let auth = self.caller.auth_headers().await.map_err(|error| Error::from_auth(self.operation.name, error))?;
+        auth.apply_to(headers);
+        self.last = Some(auth);
+        Ok(())
+    }
+
+    fn scrubber(&self) -> Scrubber {
+        let headers = self.last.as_ref().map(HeaderMap::from).unwrap_or_default();
+        Scrubber::for_request(&headers)
+    }
+}
+
+fn parse_uri(operation: &Operation, text: String) -> Result<Uri, Error> {
+    Uri::try_from(text)
+        .map_err(|_| Error::new(ErrorKind::UntrustedUrl, operation.name, "the URL of the request is not usable"))
+}

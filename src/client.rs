@@ -1,0 +1,108 @@
+//! `Client<M>`, its builder, and the client whose mode is known only at run time.
+
+mod any;
+mod builder;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+pub use self::any::{AnyClient, WrongMode};
+pub use self::builder::ClientBuilder;
+use crate::auth::{AuthHeaders, Recovery, Refusal};
+use crate::call::Caller;
+use crate::error::AuthError;
+use crate::mode::{Authenticated, CodexBackend, Mode, OpenAiApi, Unset};
+
+/// A client for the Codex backend.
+pub type CodexClient = Client<CodexBackend>;
+
+/// A client for the public OpenAI API.
+pub type ApiClient = Client<OpenAiApi>;
+
+/// A client whose type says what kind of authentication it holds.
+///
+/// `M` is the mode: [`CodexBackend`], [`OpenAiApi`] or [`NoAuth`](crate::NoAuth). Endpoints state which modes they
+/// accept; any other client does not compile:
+///
+/// ```compile_fail,E0277
+/// use codex_backend::{Client, OpenAiFileUpload};
+///
+/// let client = Client::builder().api_key("sk-example").build()?;
+/// OpenAiFileUpload::new(&client); // error: `OpenAiFileUpload` does not accept a `Client<OpenAiApi>`
+/// # Ok::<(), codex_backend::ConfigError>(())
+/// ```
+///
+/// A client is a handle: one pointer wide, cheap to clone, and all clones share connections, credentials and the retry
+/// budget. No `Arc` around it is needed. Nothing runs in the background.
+///
+/// In signatures of your own, name the mode (`Client<CodexBackend>`, or the alias [`CodexClient`]), or stay generic
+/// with a bound on [`Accepts`](crate::mode::Accepts).
+pub struct Client<M> {
+    caller: Arc<Caller>,
+    // `fn() -> M`: the client neither owns a mode nor takes its auto traits.
+    mode: PhantomData<fn() -> M>,
+}
+
+impl Client<Unset> {
+    /// Starts a client. Choose credentials, then [`build()`](ClientBuilder::build).
+    pub fn builder() -> ClientBuilder<Unset> {
+        ClientBuilder::new()
+    }
+}
+
+impl<M> Client<M> {
+    pub(crate) fn caller(&self) -> &Arc<Caller> {
+        &self.caller
+    }
+
+    fn from_caller(caller: Caller) -> Self {
+        Self { caller: Arc::new(caller), mode: PhantomData }
+    }
+
+    /// The base URL requests go to, without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.caller.base_url().as_str()
+    }
+
+    /// The auth headers a request of this client would carry now, for a request that another HTTP stack sends.
+    ///
+    /// This is the way to adopt this crate's auth alone. Ask anew for each request: some credentials are valid for a
+    /// second. Where the headers go is up to you; this crate sends them to the base URL only.
+    ///
+    /// # Errors
+    ///
+    /// When the provider has no complete headers to give.
+    pub async fn auth_headers(&self) -> Result<AuthHeaders, AuthError>
+    where
+        M: Authenticated,
+    {
+        self.caller.auth_headers().await
+    }
+
+    /// Tells the provider that a request sent by another HTTP stack was refused (401), and whether to send it again
+    /// with new [`auth_headers`](Self::auth_headers). Send one request three times at the most.
+    ///
+    /// # Errors
+    ///
+    /// When the provider knows that no credentials will do, such as when the user must sign in again.
+    pub async fn auth_refused(&self, refusal: &Refusal) -> Result<Recovery, AuthError>
+    where
+        M: Authenticated,
+    {
+        self.caller.auth_refused(refusal).await
+    }
+}
+
+impl<M> Clone for Client<M> {
+    fn clone(&self) -> Self {
+        Self { caller: self.caller.clone(), mode: PhantomData }
+    }
+}
+
+impl<M: Mode> fmt::Debug for Client<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("mode", &M::NAME).field("base_url", &self.base_url()).finish_non_exhaustive()
+    }
+}

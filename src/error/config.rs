@@ -1,0 +1,55 @@
+use crate::error::AuthError;
+
+/// Why a client cannot be built. Nothing was sent, and no file was read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The text is not a usable base URL.
+    #[error("the base URL for `{mode}` is not usable: {reason}")]
+    InvalidBaseUrl {
+        /// The mode whose base URL it is.
+        mode: &'static str,
+        /// What is wrong with it. The URL itself is not repeated: it may hold a password.
+        reason: &'static str,
+    },
+    /// The base URL is one that credentials of this mode do not belong to.
+    #[error(
+        "credentials of a `Client<{mode}>` are not sent to `{origin}`: not one of its known hosts, not loopback, and not \
+         allowed by name. If you trust that host with these credentials, say so with \
+         `.dangerously_allow_origin(\"{origin}\")`"
+    )]
+    UntrustedOrigin {
+        /// The mode whose base URL it is.
+        mode: &'static str,
+        /// Scheme, host and port that were asked for.
+        origin: String,
+    },
+    /// The credentials cannot be used.
+    #[error("the credentials cannot be used: {0}")]
+    Credentials(#[source] AuthError),
+    /// The application's name or version cannot be sent as `originator` and `User-Agent`.
+    #[error("the application's {part} cannot be sent as a header: {reason}")]
+    InvalidApplication {
+        /// `name` or `version`.
+        part: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The proxy setting is not a usable URL.
+    #[error("the proxy set by {setting} is not usable: {reason}")]
+    InvalidProxy {
+        /// Where the setting comes from: a builder method or an environment variable.
+        setting: &'static str,
+        /// What is wrong with it. The URL itself is not repeated: it may hold a password.
+        reason: &'static str,
+    },
+    /// The root certificates given on the builder cannot be used.
+    #[error("the root certificates given to `.root_certificates(..)` cannot be used: {reason}")]
+    InvalidCertificates {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// Two settings contradict each other.
+    #[error("{0}")]
+    Conflict(&'static str),
+}

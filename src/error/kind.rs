@@ -1,0 +1,117 @@
+/// The classes of [`Error`](crate::Error).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The provider could not give complete auth headers; nothing was sent. See [`Error::auth_error`](crate::Error::auth_error).
+    Auth,
+    /// The server refused the credentials (401), and the provider has nothing newer.
+    Unauthorized,
+    /// The credentials are valid and not allowed to do this (403).
+    Forbidden,
+    /// The server does not know the thing that was asked for (404).
+    NotFound,
+    /// The server finds the request wrong (400, 413, 415, 422).
+    InvalidRequest,
+    /// The request contradicts the state on the server (409, 412).
+    Conflict,
+    /// Too many requests in a short time (429): a burst limit, over after a short wait.
+    RateLimited,
+    /// The plan's usage limit is reached (429 `usage_limit_reached`); see [`Error::usage_limit`](crate::Error::usage_limit).
+    UsageLimit,
+    /// The account's quota or credit is used up (`insufficient_quota`).
+    QuotaExceeded,
+    /// The plan does not include this (`usage_not_included`).
+    NotIncluded,
+    /// The server says that it is overloaded (`server_is_overloaded`, `slow_down`).
+    Overloaded,
+    /// The server failed (5xx).
+    Server,
+    /// Any other status that is not a success.
+    UnexpectedStatus,
+    /// The server answered with a redirect. Redirects are never followed: they could carry credentials elsewhere.
+    Redirect,
+    /// Cloudflare asked for a browser challenge instead of letting the request through.
+    Challenge,
+    /// No connection could be made; nothing was sent.
+    Connect,
+    /// The server's certificate, or the configured root certificates, do not hold.
+    Certificate,
+    /// A time-out of this client passed.
+    Timeout,
+    /// The connection broke while the request or the answer was on its way.
+    Interrupted,
+    /// The answer is not what the protocol says.
+    Decode,
+    /// The answer is larger than this client reads.
+    ResponseTooLarge,
+    /// The server named a URL that this client will not use.
+    UntrustedUrl,
+    /// The file is larger than an upload may be (512 MiB).
+    FileTooLarge,
+    /// There is no file at that path.
+    FileNotFound,
+    /// The path leads to something that is not a regular file.
+    NotAFile,
+    /// The file cannot be read, or reading failed on the way.
+    FileUnreadable,
+    /// The file's name is empty, or holds a path separator or a control character.
+    InvalidFileName,
+    /// The file changed while it was being uploaded; nothing was finalized.
+    FileChanged,
+    /// The source gave fewer or more bytes than it said it would; nothing was finalized.
+    LengthMismatch,
+    /// The source failed while it was being read; nothing was finalized.
+    SourceFailed,
+    /// The server still was not ready with the uploaded file when the time to wait was over.
+    UploadNotReady,
+    /// The server says that processing the uploaded file failed.
+    UploadFailed,
+    /// The server says that the upload succeeded, but gave no download URL.
+    UploadWithoutUrl,
+    /// The server gave the upload a status this crate does not know.
+    UploadStatusUnknown,
+}
+
+impl ErrorKind {
+    pub(crate) fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::RateLimited
+                | Self::UsageLimit
+                | Self::Overloaded
+                | Self::Server
+                | Self::Connect
+                | Self::Timeout
+                | Self::Interrupted
+                | Self::UploadNotReady
+        )
+    }
+
+    pub(crate) fn advice(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Unauthorized => "Sign in again, or replace the key, and build the client with the new credentials.",
+            Self::Forbidden => "Check the account's plan and workspace, and the permissions of the credentials.",
+            Self::RateLimited | Self::Overloaded => "Wait, and try again.",
+            Self::UsageLimit => "Wait for the reset, or use another account or plan.",
+            Self::QuotaExceeded => "Add credit or raise the quota; repeating does not help.",
+            Self::NotIncluded => "Use an account whose plan includes it.",
+            Self::Redirect => "Redirects are not followed. Correct the base URL.",
+            Self::Challenge => {
+                "Check the network the request leaves from, and that the application's name and version are set on the builder."
+            }
+            Self::Connect => "Check the base URL, the network and the proxy settings.",
+            Self::Certificate => {
+                "If this network inspects TLS, name its root certificate in CODEX_CA_CERTIFICATE or on the builder."
+            }
+            Self::UntrustedUrl => "Nothing was sent there.",
+            Self::FileTooLarge => "Split the file, or upload less of it.",
+            Self::FileNotFound | Self::FileUnreadable => "Check the path and its permissions.",
+            Self::NotAFile => "Give the path of a regular file.",
+            Self::InvalidFileName => "Give the upload a plain name with `with_file_name`.",
+            Self::FileChanged => "Upload it again when nothing writes to it.",
+            Self::LengthMismatch => "State the source's exact length in bytes.",
+            Self::UploadNotReady => "Try again later, or allow more time with `with_finalize_time_limit`.",
+            _ => return None,
+        })
+    }
+}

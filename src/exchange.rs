@@ -1,0 +1,444 @@
+//! One bare exchange with all its care: time limits, retries and their budget, error mapping and scrubbing, spans.
+//!
+//! Nothing here knows of credentials. What an attempt must carry is asked of an [`Authorize`], once for each attempt;
+//! [`Bare`] carries nothing.
+
+mod answer;
+mod base_url;
+mod body;
+#[cfg(feature = "rustls-ring")]
+mod certificates;
+mod clock;
+mod identity;
+mod limit;
+mod origin;
+mod proxy;
+mod reqwest_transport;
+mod retry;
+mod scrub;
+mod signed_url;
+mod timeouts;
+mod transport;
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method, StatusCode, Uri};
+
+pub(crate) use self::answer::Answer;
+pub(crate) use self::base_url::{BaseUrl, Route, path_segment};
+pub use self::body::Body;
+#[cfg(feature = "rustls-ring")]
+pub(crate) use self::certificates::RootCertificates;
+pub use self::clock::{Clock, SystemClock};
+pub(crate) use self::identity::Identity;
+pub(crate) use self::limit::Activity;
+use self::limit::{Limit, within};
+pub(crate) use self::origin::Origin;
+pub(crate) use self::proxy::ProxySettings;
+pub(crate) use self::reqwest_transport::{ReqwestTransport, TransportSettings};
+pub(crate) use self::retry::Repeat;
+use self::retry::RetryBudget;
+pub use self::retry::RetryPolicy;
+pub(crate) use self::scrub::Scrubber;
+pub use self::signed_url::SignedUrl;
+pub use self::timeouts::Timeouts;
+use self::transport::TransportFailure;
+pub use self::transport::{Transport, TransportError, TransportFuture};
+use crate::error::{Error, ErrorKind};
+
+/// The longest successful answer that is read into memory.
+const LONGEST_ANSWER: usize = 64 << 20;
+/// How much of an error's body is read before it is scrubbed and cut.
+const LONGEST_ERROR_BODY: usize = 64 << 10;
+
+/// The transport with everything around it. One for each client, shared by all that the client sends, the calls that
+/// auth itself makes included.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    identity: Identity,
+    timeouts: Timeouts,
+    retry: RetryPolicy,
+    budget: RetryBudget,
+}
+
+/// What is the same for every request of an operation.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    /// As errors and spans name it: `files.create`.
+    pub(crate) name: &'static str,
+    pub(crate) method: Method,
+    /// The path's template, which is all of the URL that spans show.
+    pub(crate) path: &'static str,
+    pub(crate) repeat: Repeat,
+    pub(crate) pace: Pace,
+}
+
+/// What bounds an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// The limits on the attempt and on the call.
+    Bounded,
+    /// The idle limit alone: any byte resets it.
+    IdleOnly,
+}
+
+/// One request, ready to be sent as often as its operation allows.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) operation: &'static Operation,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) payload: Payload<'a>,
+    pub(crate) options: CallOptions,
+}
+
+/// What a single call sets differently from its client.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct CallOptions {
+    pub(crate) timeouts: Option<Timeouts>,
+    pub(crate) retry: Option<RetryPolicy>,
+}
+
+/// What a request carries.
+pub(crate) enum Payload<'a> {
+    Empty,
+    Bytes(Bytes),
+    Source(&'a mut dyn PayloadSource),
+}
+
+/// A payload that is read while it is sent.
+pub(crate) trait PayloadSource: Send {
+    /// The content from its start, for the given attempt, counted from 1. `activity` is touched whenever bytes are
+    /// handed over.
+    fn open(&mut self, attempt: u32, activity: Activity) -> BoxFuture<'_, Result<Body, Error>>;
+
+    /// Whether the content can be read from its start again.
+    fn is_replayable(&self) -> bool;
+
+    /// Why the content could not be read to its end, if that is why an attempt failed.
+    fn take_failure(&mut self) -> Option<Error>;
+}
+
+/// Adds to each attempt what it must carry.
+pub(crate) trait Authorize: Send + Sync {
+    fn authorize(&mut self, headers: &mut HeaderMap) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Knows the credentials of the last attempt, so that an answer that repeats them can be cleaned.
+    fn scrubber(&self) -> Scrubber;
+}
+
+/// Nothing is added: for pre-signed URLs, and for calls that authenticate by their body.
+#[derive(Debug)]
+pub(crate) struct Bare;
+
+impl Authorize for Bare {
+    async fn authorize(&mut self, _: &mut HeaderMap) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn scrubber(&self) -> Scrubber {
+        Scrubber::for_request(&HeaderMap::new())
+    }
+}
+
+/// The limits that hold for one call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    operation: &'static Operation,
+    timeouts: Timeouts,
+}
+
+/// How far a call has come: shared by everything that sends on its behalf, so that layers do not multiply.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    started: Duration,
+    pub(crate) attempts: u32,
+}
+
+impl Exchange {
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+        identity: Identity,
+        timeouts: Timeouts,
+        retry: RetryPolicy,
+    ) -> Self {
+        Self { transport, clock, identity, timeouts, budget: RetryBudget::new(&retry), retry }
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(crate) fn begin(&self) -> Progress {
+        Progress { started: self.clock.monotonic(), attempts: 0 }
+    }
+
+    /// Sends the request, again where that is safe, until it succeeds or there is no more to try.
+    pub(crate) async fn send<A: Authorize>(
+        &self,
+        request: &mut Outgoing<'_>,
+        authorize: &mut A,
+        progress: &mut Progress,
+    ) -> Result<Answer, Error> {
+        let retry = request.options.retry.unwrap_or(self.retry);
+        loop {
+            progress.attempts += 1;
+            let began = self.clock.monotonic();
+            let outcome = self.attempt(request, authorize, progress).await;
+            let elapsed_ms = u64::try_from((self.clock.monotonic() - began).as_millis()).unwrap_or(u64::MAX);
+            let error = match outcome {
+                Ok(answer) => {
+                    tracing::debug!(
+                        attempt = progress.attempts,
+                        status = answer.status.as_u16(),
+                        request_id = answer.request_id(),
+                        elapsed_ms,
+                        "answered"
+                    );
+                    self.budget.deposit();
+                    return Ok(answer);
+                }
+                Err(error) => error.with_attempts(progress.attempts),
+            };
+            tracing::debug!(
+                attempt = progress.attempts,
+                status = error.status().map(|status| status.as_u16()),
+                code = error.code(),
+                request_id = error.request_id(),
+                kind = ?error.kind(),
+                elapsed_ms,
+                "failed"
+            );
+            let replayable = match &request.payload {
+                Payload::Empty | Payload::Bytes(_) => true,
+                Payload::Source(source) => source.is_replayable(),
+            };
+            let delay = retry.delay(&error, request.operation.repeat, progress.attempts);
+            let left = self.time_left(self.bounds(request), progress);
+            let Some(delay) = delay.filter(|delay| replayable && *delay < left) else {
+                return Err(error);
+            };
+            if !self.budget.withdraw() {
+                tracing::warn!("the retry budget of this client is used up");
+                return Err(error);
+            }
+            tracing::debug!(delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), "will be sent again");
+            self.clock.sleep(delay).await;
+        }
+    }
+
+    /// Bounds something that belongs to a call by what is left of the call's time.
+    pub(crate) async fn within_call<F: Future>(
+        &self,
+        bounds: Bounds,
+        progress: &Progress,
+        future: F,
+    ) -> Result<F::Output, Error> {
+        let left = self.time_left(bounds, progress);
+        within(&*self.clock, Limit::Whole(left), future).await.map_err(|_| {
+            let message = format!("the call took longer than {:?}", bounds.timeouts.call);
+            Error::new(ErrorKind::Timeout, bounds.operation.name, message).with_attempts(progress.attempts)
+        })
+    }
+
+    /// What bounds the call that the request belongs to.
+    pub(crate) fn bounds(&self, request: &Outgoing<'_>) -> Bounds {
+        Bounds { operation: request.operation, timeouts: request.options.timeouts.unwrap_or(self.timeouts) }
+    }
+
+    async fn attempt<A: Authorize>(
+        &self,
+        request: &mut Outgoing<'_>,
+        authorize: &mut A,
+        progress: &Progress,
+    ) -> Result<Answer, Error> {
+        let operation = request.operation;
+        let bounds = self.bounds(request);
+        let mut headers = request.headers.clone();
+        self.within_call(bounds, progress, authorize.authorize(&mut headers)).await??;
+
+        let activity = Activity::starting_now(&self.clock);
+        let body = match &mut request.payload {
+            Payload::Empty => Body::empty(),
+            Payload::Bytes(bytes) => Body::from(bytes.clone()),
+            Payload::Source(source) => source.open(progress.attempts, activity.clone()).await?,
+        };
+        let mut carried = http::Request::new(body);
+        *carried.method_mut() = operation.method.clone();
+        *carried.uri_mut() = request.uri.clone();
+        *carried.headers_mut() = headers;
+
+        let timeouts = bounds.timeouts;
+        let left = self.time_left(bounds, progress);
+        let limit = match operation.pace {
+            Pace::Bounded => Limit::Whole(timeouts.attempt.min(left)),
+            Pace::IdleOnly => Limit::Idle(timeouts.idle, activity.clone()),
+        };
+        let outcome = within(&*self.clock, limit, self.carry(operation, carried, &activity, &*authorize)).await;
+        let outcome = outcome.unwrap_or_else(|_| {
+            let message = match operation.pace {
+                Pace::IdleOnly => format!("not one byte moved for {:?}", timeouts.idle),
+                Pace::Bounded if timeouts.attempt <= left => {
+                    format!("no complete answer came within {:?}", timeouts.attempt)
+                }
+                Pace::Bounded => format!("the call took longer than {:?}", timeouts.call),
+            };
+            Err(Error::new(ErrorKind::Timeout, operation.name, message).sent(true))
+        });
+        outcome.map_err(|error| match &mut request.payload {
+            // The connection broke because the source did; the source's own error is the one that helps.
+            Payload::Source(source) => source.take_failure().map_or(error, |failure| failure.sent(true)),
+            Payload::Empty | Payload::Bytes(_) => error,
+        })
+    }
+
+    async fn carry<A: Authorize>(
+        &self,
+        operation: &'static Operation,
+        request: http::Request<Body>,
+        activity: &Activity,
+        authorize: &A,
+    ) -> Result<Answer, Error> {
+        let server = Server::of(request.uri());
+        let answer =
+            self.transport.send(request).await.map_err(|error| self.not_answered(operation, &server, error))?;
+        activity.touch();
+        let (parts, mut body) = answer.into_parts();
+        let longest = if parts.status.is_success() { LONGEST_ANSWER } else { LONGEST_ERROR_BODY };
+        let collected = collect(&mut body, longest, activity).await;
+        if !parts.status.is_success() {
+            // Whatever came of the body, the status is what the server said.
+            let (Collected::Whole(bytes) | Collected::TooLong(bytes) | Collected::Broken(bytes, _)) = collected;
+            return Err(answer::error(operation, &parts, &bytes, self.clock.now(), &authorize.scrubber()));
+        }
+        match collected {
+            Collected::Whole(body) => Ok(Answer { status: parts.status, headers: parts.headers, body }),
+            Collected::TooLong(_) => {
+                let message = format!("the answer is longer than {} MiB", LONGEST_ANSWER >> 20);
+                Err(Error::new(ErrorKind::ResponseTooLarge, operation.name, message).with_status(parts.status))
+            }
+            Collected::Broken(_, error) => Err(self.not_answered(operation, &server, error).with_status(parts.status)),
+        }
+    }
+
+    fn not_answered(&self, operation: &Operation, server: &Server, error: TransportError) -> Error {
+        let cause = Scrubber::for_request(&HeaderMap::new()).clean_line(&root_cause(&error).to_string());
+        let (kind, message, sent) = match error.failure {
+            TransportFailure::NotSent => {
+                (ErrorKind::Connect, format!("no connection could be made to {server}: {cause}"), false)
+            }
+            TransportFailure::ConnectTimeout => {
+                let limit = self.timeouts.connect;
+                (ErrorKind::Connect, format!("connecting to {server} took longer than {limit:?}"), false)
+            }
+            TransportFailure::Certificate => {
+                (ErrorKind::Certificate, format!("no TLS connection could be made to {server}: {cause}"), false)
+            }
+            TransportFailure::Interrupted => {
+                (ErrorKind::Interrupted, format!("the connection to {server} broke: {cause}"), true)
+            }
+        };
+        Error::new(kind, operation.name, message).sent(sent).with_source(error)
+    }
+
+    fn time_left(&self, bounds: Bounds, progress: &Progress) -> Duration {
+        match bounds.operation.pace {
+            Pace::IdleOnly => Duration::MAX,
+            Pace::Bounded => {
+                let spent = self.clock.monotonic().saturating_sub(progress.started);
+                bounds.timeouts.call.saturating_sub(spent)
+            }
+        }
+    }
+}
+
+impl Operation {
+    /// The span of one call. It names the operation and nothing of the request.
+    pub(crate) fn span(&self, mode: &'static str) -> tracing::Span {
+        tracing::debug_span!(
+            "codex_backend.call",
+            operation = self.name,
+            mode,
+            method = self.method.as_str(),
+            path = self.path
+        )
+    }
+}
+
+enum Collected {
+    Whole(Bytes),
+    TooLong(Bytes),
+    Broken(Bytes, TransportError),
+}
+
+async fn collect(body: &mut Body, longest: usize, activity: &Activity) -> Collected {
+    // Most answers are one chunk, and a single chunk need not be copied.
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    let joined = |first: Bytes, all: BytesMut| if all.is_empty() { first } else { all.freeze() };
+    loop {
+        match body.next().await {
+            None => return Collected::Whole(joined(first, all)),
+            Some(Err(error)) => return Collected::Broken(joined(first, all), error),
+            Some(Ok(chunk)) => {
+                activity.touch();
+                if first.len().max(all.len()) + chunk.len() > longest {
+                    return Collected::TooLong(joined(first, all));
+                }
+                if first.is_empty() {
+                    first = chunk;
+                } else {
+                    if all.is_empty() {
+                        all.extend_from_slice(&first);
+                    }
+                    all.extend_from_slice(&chunk);
+                }
+            }
+        }
+    }
+}
+
+/// The server of a request, as errors name it: scheme, host and port.
+struct Server(String);
+
+impl Server {
+    fn of(uri: &Uri) -> Self {
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        Self(format!("{}://{authority}", uri.scheme_str().unwrap_or("http")))
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause
+}
+
+/// Whether the server refused the credentials of an attempt, as opposed to a provider that had none to give.
+pub(crate) fn is_unauthorized(error: &Error) -> bool {
+    error.kind() == ErrorKind::Unauthorized && error.status() == Some(StatusCode::UNAUTHORIZED)
+}

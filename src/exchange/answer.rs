@@ -1,0 +1,243 @@
+//! What a server answered: a success to decode, or an error to understand.
+
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::retry::retry_after;
+use super::scrub::Scrubber;
+use super::{Operation, Origin};
+use crate::error::{Error, ErrorKind};
+use crate::limits::UsageLimit;
+
+/// A successful answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        request_id(&self.headers)
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(&self, operation: &Operation) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            // The decoder's own sentence quotes the value it stumbled over.
+            let reason = match error.classify() {
+                serde_json::error::Category::Eof => "it ends too early",
+                serde_json::error::Category::Data => "a member is missing or has another type than expected",
+                serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
+            };
+            let place = format!("line {}, column {}", error.line(), error.column());
+            let scrubber = Scrubber::for_request(&HeaderMap::new());
+            Error::new(ErrorKind::Decode, operation.name, format!("the answer cannot be read: {reason} ({place})"))
+                .with_status(self.status)
+                .with_request_id(self.request_id().map(str::to_owned))
+                .with_body(Some(scrubber.clean(&String::from_utf8_lossy(&self.body))))
+        })
+    }
+}
+
+/// The error that an answer other than a success means.
+pub(super) fn error(operation: &Operation, parts: &Parts, body: &[u8], now: SystemTime, scrubber: &Scrubber) -> Error {
+    let (status, headers) = (parts.status, &parts.headers);
+    let text = String::from_utf8_lossy(body);
+    let said = Said::parse(&text, headers);
+    let kind = classify(status, headers, &text, &said);
+    let limit = (kind == ErrorKind::UsageLimit)
+        .then(|| UsageLimit::from_error_object(said.error_object.as_ref().unwrap_or(&Value::Null), now));
+    let until_reset = limit.as_ref().and_then(|limit| limit.resets_at?.duration_since(now).ok());
+    let message = match kind {
+        ErrorKind::Redirect => match location(headers) {
+            Some(origin) => format!("the server redirects to {origin}"),
+            None => "the server redirects".to_owned(),
+        },
+        ErrorKind::Challenge => "Cloudflare asks for a browser challenge".to_owned(),
+        _ => {
+            let sentence = describe(kind, status);
+            match said.message.as_deref().map(|message| scrubber.clean_line(message)).filter(|line| !line.is_empty()) {
+                Some(said) => format!("{sentence}: {said}"),
+                None => sentence,
+            }
+        }
+    };
+    Error::new(kind, operation.name, message)
+        .with_status(status)
+        .with_code(said.code.as_deref().map(|code| scrubber.clean_line(code)))
+        .with_request_id(request_id(headers).map(|id| scrubber.clean_line(id)))
+        .with_retry_after(retry_after(headers, now).or(until_reset).or_else(|| said.delay(kind)))
+        .with_server_date(server_date(headers))
+        .with_usage_limit(limit)
+        .with_body((!body.is_empty()).then(|| scrubber.clean(&text)))
+}
+
+/// What an error body and its headers say.
+#[derive(Debug, Default)]
+struct Said {
+    code: Option<String>,
+    message: Option<String>,
+    error_object: Option<Value>,
+}
+
+impl Said {
+    /// Understands `{"error": {…}}`, `{"error": "…"}`, `{"detail": …}`, a top-level `code`, the header
+    /// `x-error-json`, and plain text.
+    fn parse(text: &str, headers: &HeaderMap) -> Self {
+        let mut said = match serde_json::from_str::<Value>(text) {
+            Ok(Value::Object(body)) => {
+                let string = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+                let inner = body.get("error").or_else(|| body.get("detail"));
+                let object = inner.filter(|value| value.is_object());
+                let member = |name| string(object.and_then(|object| object.get(name)));
+                let own_message = || string(body.get("message")).or_else(|| string(body.get("error_description")));
+                let first_detail = || match inner {
+                    // A list of complaints about the request, each with a `msg`.
+                    Some(Value::Array(complaints)) => string(complaints.first().and_then(|first| first.get("msg"))),
+                    _ => None,
+                };
+                let is_code = |text: &String| !text.contains(char::is_whitespace);
+                Self {
+                    code: member("code")
+                        .or_else(|| string(body.get("error")).filter(is_code))
+                        .or_else(|| string(body.get("code")))
+                        .or_else(|| member("type")),
+                    message: member("message").or_else(own_message).or_else(|| string(inner)).or_else(first_detail),
+                    error_object: object.cloned(),
+                }
+            }
+            Ok(Value::String(message)) => Self { message: Some(message), ..Self::default() },
+            Ok(_) => Self::default(),
+            Err(_) if looks_like_html(text) => Self::default(),
+            Err(_) => Self { message: Some(text.trim().to_owned()), ..Self::default() },
+        };
+        if said.code.is_none() {
+            said.code = code_from_header(headers);
+        }
+        if said.message.as_deref().is_none_or(str::is_empty) {
+            said.message = header(headers, "x-openai-authorization-error").map(str::to_owned);
+        }
+        said
+    }
+
+    fn is(&self, name: &str) -> bool {
+        let has = |value: Option<&str>| value.is_some_and(|value| value.trim().eq_ignore_ascii_case(name));
+        let kind = self.error_object.as_ref().and_then(|error| error.get("type")).and_then(Value::as_str);
+        has(self.code.as_deref()) || has(kind)
+    }
+
+    /// The delay that a burst limit names in its sentence: `try again in 1.5s`, `… 20 ms`, `… 3 seconds`.
+    fn delay(&self, kind: ErrorKind) -> Option<Duration> {
+        if kind != ErrorKind::RateLimited {
+            return None;
+        }
+        let message = self.message.as_deref()?.to_ascii_lowercase();
+        let tail = message[message.find("try again in")? + "try again in".len()..].trim_start();
+        let end = tail.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = tail[..end].parse().ok()?;
+        let unit = tail[end..].trim_start();
+        let unit = &unit[..unit.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit.len())];
+        let seconds = match unit {
+            "ms" => (number.trunc()) / 1e3,
+            "s" | "second" | "seconds" => number,
+            _ => return None,
+        };
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
+fn classify(status: StatusCode, headers: &HeaderMap, text: &str, said: &Said) -> ErrorKind {
+    if status.is_redirection() {
+        return ErrorKind::Redirect;
+    }
+    if is_challenge(status, headers, text) {
+        return ErrorKind::Challenge;
+    }
+    // These mean the same under whatever status they come.
+    for (name, kind) in [
+        ("usage_limit_reached", ErrorKind::UsageLimit),
+        ("usage_not_included", ErrorKind::NotIncluded),
+        ("insufficient_quota", ErrorKind::QuotaExceeded),
+        ("server_is_overloaded", ErrorKind::Overloaded),
+        ("slow_down", ErrorKind::Overloaded),
+    ] {
+        if said.is(name) {
+            return kind;
+        }
+    }
+    match status.as_u16() {
+        400 | 413 | 415 | 422 => ErrorKind::InvalidRequest,
+        401 => ErrorKind::Unauthorized,
+        403 => ErrorKind::Forbidden,
+        404 => ErrorKind::NotFound,
+        409 | 412 => ErrorKind::Conflict,
+        408 | 500..=599 => ErrorKind::Server,
+        429 => ErrorKind::RateLimited,
+        _ => ErrorKind::UnexpectedStatus,
+    }
+}
+
+fn describe(kind: ErrorKind, status: StatusCode) -> String {
+    let sentence = match kind {
+        ErrorKind::Unauthorized => "the server refused the credentials",
+        ErrorKind::Forbidden => "the server does not allow it",
+        ErrorKind::NotFound => "the server does not know what was asked for",
+        ErrorKind::InvalidRequest => "the server finds the request wrong",
+        ErrorKind::Conflict => "the request contradicts the state on the server",
+        ErrorKind::RateLimited => "too many requests in a short time",
+        ErrorKind::UsageLimit => "the usage limit is reached",
+        ErrorKind::QuotaExceeded => "the quota is used up",
+        ErrorKind::NotIncluded => "the plan does not include it",
+        ErrorKind::Overloaded => "the server is overloaded",
+        ErrorKind::Server => "the server failed",
+        _ => return format!("the server answered {status}"),
+    };
+    sentence.to_owned()
+}
+
+/// A Cloudflare page in place of the backend's answer.
+fn is_challenge(status: StatusCode, headers: &HeaderMap, text: &str) -> bool {
+    if header(headers, "cf-mitigated").is_some_and(|value| value.eq_ignore_ascii_case("challenge")) {
+        return true;
+    }
+    matches!(status.as_u16(), 403 | 429 | 503)
+        && looks_like_html(text)
+        && ["Just a moment", "challenge-platform", "cf-chl", "Attention Required!", "Cloudflare"]
+            .iter()
+            .any(|mark| text.contains(mark))
+}
+
+fn looks_like_html(text: &str) -> bool {
+    let start = text.trim_start().get(..14).unwrap_or(text.trim_start()).to_ascii_lowercase();
+    start.starts_with("<!doctype html") || start.starts_with("<html")
+}
+
+fn location(headers: &HeaderMap) -> Option<Origin> {
+    Origin::of(&url::Url::parse(header(headers, "location")?).ok()?)
+}
+
+fn code_from_header(headers: &HeaderMap) -> Option<String> {
+    let json = BASE64_STANDARD.decode(header(headers, "x-error-json")?).ok()?;
+    let value: Value = serde_json::from_slice(&json).ok()?;
+    Some(value.get("error")?.get("code")?.as_str()?.to_owned())
+}
+
+fn server_date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(header(headers, "date")?).ok()
+}
+
+fn request_id(headers: &HeaderMap) -> Option<&str> {
+    ["x-request-id", "x-oai-request-id", "cf-ray", "x-ms-request-id"].into_iter().find_map(|name| header(headers, name))
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim).filter(|value| !value.is_empty())
+}

@@ -1,0 +1,77 @@
+//! Bounding a future by the injected clock.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use super::clock::Clock;
+
+/// When the last byte moved, on the clock's monotonic time.
+#[derive(Debug, Clone)]
+pub(crate) struct Activity {
+    clock: Arc<dyn Clock>,
+    last: Arc<AtomicU64>,
+}
+
+impl Activity {
+    pub(crate) fn starting_now(clock: &Arc<dyn Clock>) -> Self {
+        let activity = Self { clock: clock.clone(), last: Arc::default() };
+        activity.touch();
+        activity
+    }
+
+    /// A byte has moved.
+    pub(crate) fn touch(&self) {
+        self.last.store(nanoseconds(self.clock.monotonic()), Ordering::Relaxed);
+    }
+
+    fn quiet_for(&self) -> Duration {
+        let now = nanoseconds(self.clock.monotonic());
+        Duration::from_nanos(now.saturating_sub(self.last.load(Ordering::Relaxed)))
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What bounds a future.
+#[derive(Debug)]
+pub(crate) enum Limit {
+    Whole(Duration),
+    Idle(Duration, Activity),
+}
+
+#[derive(Debug)]
+pub(crate) struct Elapsed;
+
+/// The future's value, or [`Elapsed`] if the limit passes first. No timer is made for a future that is ready at once.
+pub(crate) async fn within<F: Future>(clock: &dyn Clock, limit: Limit, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    let mut timer = None;
+    poll_fn(|context| {
+        loop {
+            if let Poll::Ready(value) = future.as_mut().poll(context) {
+                return Poll::Ready(Ok(value));
+            }
+            let running = timer.get_or_insert_with(|| {
+                clock.sleep(match &limit {
+                    Limit::Whole(whole) => *whole,
+                    Limit::Idle(idle, activity) => idle.saturating_sub(activity.quiet_for()),
+                })
+            });
+            if running.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            match &limit {
+                // A byte has moved since the timer was set: set it anew.
+                Limit::Idle(idle, activity) if activity.quiet_for() < *idle => timer = None,
+                _ => return Poll::Ready(Err(Elapsed)),
+            }
+        }
+    })
+    .await
+}

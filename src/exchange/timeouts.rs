@@ -1,0 +1,69 @@
+use std::time::Duration;
+
+/// The four time limits of a call. Each has a default and can be replaced, on the builder for all calls and on a
+/// request for one.
+///
+/// | limit | default | what it bounds |
+/// | --- | --- | --- |
+/// | `connect` | 10 s | making a connection, TLS included (set on the builder only) |
+/// | `attempt` | 60 s | one sending of a request, up to the end of the answer |
+/// | `call` | 180 s | a whole call: all attempts, the waits between them and the recovery of credentials |
+/// | `idle` | 60 s | an upload or a stream in which not one byte moves |
+///
+/// Uploads of file content and streams are bounded by `idle` alone, so a large file on a slow line is no error.
+///
+/// ```
+/// use std::time::Duration;
+/// use codex_backend::Timeouts;
+///
+/// let timeouts = Timeouts::default().attempt(Duration::from_secs(20)).call(Duration::from_secs(45));
+/// # let _ = timeouts;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    pub(crate) connect: Duration,
+    pub(crate) attempt: Duration,
+    pub(crate) call: Duration,
+    pub(crate) idle: Duration,
+}
+
+impl Timeouts {
+    /// Bounds making a connection, TLS included.
+    #[must_use]
+    pub fn connect(mut self, limit: Duration) -> Self {
+        self.connect = limit;
+        self
+    }
+
+    /// Bounds one sending of a request, up to the end of the answer.
+    #[must_use]
+    pub fn attempt(mut self, limit: Duration) -> Self {
+        self.attempt = limit;
+        self
+    }
+
+    /// Bounds a whole call.
+    #[must_use]
+    pub fn call(mut self, limit: Duration) -> Self {
+        self.call = limit;
+        self
+    }
+
+    /// Bounds the time in which not one byte of an upload or a stream moves.
+    #[must_use]
+    pub fn idle(mut self, limit: Duration) -> Self {
+        self.idle = limit;
+        self
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            attempt: Duration::from_secs(60),
+            call: Duration::from_secs(180),
+            idle: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use super::body::Body;
+
+/// What carries one request to a server and brings the answer back.
+///
+/// The client's own transport is reqwest. Bring another one for a different HTTP stack, or to record traffic. A transport
+/// must not follow redirects, must not add credentials or default headers of its own, and must not repeat a request:
+/// all of that is done above it, once.
+///
+/// Dropping the future cancels the request.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use codex_backend::{Body, Client, ErrorKind, OpenAiFileUpload, Transport, TransportError, TransportFuture};
+///
+/// #[derive(Debug)]
+/// struct Offline;
+///
+/// impl Transport for Offline {
+///     fn send(&self, _request: http::Request<Body>) -> TransportFuture<'_> {
+///         Box::pin(async { Err(TransportError::not_sent("this machine is offline")) })
+///     }
+/// }
+///
+/// let client = Client::builder()
+///     .chatgpt(codex_backend::ChatGptTokens::new("access token"))
+///     .transport(Offline)
+///     .retry_policy(codex_backend::RetryPolicy::never())
+///     .build()?;
+/// let error = OpenAiFileUpload::new(&client).bytes("a.txt", "hello").await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Connect);
+/// # Ok(()) }
+/// ```
+pub trait Transport: fmt::Debug + Send + Sync + 'static {
+    /// Sends the request once.
+    fn send(&self, request: http::Request<Body>) -> TransportFuture<'_>;
+}
+
+/// What [`Transport::send`] returns.
+pub type TransportFuture<'a> = Pin<Box<dyn Future<Output = Result<http::Response<Body>, TransportError>> + Send + 'a>>;
+
+/// Why a transport brought no answer.
+#[derive(Debug)]
+pub struct TransportError {
+    pub(super) failure: TransportFailure,
+    pub(super) source: Box<dyn StdError + Send + Sync>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TransportFailure {
+    NotSent,
+    ConnectTimeout,
+    Certificate,
+    Interrupted,
+}
+
+impl TransportError {
+    pub(super) fn new(failure: TransportFailure, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { failure, source: source.into() }
+    }
+
+    /// No connection could be made: it is certain that the server did not see the request.
+    pub fn not_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(TransportFailure::NotSent, source)
+    }
+
+    /// The connection broke, and the server may have seen the request.
+    pub fn interrupted(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(TransportFailure::Interrupted, source)
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.failure {
+            TransportFailure::NotSent => "no connection could be made",
+            TransportFailure::ConnectTimeout => "connecting took too long",
+            TransportFailure::Certificate => "the TLS handshake failed",
+            TransportFailure::Interrupted => "the connection broke",
+        })
+    }
+}
+
+impl StdError for TransportError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&*self.source)
+    }
+}

@@ -1,0 +1,138 @@
+//! Plans, rate limits and usage limits: types that errors and endpoints share.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// Declares an enum of the strings a server is known to send; any other string is kept as it came.
+macro_rules! open_enum {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $wire:literal $(| $alias:literal)*,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$doc])* $variant,)*
+            /// One that this crate does not know, as the server spelled it.
+            Other(String),
+        }
+
+        impl $name {
+            /// The spelling on the wire.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $wire,)*
+                    Self::Other(text) => text,
+                }
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                match text.as_str() {
+                    $($wire $(| $alias)* => Self::$variant,)*
+                    _ => Self::Other(text),
+                }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.as_str().to_owned()
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use open_enum;
+
+open_enum! {
+    /// A ChatGPT plan.
+    ///
+    /// ```
+    /// use codex_backend::PlanType;
+    ///
+    /// assert_eq!(PlanType::from("hc".to_owned()), PlanType::Enterprise);
+    /// assert_eq!(PlanType::from("platinum".to_owned()).as_str(), "platinum");
+    /// ```
+    PlanType {
+        /// No account.
+        Guest = "guest",
+        /// Free.
+        Free = "free",
+        /// Go.
+        Go = "go",
+        /// Plus.
+        Plus = "plus",
+        /// Pro.
+        Pro = "pro",
+        /// Pro Lite.
+        ProLite = "prolite",
+        /// A workspace without a plan.
+        FreeWorkspace = "free_workspace",
+        /// Team.
+        Team = "team",
+        /// Self-serve business, by usage.
+        SelfServeBusinessUsageBased = "self_serve_business_usage_based",
+        /// Business.
+        Business = "business",
+        /// Enterprise, by usage.
+        EnterpriseUsageBased = "enterprise_cbp_usage_based",
+        /// Enterprise.
+        Enterprise = "enterprise" | "hc",
+        /// Education.
+        Education = "edu" | "education",
+        /// Quorum.
+        Quorum = "quorum",
+        /// Schools.
+        K12 = "k12",
+    }
+}
+
+/// The usage limit of a plan, as the error about it describes it.
+///
+/// Wire: the members `plan_type`, `resets_at` (Unix seconds) and `resets_in_seconds` of the error object of a 429 with
+/// type `usage_limit_reached`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UsageLimit {
+    /// The plan whose limit it is.
+    pub plan_type: Option<PlanType>,
+    /// When the limit resets.
+    pub resets_at: Option<SystemTime>,
+}
+
+impl UsageLimit {
+    pub(crate) fn from_error_object(error: &serde_json::Value, now: SystemTime) -> Self {
+        let seconds = |name: &str| error.get(name).and_then(serde_json::Value::as_u64).map(Duration::from_secs);
+        // A moment that has passed is stale; the time left is then the better word.
+        let at = seconds("resets_at").and_then(|since| UNIX_EPOCH.checked_add(since)).filter(|at| *at > now);
+        let within = seconds("resets_in_seconds").and_then(|left| now.checked_add(left));
+        let plan_type = error.get("plan_type").and_then(|plan| plan.as_str());
+        Self { plan_type: plan_type.map(|plan| plan.to_owned().into()), resets_at: at.or(within) }
+    }
+}
+
+/// A window in which usage is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RateLimitWindow {
+    /// How much of it is used, in percent.
+    #[serde(default)]
+    pub used_percent: i64,
+    /// How long it is, in seconds.
+    #[serde(default)]
+    pub limit_window_seconds: i64,
+    /// How long until it starts anew, in seconds.
+    #[serde(default)]
+    pub reset_after_seconds: i64,
+    /// When it starts anew, in seconds since 1970.
+    #[serde(default)]
+    pub reset_at: i64,
+}

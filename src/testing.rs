@@ -1,0 +1,225 @@
+//! The embedded backend: a real HTTP server on loopback, inside the process, for tests of this crate and of yours.
+//!
+//! Feature `testing`. [`Backend`] plays the Codex backend over real sockets: it has accounts and tokens and refuses
+//! others, keeps the files that are uploaded, records every request, and misbehaves on demand ([`Fault`]).
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use codex_backend::OpenAiFileUpload;
+//! use codex_backend::testing::{Backend, Fault, Route};
+//!
+//! let backend = Backend::start()?;
+//! let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//!
+//! // The storage fails once; the upload gets through all the same.
+//! backend.inject(Route::PutFile, Fault::status(503).body("busy"));
+//! let file = OpenAiFileUpload::new(&client).bytes("notes.txt", "hello").await?;
+//!
+//! assert_eq!(backend.files()[0].content().unwrap(), "hello");
+//! assert_eq!(backend.requests_to(Route::PutFile).len(), 2);
+//! assert!(backend.requests_to(Route::PutFile)[0].header("authorization").is_none());
+//! # Ok(()) }
+//! ```
+
+mod accounts;
+mod clock;
+mod fault;
+mod files;
+mod recorded;
+mod server;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use self::accounts::Accounts;
+pub use self::clock::ManualClock;
+pub use self::fault::Fault;
+use self::fault::Script;
+use self::files::Files;
+pub use self::files::StoredFile;
+pub use self::recorded::{RecordedRequest, Route};
+use self::server::Server;
+use crate::auth::{ApiKey, ChatGptTokens};
+use crate::client::{Client, ClientBuilder};
+use crate::environment::Environment;
+use crate::mode::Unset;
+
+/// The account that [`Backend::chatgpt_tokens`] signs in to.
+const DEFAULT_ACCOUNT: &str = "acct-embedded";
+
+/// A server on `127.0.0.1`, on a port of its own, that plays the backend. It runs on a thread of its own and ends when
+/// dropped.
+///
+/// It checks what the real backend checks: a bearer token that it issued and has not revoked, an account header that
+/// fits the token, the FedRAMP header for FedRAMP accounts and for no others, and on signed URLs a signature, the
+/// blob type, the exact length, and no credentials at all.
+#[derive(Debug)]
+pub struct Backend {
+    address: SocketAddr,
+    state: Arc<State>,
+    _server: Server,
+}
+
+/// What the server and the handle share.
+#[derive(Debug)]
+struct State {
+    world: Mutex<World>,
+}
+
+#[derive(Debug)]
+struct World {
+    origin: String,
+    accounts: Accounts,
+    files: Files,
+    usage: serde_json::Value,
+    script: Script,
+    requests: Vec<RecordedRequest>,
+}
+
+impl State {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Backend {
+    /// Starts a server, with one account and one API key.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no port or no thread to give.
+    pub fn start() -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        let address = listener.local_addr()?;
+        let mut accounts = Accounts::default();
+        accounts.add(DEFAULT_ACCOUNT, false);
+        let world = World {
+            origin: format!("http://{address}"),
+            accounts,
+            files: Files::default(),
+            usage: sample_usage(),
+            script: Script::default(),
+            requests: Vec::new(),
+        };
+        let state = Arc::new(State { world: Mutex::new(world) });
+        let server = Server::start(listener, state.clone())?;
+        Ok(Self { address, state, _server: server })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL of its Codex backend: `http://127.0.0.1:PORT/backend-api`.
+    #[must_use]
+    pub fn codex_base_url(&self) -> String {
+        format!("http://{}/backend-api", self.address)
+    }
+
+    /// The base URL of its OpenAI API: `http://127.0.0.1:PORT/v1`.
+    #[must_use]
+    pub fn openai_base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// A builder with both base URLs set, that does not look at the process's environment.
+    pub fn client(&self) -> ClientBuilder<Unset> {
+        Client::builder()
+            .codex_base_url(self.codex_base_url())
+            .openai_base_url(self.openai_base_url())
+            .environment(Environment::empty())
+    }
+
+    /// Fresh tokens of the account that the server starts with.
+    #[must_use]
+    pub fn chatgpt_tokens(&self) -> ChatGptTokens {
+        ChatGptTokens::new(self.issue_access_token(DEFAULT_ACCOUNT)).account_id(DEFAULT_ACCOUNT)
+    }
+
+    /// An API key of the server's OpenAI API.
+    #[must_use]
+    pub fn api_key(&self) -> ApiKey {
+        ApiKey::new(self.state.world().accounts.issue_api_key())
+    }
+
+    /// Adds an account.
+    pub fn add_account(&self, account_id: impl Into<String>) {
+        self.state.world().accounts.add(account_id, false);
+    }
+
+    /// Adds a FedRAMP account, whose requests must carry `X-OpenAI-Fedramp: true`.
+    pub fn add_fedramp_account(&self, account_id: impl Into<String>) {
+        self.state.world().accounts.add(account_id, true);
+    }
+
+    /// An access token of an account, with claims as real ones have them. An account that does not exist is added.
+    #[must_use]
+    pub fn issue_access_token(&self, account_id: &str) -> SecretString {
+        self.state.world().accounts.issue_access_token(account_id)
+    }
+
+    /// Refuses a token from now on, with the code `token_revoked`.
+    pub fn revoke_access_token(&self, token: &SecretString) {
+        self.state.world().accounts.revoke(token.expose_secret());
+    }
+
+    /// Makes the next requests to a route fail. Faults of one route take effect in the order they are injected.
+    pub fn inject(&self, route: Route, fault: Fault) {
+        self.state.world().script.push(route, fault);
+    }
+
+    /// How often the server answers `retry` before an uploaded file is ready. Default 0.
+    pub fn set_finalize_retries(&self, retries: u32) {
+        self.state.world().files.finalize_retries = retries;
+    }
+
+    /// What the server answers when asked for usage, in place of a sample.
+    pub fn set_usage(&self, usage: serde_json::Value) {
+        self.state.world().usage = usage;
+    }
+
+    /// All requests so far, in the order in which they arrived.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.state.world().requests.clone()
+    }
+
+    /// The requests to one route.
+    #[must_use]
+    pub fn requests_to(&self, route: Route) -> Vec<RecordedRequest> {
+        self.requests().into_iter().filter(|request| request.route == Some(route)).collect()
+    }
+
+    /// The files that were created, in order.
+    #[must_use]
+    pub fn files(&self) -> Vec<StoredFile> {
+        self.state.world().files.all()
+    }
+}
+
+fn sample_usage() -> serde_json::Value {
+    serde_json::json!({
+        "plan_type": "plus",
+        "rate_limit": {
+            "allowed": true,
+            "limit_reached": false,
+            "primary_window": {
+                "used_percent": 37, "limit_window_seconds": 18_000, "reset_after_seconds": 5_400, "reset_at": 1_777_000_000
+            },
+            "secondary_window": {
+                "used_percent": 12, "limit_window_seconds": 604_800, "reset_after_seconds": 400_000, "reset_at": 1_777_400_000
+            },
+        },
+        "credits": { "has_credits": true, "unlimited": false, "balance": "12.50", "approx_local_messages": [20, 60] },
+        "additional_rate_limits": [
+            { "limit_name": "Code review", "metered_feature": "codex_review", "rate_limit": null }
+        ],
+        "rate_limit_reached_type": null,
+        "rate_limit_reset_credits": { "available_count": 1 },
+    })
+}

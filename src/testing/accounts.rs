@@ -1,0 +1,112 @@
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::{HeaderMap, StatusCode};
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::server::Reply;
+
+/// The accounts, and the credentials that open them.
+#[derive(Default)]
+pub(super) struct Accounts {
+    accounts: HashMap<String, Account>,
+    tokens: HashMap<String, Token>,
+    api_keys: HashSet<String>,
+}
+
+#[derive(Debug)]
+struct Account {
+    is_fedramp: bool,
+}
+
+struct Token {
+    account_id: String,
+    revoked: bool,
+}
+
+impl Accounts {
+    pub(super) fn add(&mut self, account_id: impl Into<String>, is_fedramp: bool) {
+        self.accounts.insert(account_id.into(), Account { is_fedramp });
+    }
+
+    pub(super) fn issue_access_token(&mut self, account_id: &str) -> SecretString {
+        let account = self.accounts.entry(account_id.to_owned()).or_insert(Account { is_fedramp: false });
+        let claims = json!({
+            "exp": 4_102_444_800_u64,
+            "jti": random(),
+            "https://api.openai.com/auth": {
+                "chatgpt_account_id": account_id,
+                "chatgpt_account_is_fedramp": account.is_fedramp,
+                "chatgpt_plan_type": "pro",
+                "chatgpt_user_id": "user-embedded",
+            },
+        });
+        let part = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+        let token = format!("{}.{}.{}", part(r#"{"alg":"none"}"#), part(&claims.to_string()), part(&random()));
+        self.tokens.insert(token.clone(), Token { account_id: account_id.to_owned(), revoked: false });
+        token.into()
+    }
+
+    pub(super) fn issue_api_key(&mut self) -> SecretString {
+        let key = format!("sk-embedded-{}", random());
+        self.api_keys.insert(key.clone());
+        key.into()
+    }
+
+    pub(super) fn revoke(&mut self, token: &str) {
+        if let Some(token) = self.tokens.get_mut(token) {
+            token.revoked = true;
+        }
+    }
+
+    /// The account that the headers of a backend request open, or the answer that refuses them.
+    pub(super) fn check_backend(&self, headers: &HeaderMap) -> Result<String, Reply> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let Some(authorization) = text("authorization") else {
+            return Err(refuse(StatusCode::UNAUTHORIZED, "missing_authorization", "no `Authorization` header"));
+        };
+        let token = authorization.strip_prefix("Bearer ").and_then(|token| self.tokens.get(token));
+        let Some(token) = token else {
+            return Err(refuse(StatusCode::UNAUTHORIZED, "token_invalidated", "the access token is not known"));
+        };
+        if token.revoked {
+            return Err(refuse(StatusCode::UNAUTHORIZED, "token_revoked", "the access token has been revoked"));
+        }
+        if text("chatgpt-account-id").is_some_and(|account_id| account_id != token.account_id) {
+            return Err(refuse(StatusCode::FORBIDDEN, "account_mismatch", "the token is for another account"));
+        }
+        let is_fedramp = self.accounts.get(&token.account_id).is_some_and(|account| account.is_fedramp);
+        match (is_fedramp, text("x-openai-fedramp")) {
+            (true, Some("true")) | (false, None) => Ok(token.account_id.clone()),
+            (true, _) => Err(refuse(StatusCode::FORBIDDEN, "fedramp_required", "a FedRAMP account needs its header")),
+            (false, _) => Err(refuse(StatusCode::FORBIDDEN, "not_fedramp", "the account is not a FedRAMP one")),
+        }
+    }
+
+    /// Whether the headers of an OpenAI API request hold a key, or the answer that refuses them.
+    pub(super) fn check_openai(&self, headers: &HeaderMap) -> Result<(), Reply> {
+        let authorization = headers.get("authorization").and_then(|value| value.to_str().ok());
+        match authorization.and_then(|value| value.strip_prefix("Bearer ")) {
+            Some(key) if self.api_keys.contains(key) => Ok(()),
+            _ => Err(refuse(StatusCode::UNAUTHORIZED, "invalid_api_key", "the API key is not known")),
+        }
+    }
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts").field("accounts", &self.accounts).finish_non_exhaustive()
+    }
+}
+
+fn refuse(status: StatusCode, code: &str, message: &str) -> Reply {
+    Reply::error(status, code, message)
+}
+
+/// Not guessable by accident; nothing here is worth more.
+pub(super) fn random() -> String {
+    format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
+}

@@ -1,0 +1,92 @@
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+/// The requests that the embedded backend tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Route {
+    /// `POST /backend-api/files`
+    CreateFile,
+    /// `PUT` to a signed URL
+    PutFile,
+    /// `POST /backend-api/files/{id}/uploaded`
+    FinalizeFile,
+    /// `GET /backend-api/wham/usage`
+    Usage,
+}
+
+impl Route {
+    /// The route of a request and, where its path holds one, the id.
+    pub(super) fn of<'a>(method: &Method, path: &'a str) -> Option<(Self, Option<&'a str>)> {
+        let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        match (method.as_str(), parts.as_slice()) {
+            ("POST", ["backend-api", "files"]) => Some((Self::CreateFile, None)),
+            ("POST", ["backend-api", "files", id, "uploaded"]) => Some((Self::FinalizeFile, Some(id))),
+            ("GET", ["backend-api", "wham", "usage"]) => Some((Self::Usage, None)),
+            ("PUT", ["upload", id]) => Some((Self::PutFile, Some(id))),
+            _ => None,
+        }
+    }
+}
+
+/// A request as it arrived. `Debug` hides credentials; the accessors do not.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct RecordedRequest {
+    /// The method.
+    pub method: Method,
+    /// Path and query, as on the wire.
+    pub target: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body; empty for uploads of file content, which [`Backend::files`](super::Backend::files) has.
+    pub body: Bytes,
+    /// The route, where it is one that the server knows.
+    pub route: Option<Route>,
+}
+
+impl RecordedRequest {
+    /// A header's value, where it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as JSON; `null` if it is none.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for RecordedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: [&str; 8] = [
+            "accept",
+            "content-length",
+            "content-type",
+            "host",
+            "originator",
+            "user-agent",
+            "x-ms-blob-type",
+            "x-openai-fedramp",
+        ];
+        let headers: Vec<(&str, &str)> = self
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                let shown = SHOWN.contains(&name.as_str());
+                (name.as_str(), if shown { value.to_str().unwrap_or("[not text]") } else { "[hidden]" })
+            })
+            .collect();
+        let path = self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path);
+        f.debug_struct("RecordedRequest")
+            .field("method", &self.method)
+            .field("path", &path)
+            .field("headers", &headers)
+            .field("body_length", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
