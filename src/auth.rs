@@ -51,7 +51,7 @@ use crate::mode::Authenticated;
 /// impl AuthProvider for Vault {
 ///     type Route = CodexBackend;
 ///
-///     fn auth_headers<'a>(&'a self, _context: &'a AuthContext<'a>) -> AuthFuture<'a> {
+///     fn auth_headers<'a>(&'a self, _context: &'a AuthContext) -> AuthFuture<'a> {
 ///         AuthFuture::boxed(async move {
 ///             AuthHeaders::new(0).with_bearer(&self.token().await)?.with_header("chatgpt-account-id", "acct-1")
 ///         })
@@ -75,7 +75,7 @@ pub trait AuthProvider: Send + Sync + 'static {
     /// # Errors
     ///
     /// An [`AuthError`](crate::AuthError); the request is then not sent, and the caller gets the error.
-    fn auth_headers<'a>(&'a self, context: &'a AuthContext<'a>) -> AuthFuture<'a>;
+    fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a>;
 
     /// The server refused headers of this provider (401). Says whether the request is to be sent again with what
     /// [`auth_headers`](Self::auth_headers) then yields. One call is sent three times at the most.
@@ -86,7 +86,7 @@ pub trait AuthProvider: Send + Sync + 'static {
     /// # Errors
     ///
     /// An [`AuthError`](crate::AuthError) ends the call with that error instead of the server's answer.
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext<'a>) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
         let _ = (refusal, context);
         AuthFuture::ready(Ok(Recovery::GiveUp))
     }
@@ -95,39 +95,38 @@ pub trait AuthProvider: Send + Sync + 'static {
 impl<P: AuthProvider + ?Sized> AuthProvider for Arc<P> {
     type Route = P::Route;
 
-    fn auth_headers<'a>(&'a self, context: &'a AuthContext<'a>) -> AuthFuture<'a> {
+    fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
         (**self).auth_headers(context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext<'a>) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
         (**self).refused(refusal, context)
     }
 }
 
 /// A provider whose route has been checked and erased: nothing below the client is generic over the mode.
 pub(crate) trait ErasedProvider: Send + Sync {
-    fn auth_headers<'a>(&'a self, context: &'a AuthContext<'a>) -> AuthFuture<'a>;
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext<'a>) -> AuthFuture<'a, Recovery>;
+    fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a>;
+    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery>;
 }
 
 impl<P: AuthProvider> ErasedProvider for P {
-    fn auth_headers<'a>(&'a self, context: &'a AuthContext<'a>) -> AuthFuture<'a> {
+    fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
         AuthProvider::auth_headers(self, context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext<'a>) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
         AuthProvider::refused(self, refusal, context)
     }
 }
 
 /// What a provider may know of the client it works for.
-#[derive(Debug)]
-pub struct AuthContext<'a> {
-    pub(crate) exchange: &'a Exchange,
-    pub(crate) base_url: &'a BaseUrl,
+pub struct AuthContext {
+    pub(crate) exchange: Exchange,
+    pub(crate) base_url: BaseUrl,
 }
 
-impl AuthContext<'_> {
+impl AuthContext {
     /// The client's wall clock; it is injected, so take the time from here.
     #[must_use]
     pub fn now(&self) -> SystemTime {
@@ -138,6 +137,12 @@ impl AuthContext<'_> {
     #[must_use]
     pub fn base_url(&self) -> &str {
         self.base_url.as_str()
+    }
+}
+
+impl fmt::Debug for AuthContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthContext").field("base_url", &self.base_url).finish_non_exhaustive()
     }
 }
 
@@ -211,7 +216,7 @@ impl<R: Authenticated> HeldHeaders<R> {
 impl<R: Authenticated> AuthProvider for HeldHeaders<R> {
     type Route = R;
 
-    fn auth_headers<'a>(&'a self, _: &'a AuthContext<'a>) -> AuthFuture<'a> {
+    fn auth_headers<'a>(&'a self, _: &'a AuthContext) -> AuthFuture<'a> {
         AuthFuture::ready(Ok(self.headers.clone()))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Uri};
 use tracing::Instrument;
 
-use crate::auth::{AuthContext, AuthHeaders, ErasedProvider, Recovery, Refusal};
+use crate::auth::{AuthContext, AuthFuture, AuthHeaders, ErasedProvider, Recovery, Refusal};
 use crate::error::{AuthError, AuthErrorKind, Error, ErrorKind};
 use crate::exchange::{
     Answer, Authorize, Bare, BaseUrl, CallOptions, Exchange, Operation, Outgoing, Payload, Scrubber, SignedUrl,
@@ -18,8 +18,7 @@ const MOST_SENDS: u32 = 3;
 
 /// Everything a call needs, shared by all handles of a client.
 pub(crate) struct Caller {
-    exchange: Exchange,
-    base_url: BaseUrl,
+    context: AuthContext,
     provider: Option<Arc<dyn ErasedProvider>>,
     mode: &'static str,
 }
@@ -31,15 +30,15 @@ impl Caller {
         provider: Option<Arc<dyn ErasedProvider>>,
         mode: &'static str,
     ) -> Self {
-        Self { exchange, base_url, provider, mode }
+        Self { context: AuthContext { exchange, base_url }, provider, mode }
     }
 
     pub(crate) fn exchange(&self) -> &Exchange {
-        &self.exchange
+        &self.context.exchange
     }
 
     pub(crate) fn base_url(&self) -> &BaseUrl {
-        &self.base_url
+        &self.context.base_url
     }
 
     /// Sends a request to the client's own base URL, with its credentials. `path` is already encoded.
@@ -51,11 +50,11 @@ impl Caller {
         options: CallOptions,
     ) -> Result<Answer, Error> {
         let mut headers = HeaderMap::with_capacity(8);
-        self.exchange.identity().apply(&mut headers);
+        self.exchange().identity().apply(&mut headers);
         if matches!(payload, Payload::Bytes(_)) {
             headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let uri = format!("{}{path}", self.base_url.as_str());
+        let uri = format!("{}{path}", self.base_url().as_str());
         let request = Outgoing { operation, uri: parse_uri(operation, uri)?, headers, payload, options };
         self.send_authorized(request).instrument(operation.span(self.mode)).await
     }
@@ -71,40 +70,34 @@ impl Caller {
     ) -> Result<Answer, Error> {
         let uri = parse_uri(operation, url.expose().to_owned())?;
         let mut request = Outgoing { operation, uri, headers, payload, options };
-        let mut progress = self.exchange.begin();
-        self.exchange.send(&mut request, &mut Bare, &mut progress).instrument(operation.span("signed URL")).await
+        let mut progress = self.exchange().begin();
+        self.exchange().send(&mut request, &mut Bare, &mut progress).instrument(operation.span("signed URL")).await
     }
 
     /// The headers as the provider has them now.
-    pub(crate) async fn auth_headers(&self) -> Result<AuthHeaders, AuthError> {
-        let Some(provider) = &self.provider else {
-            return Err(AuthError::new(AuthErrorKind::Incomplete, "this client holds no credentials"));
-        };
-        let headers = provider.auth_headers(&self.auth_context()).await?;
-        if headers.iter().len() == 0 {
-            return Err(AuthError::new(AuthErrorKind::Incomplete, "the auth provider yielded no headers"));
+    pub(crate) fn auth_headers(&self) -> AuthFuture<'_> {
+        match &self.provider {
+            Some(provider) => provider.auth_headers(&self.context).refusing_none(),
+            None => {
+                AuthFuture::ready(Err(AuthError::new(AuthErrorKind::Incomplete, "this client holds no credentials")))
+            }
         }
-        Ok(headers)
     }
 
     pub(crate) async fn auth_refused(&self, refusal: &Refusal) -> Result<Recovery, AuthError> {
         match &self.provider {
-            Some(provider) => provider.refused(refusal, &self.auth_context()).await,
+            Some(provider) => provider.refused(refusal, &self.context).await,
             None => Ok(Recovery::GiveUp),
         }
     }
 
-    fn auth_context(&self) -> AuthContext<'_> {
-        AuthContext { exchange: &self.exchange, base_url: &self.base_url }
-    }
-
     async fn send_authorized(&self, mut request: Outgoing<'_>) -> Result<Answer, Error> {
         let mut authorized = Authorized { caller: self, operation: request.operation, last: None };
-        let bounds = self.exchange.bounds(&request);
-        let mut progress = self.exchange.begin();
+        let bounds = self.exchange().bounds(&request);
+        let mut progress = self.exchange().begin();
         let mut refusals = 0;
         loop {
-            let error = match self.exchange.send(&mut request, &mut authorized, &mut progress).await {
+            let error = match self.exchange().send(&mut request, &mut authorized, &mut progress).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -121,7 +114,7 @@ impl Caller {
                 count: refusals,
             };
             let recovery = self.auth_refused(&refusal);
-            match self.exchange.within_call(bounds, &progress, recovery).await? {
+            match self.exchange().within_call(bounds, &progress, recovery).await? {
                 Ok(Recovery::Resend) => tracing::debug!(refusals, "the provider has other credentials"),
                 Ok(Recovery::GiveUp) => return Err(error),
                 Err(auth) => return Err(Error::from_auth(authorized.operation.name, auth).sent(true)),
@@ -132,7 +125,7 @@ impl Caller {
 
 impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Caller").field("mode", &self.mode).field("base_url", &self.base_url).finish_non_exhaustive()
+        f.debug_struct("Caller").field("mode", &self.mode).field("base_url", self.base_url()).finish_non_exhaustive()
     }
 }
 

@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 pub use self::any::{AnyClient, WrongMode};
 pub use self::builder::ClientBuilder;
-use crate::auth::{AuthHeaders, Recovery, Refusal};
+use crate::auth::{AuthFuture, Recovery, Refusal};
 use crate::call::Caller;
-use crate::error::AuthError;
 use crate::mode::{Authenticated, CodexBackend, Mode, OpenAiApi, Unset};
 
 /// A client for the Codex backend.
@@ -69,16 +68,16 @@ impl<M> Client<M> {
     /// The auth headers a request of this client would carry now, for a request that another HTTP stack sends.
     ///
     /// This is the way to adopt this crate's auth alone. Ask anew for each request: some credentials are valid for a
-    /// second. Where the headers go is up to you; this crate sends them to the base URL only.
+    /// second. It costs no allocation when the provider has them at hand. Where the headers go is up to you; this crate sends them to the base URL only.
     ///
     /// # Errors
     ///
     /// When the provider has no complete headers to give.
-    pub async fn auth_headers(&self) -> Result<AuthHeaders, AuthError>
+    pub fn auth_headers(&self) -> AuthFuture<'_>
     where
         M: Authenticated,
     {
-        self.caller.auth_headers().await
+        self.caller.auth_headers()
     }
 
     /// Tells the provider that a request sent by another HTTP stack was refused (401), and whether to send it again
@@ -87,11 +86,12 @@ impl<M> Client<M> {
     /// # Errors
     ///
     /// When the provider knows that no credentials will do, such as when the user must sign in again.
-    pub async fn auth_refused(&self, refusal: &Refusal) -> Result<Recovery, AuthError>
+    pub fn auth_refused(&self, refusal: Refusal) -> AuthFuture<'_, Recovery>
     where
         M: Authenticated,
     {
-        self.caller.auth_refused(refusal).await
+        let caller = self.caller.clone();
+        AuthFuture::boxed(async move { caller.auth_refused(&refusal).await })
     }
 }
 

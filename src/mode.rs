@@ -76,6 +76,7 @@ impl Authenticated for OpenAiApi {}
     note = "for the few public endpoints, `.without_credentials()` gives a `Client<NoAuth>`"
 )]
 pub trait CredentialsSet: Mode {}
+#[diagnostic::do_not_recommend]
 impl<M: Mode> CredentialsSet for M {}
 
 /// The builder state in which credentials may still be chosen: [`Unset`] alone.

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::AuthHeaders;
-use crate::error::AuthError;
+use crate::error::{AuthError, AuthErrorKind};
 
 /// What the methods of [`AuthProvider`](crate::AuthProvider) return: a result at hand, or one that work is due for.
 ///
@@ -37,6 +37,22 @@ impl<'a, T> AuthFuture<'a, T> {
     /// A result that work is due for.
     pub fn boxed(work: impl Future<Output = Result<T, AuthError>> + Send + 'a) -> Self {
         Self { state: State::Boxed(Box::pin(work)) }
+    }
+}
+
+impl AuthFuture<'_> {
+    /// No headers at all are no headers of any mode: an error instead.
+    pub(crate) fn refusing_none(self) -> Self {
+        fn check(headers: AuthHeaders) -> Result<AuthHeaders, AuthError> {
+            if headers.iter().len() == 0 {
+                return Err(AuthError::new(AuthErrorKind::Incomplete, "the auth provider yielded no headers"));
+            }
+            Ok(headers)
+        }
+        match self.state {
+            State::Ready(headers) => Self { state: State::Ready(headers.map(|headers| headers.and_then(check))) },
+            State::Boxed(work) => Self::boxed(async { check(work.await?) }),
+        }
     }
 }
 

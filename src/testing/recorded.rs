@@ -14,7 +14,7 @@ pub enum Route {
     /// `POST /backend-api/files/{id}/uploaded`
     FinalizeFile,
     /// `GET /backend-api/wham/usage`
-    Usage,
+    GetUsage,
 }
 
 impl Route {
@@ -24,7 +24,7 @@ impl Route {
         match (method.as_str(), parts.as_slice()) {
             ("POST", ["backend-api", "files"]) => Some((Self::CreateFile, None)),
             ("POST", ["backend-api", "files", id, "uploaded"]) => Some((Self::FinalizeFile, Some(id))),
-            ("GET", ["backend-api", "wham", "usage"]) => Some((Self::Usage, None)),
+            ("GET", ["backend-api", "wham", "usage"]) => Some((Self::GetUsage, None)),
             ("PUT", ["upload", id]) => Some((Self::PutFile, Some(id))),
             _ => None,
         }

@@ -255,7 +255,7 @@ impl super::World {
         match (route, id) {
             (Route::CreateFile, _) => self.files.create(&self.origin, account_id, body),
             (Route::FinalizeFile, Some(id)) => self.files.finalize(&self.origin, &account_id, id),
-            (Route::Usage, _) => Reply::json(&self.usage),
+            (Route::GetUsage, _) => Reply::json(&self.usage),
             (Route::FinalizeFile | Route::PutFile, _) => Reply::error(StatusCode::NOT_FOUND, "not_found", "no id"),
         }
     }

@@ -1,0 +1,9 @@
+//~ E0277: `AuthHeaders` doesn't implement `std::fmt::Display`
+
+use codex_backend::AuthHeaders;
+
+fn log(headers: &AuthHeaders) {
+    println!("{headers}");
+}
+
+fn main() {}
