@@ -4,8 +4,8 @@
 //! cargo run --example upload_file -- README.md
 //! ```
 //!
-//! With nothing configured it talks to the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` or
-//! `CODEX_BACKEND_ACCESS_TOKEN` set, or with `--live`, it talks to that backend instead.
+//! With nothing configured it talks to the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` set, or with
+//! `--live`, it talks to that backend instead, with the token in `CODEX_BACKEND_ACCESS_TOKEN`.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -19,15 +19,15 @@ const USAGE: &str = "usage: upload_file [--live] PATH...
 
 Uploads each file to the Codex backend and prints one line of JSON for it.
 
-  --live    talk to https://chatgpt.com/backend-api unless CODEX_BACKEND_BASE_URL says otherwise
+  --live    talk to the real backend, with the credentials in the environment
 
 environment:
-  CODEX_BACKEND_BASE_URL       where the backend is
+  CODEX_BACKEND_BASE_URL       where the backend is (with --live: https://chatgpt.com/backend-api if not set)
   CODEX_BACKEND_ACCESS_TOKEN   the ChatGPT access token
   CODEX_BACKEND_ACCOUNT_ID     the account, if it is not in the token
   CODEX_BACKEND_FEDRAMP        `true` for a FedRAMP account
 
-Without any of these, the files go to a backend that lives inside this program.";
+Without --live and CODEX_BACKEND_BASE_URL, the files go to a backend that lives inside this program.";
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -102,13 +102,13 @@ async fn run() -> Result<ExitCode, Failure> {
 /// The client the environment asks for, or one for an embedded backend.
 fn connect(environment: &Environment, live: bool) -> Result<(Client<CodexBackend>, Option<Backend>), Failure> {
     let base_url = environment.text("CODEX_BACKEND_BASE_URL");
-    let token = environment.text("CODEX_BACKEND_ACCESS_TOKEN");
-    if base_url.is_none() && token.is_none() && !live {
+    if base_url.is_none() && !live {
         let backend = Backend::start()?;
         eprintln!("nothing is configured: using the backend embedded in this program, at {}", backend.codex_base_url());
         let client = backend.client().application("upload_file", "1.0").chatgpt(backend.chatgpt_tokens()).build()?;
         return Ok((client, Some(backend)));
     }
+    let token = environment.text("CODEX_BACKEND_ACCESS_TOKEN");
     let token = token.ok_or("set CODEX_BACKEND_ACCESS_TOKEN to the ChatGPT access token to upload with")?;
     let mut tokens = ChatGptTokens::new(token);
     if let Some(account_id) = environment.text("CODEX_BACKEND_ACCOUNT_ID") {

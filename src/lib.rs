@@ -1,4 +1,74 @@
-#![doc = "placeholder"]
+//! A client for the Codex backend (the ChatGPT-hosted API: files, usage, …) and the public OpenAI API, in which **the
+//! kind of authentication a client holds is part of its type**.
+//!
+//! [`OpenAiFileUpload`] accepts a [`Client<CodexBackend>`](Client) and nothing else. Hand it a client with an API key,
+//! and the program does not compile; the compiler says what to do.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use codex_backend::{ChatGptTokens, Client, CodexBackend, OpenAiFileUpload};
+//!
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let (access_token, base_url) = (backend.issue_access_token("acct-1"), backend.codex_base_url());
+//! let client: Client<CodexBackend> = Client::builder()
+//!     .application("report-bot", "1.4.0")
+//!     .chatgpt(ChatGptTokens::new(access_token).account_id("acct-1"))
+//! #   .codex_base_url(base_url)
+//!     .build()?;
+//! let file = OpenAiFileUpload::new(&client).bytes("report.txt", "all is well").await?;
+//! println!("{}", file.uri()); // sediment://file_…
+//! # assert!(file.uri().starts_with("sediment://file_"));
+//! # Ok(()) }
+//! ```
+//!
+//! ```compile_fail,E0277
+//! # use codex_backend::{Client, OpenAiFileUpload};
+//! let api = Client::builder().api_key("sk-example").build()?;
+//! OpenAiFileUpload::new(&api); // error[E0277]: `OpenAiFileUpload` does not accept a `Client<OpenAiApi>`
+//! # Ok::<(), codex_backend::ConfigError>(())
+//! ```
+//!
+//! # Endpoints
+//!
+//! | endpoint | accepts | method and path | sent again after a failure | time limit |
+//! | --- | --- | --- | --- | --- |
+//! | [`OpenAiFileUpload`] | `Client<CodexBackend>` | `POST /files` | only if the server did not act on it | attempt, call |
+//! | | | `PUT` to a signed URL, without credentials | yes, if the source can be read again | idle |
+//! | | | `POST /files/{file_id}/uploaded` | yes | attempt, call |
+//! | [`Usage`] | `Client<CodexBackend>` | `GET {prefix}/usage` | yes | attempt, call |
+//!
+//! Paths follow the client's base URL. `{prefix}` is `/wham` below a base URL with `/backend-api`, else `/api/codex`.
+//!
+//! # Which client do I hold?
+//!
+//! * [`mode`] explains modes and the gate. [`CodexBackend`], [`OpenAiApi`] and [`NoAuth`] are the modes there are.
+//! * A client whose mode is known only at run time is an [`AnyClient`]; narrow it once.
+//! * Credentials of any kind go through one [`AuthProvider`]; write your own where none fits.
+//! * To adopt the auth alone and send requests with another HTTP stack, take [`Client::auth_headers`].
+//!
+//! # What every call does
+//!
+//! * **Auth** headers are asked of the provider before each attempt. If they cannot be complete, nothing is sent. After a
+//!   401 the provider may renew them; one call is sent three times at the most because of that.
+//! * **Origins**: credentials go to the hosts they belong to and to loopback, and nowhere else
+//!   ([`ClientBuilder::dangerously_allow_origin`] is the exception). Redirects are errors.
+//! * **Repeats** and waits follow the [`RetryPolicy`], **time limits** the [`Timeouts`].
+//! * **Errors** are one [`Error`] with a [`kind`](Error::kind); they never hold a credential.
+//! * **Spans**: each call is a `tracing` span `codex_backend.call` at debug level, with the operation, the mode, the
+//!   method and the path's template; each attempt is an event with status, request id and duration.
+//!
+//! Everything needs a tokio run time with I/O and time enabled. Dropping a future cancels its call.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `rustls-ring` | yes | TLS by rustls with ring. Without it only `http` to loopback works, or a [`Transport`] of your own |
+//! | `testing` | no | the embedded backend, `codex_backend::testing`, for tests of yours |
+//!
+//! Cargo unifies features: beside this crate, an application's own use of reqwest 0.13 has TLS by rustls **without** a
+//! default provider, unless the application turns on one of reqwest's TLS features. If it uses reqwest without any, it
+//! has to install one (`rustls::crypto::ring::default_provider().install_default()`), or `reqwest::Client::new()` panics.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod api;
@@ -27,3 +97,7 @@ pub use self::exchange::{
 };
 pub use self::limits::{PlanType, RateLimitWindow, UsageLimit};
 pub use self::mode::{CodexBackend, NoAuth, OpenAiApi, Unset};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -1,0 +1,156 @@
+//! The examples as a user runs them: as programs, with their output, their exit code, and nothing configured.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use codex_backend::testing::{Backend, Route};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+#[test]
+fn upload_file_runs_with_nothing_configured_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    std::fs::write(&path, "hello").unwrap();
+
+    let output = run(example("upload_file").arg(&path));
+
+    assert!(output.status.success(), "{output:?}");
+    assert!(stderr(&output).contains("backend embedded in this program"), "{output:?}");
+    let lines = stdout_lines(&output);
+    assert_eq!(lines.len(), 1);
+    let id = lines[0]["file_id"].as_str().unwrap();
+    let expected = serde_json::json!({
+        "file_id": id,
+        "uri": format!("sediment://{id}"),
+        "file_name": "notes.txt",
+        "file_size_bytes": 5,
+        "mime_type": "text/plain",
+    });
+    assert_eq!(lines[0], expected);
+}
+
+#[test]
+fn upload_file_ignores_a_token_that_lies_about_unless_told() {
+    let output = run(example("upload_file").arg("Cargo.toml").env("CODEX_BACKEND_ACCESS_TOKEN", "lying about"));
+    assert!(output.status.success() && stderr(&output).contains("embedded"), "{output:?}");
+}
+
+#[test]
+fn upload_file_goes_where_the_environment_says() {
+    let backend = Backend::start().unwrap();
+    backend.add_fedramp_account("acct-gov");
+    let token = backend.issue_access_token("acct-gov");
+
+    let output = run(configured(&backend, &token)
+        .env("CODEX_BACKEND_ACCOUNT_ID", "acct-gov")
+        .env("CODEX_BACKEND_FEDRAMP", "true")
+        .args(["Cargo.toml", "README.md"]));
+
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stdout_lines(&output).len(), 2);
+    assert_eq!(stderr(&output), "");
+    assert_eq!(backend.files().iter().filter(|file| file.is_finalized()).count(), 2);
+    let created = &backend.requests_to(Route::CreateFile)[0];
+    assert_eq!(created.header("chatgpt-account-id"), Some("acct-gov"));
+    assert_eq!(created.header("originator"), Some("upload_file"));
+}
+
+#[test]
+fn upload_file_says_in_one_line_what_is_wrong() {
+    let backend = Backend::start().unwrap();
+    let token = backend.issue_access_token("acct-1");
+    let revoked = backend.issue_access_token("acct-1");
+    backend.revoke_access_token(&revoked);
+    let folder = tempfile::tempdir().unwrap();
+    let huge = folder.path().join("huge.bin");
+    std::fs::File::create(&huge).unwrap().set_len((512 << 20) + 1).unwrap();
+
+    let huge = huge.to_str().unwrap();
+    for (token, path, said) in [
+        (&token, "no-such-file.pdf", "no file at `no-such-file.pdf`"),
+        (&token, ".", "is a directory"),
+        (&token, huge, "512 MiB"),
+        (&revoked, "Cargo.toml", "Sign in again"),
+    ] {
+        let output = run(configured(&backend, token).arg(path));
+        let line = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(line.starts_with("upload_file: ") && line.contains(said), "{line}");
+        assert!(!line.contains(token.expose_secret()) && output.stdout.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
+fn upload_file_uploads_what_it_can_and_still_fails() {
+    let output = run(example("upload_file").args(["README.md", "missing.pdf", "Cargo.toml"]));
+    assert_eq!(output.status.code(), Some(1));
+    let lines = stdout_lines(&output);
+    assert_eq!(
+        lines.iter().map(|line| line["file_name"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["README.md", "Cargo.toml"]
+    );
+}
+
+#[test]
+fn upload_file_refuses_what_it_does_not_understand() {
+    let backend = Backend::start().unwrap();
+    let token = backend.issue_access_token("acct-1");
+    for (command, said) in [
+        (&mut example("upload_file"), "no file given"),
+        (example("upload_file").args(["--lvie", "README.md"]), "unknown option `--lvie`"),
+        (example("upload_file").args(["--live", "README.md"]), "CODEX_BACKEND_ACCESS_TOKEN"),
+        (configured(&backend, &token).env("CODEX_BACKEND_FEDRAMP", "yes").arg("README.md"), "CODEX_BACKEND_FEDRAMP"),
+        (configured(&backend, &token).env("CODEX_BACKEND_ACCOUNT_ID", "acct-2").arg("README.md"), "acct-2"),
+        (configured(&backend, &token).env("CODEX_BACKEND_BASE_URL", "https://evil.test").arg("README.md"), "evil.test"),
+    ] {
+        let output = run(command);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(stderr(&output).contains(said), "{said}: {output:?}");
+    }
+    assert!(backend.requests().is_empty());
+}
+
+#[test]
+fn auth_only_prints_the_answer() {
+    let output = run(&mut example("auth_only"));
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stdout_lines(&output)[0]["plan_type"], "plus");
+}
+
+/// An example as `cargo test` built it, without any setting of the environment it runs in.
+fn example(name: &str) -> Command {
+    let tests = std::env::current_exe().unwrap();
+    let built: PathBuf = tests.parent().unwrap().parent().unwrap().join("examples").join(name);
+    let mut command = Command::new(built);
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy().to_ascii_uppercase();
+        if name.starts_with("CODEX") || name.starts_with("OPENAI") || name.ends_with("_PROXY") {
+            command.env_remove(&variable);
+        }
+    }
+    command
+}
+
+fn configured(backend: &Backend, token: &SecretString) -> Command {
+    let mut command = example("upload_file");
+    command
+        .env("CODEX_BACKEND_BASE_URL", backend.codex_base_url())
+        .env("CODEX_BACKEND_ACCESS_TOKEN", token.expose_secret());
+    command
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().unwrap()
+}
+
+fn stdout_lines(output: &Output) -> Vec<Value> {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))).collect()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
