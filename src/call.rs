@@ -117,7 +117,11 @@ impl Caller {
             match self.exchange().within_call(bounds, &progress, recovery).await? {
                 Ok(Recovery::Resend) => tracing::debug!(refusals, "the provider has other credentials"),
                 Ok(Recovery::GiveUp) => return Err(error),
-                Err(auth) => return Err(Error::from_auth(authorized.operation.name, auth).sent(true)),
+                Err(auth) => {
+                    return Err(Error::from_auth(authorized.operation.name, auth)
+                        .sent(true)
+                        .with_attempts(progress.attempts));
+                }
             }
         }
     }
@@ -150,6 +154,10 @@ impl Authorize for Authorized<'_> {
     fn scrubber(&self) -> Scrubber {
         let headers = self.last.as_ref().map(HeaderMap::from).unwrap_or_default();
         Scrubber::for_request(&headers)
+    }
+
+    fn takes_cookies(&self) -> bool {
+        true
     }
 }
 

@@ -9,6 +9,7 @@ mod body;
 #[cfg(feature = "rustls-ring")]
 mod certificates;
 mod clock;
+mod cookies;
 mod identity;
 mod limit;
 mod origin;
@@ -36,6 +37,7 @@ pub use self::body::Body;
 #[cfg(feature = "rustls-ring")]
 pub(crate) use self::certificates::RootCertificates;
 pub use self::clock::{Clock, SystemClock};
+use self::cookies::CookieJar;
 pub(crate) use self::identity::Identity;
 pub(crate) use self::limit::Activity;
 use self::limit::{Limit, within};
@@ -67,6 +69,7 @@ pub(crate) struct Exchange {
     timeouts: Timeouts,
     retry: RetryPolicy,
     budget: RetryBudget,
+    cookies: CookieJar,
 }
 
 /// What is the same for every request of an operation.
@@ -132,6 +135,9 @@ pub(crate) trait Authorize: Send + Sync {
 
     /// Knows the credentials of the last attempt, so that an answer that repeats them can be cleaned.
     fn scrubber(&self) -> Scrubber;
+
+    /// Whether Cloudflare's cookies belong to these requests.
+    fn takes_cookies(&self) -> bool;
 }
 
 /// Nothing is added: for pre-signed URLs, and for calls that authenticate by their body.
@@ -145,6 +151,10 @@ impl Authorize for Bare {
 
     fn scrubber(&self) -> Scrubber {
         Scrubber::for_request(&HeaderMap::new())
+    }
+
+    fn takes_cookies(&self) -> bool {
+        false
     }
 }
 
@@ -170,7 +180,8 @@ impl Exchange {
         timeouts: Timeouts,
         retry: RetryPolicy,
     ) -> Self {
-        Self { transport, clock, identity, timeouts, budget: RetryBudget::new(&retry), retry }
+        let (budget, cookies) = (RetryBudget::new(&retry), CookieJar::default());
+        Self { transport, clock, identity, timeouts, retry, budget, cookies }
     }
 
     pub(crate) fn now(&self) -> SystemTime {
@@ -273,6 +284,10 @@ impl Exchange {
         let mut headers = request.headers.clone();
         self.within_call(bounds, progress, authorize.authorize(&mut headers)).await??;
 
+        if authorize.takes_cookies() {
+            self.cookies.add_to(&mut headers, &request.uri, self.clock.now());
+        }
+
         let activity = Activity::starting_now(&self.clock);
         let body = match &mut request.payload {
             Payload::Empty => Body::empty(),
@@ -315,11 +330,13 @@ impl Exchange {
         activity: &Activity,
         authorize: &A,
     ) -> Result<Answer, Error> {
-        let server = Server::of(request.uri());
-        let answer =
-            self.transport.send(request).await.map_err(|error| self.not_answered(operation, &server, error))?;
+        let uri = request.uri().clone();
+        let answer = self.transport.send(request).await.map_err(|error| self.not_answered(operation, &uri, error))?;
         activity.touch();
         let (parts, mut body) = answer.into_parts();
+        if authorize.takes_cookies() {
+            self.cookies.keep(&parts.headers, &uri, self.clock.now());
+        }
         let longest = if parts.status.is_success() { LONGEST_ANSWER } else { LONGEST_ERROR_BODY };
         let collected = collect(&mut body, longest, activity).await;
         if !parts.status.is_success() {
@@ -333,11 +350,14 @@ impl Exchange {
                 let message = format!("the answer is longer than {} MiB", LONGEST_ANSWER >> 20);
                 Err(Error::new(ErrorKind::ResponseTooLarge, operation.name, message).with_status(parts.status))
             }
-            Collected::Broken(_, error) => Err(self.not_answered(operation, &server, error).with_status(parts.status)),
+            Collected::Broken(_, error) => Err(self.not_answered(operation, &uri, error).with_status(parts.status)),
         }
     }
 
-    fn not_answered(&self, operation: &Operation, server: &Server, error: TransportError) -> Error {
+    fn not_answered(&self, operation: &Operation, uri: &Uri, error: TransportError) -> Error {
+        // The path and the query may be a signed URL's.
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        let server = format!("{}://{authority}", uri.scheme_str().unwrap_or("http"));
         let cause = Scrubber::for_request(&HeaderMap::new()).clean_line(&root_cause(&error).to_string());
         let (kind, message, sent) = match error.failure {
             TransportFailure::NotSent => {
@@ -411,22 +431,6 @@ async fn collect(body: &mut Body, longest: usize, activity: &Activity) -> Collec
                 }
             }
         }
-    }
-}
-
-/// The server of a request, as errors name it: scheme, host and port.
-struct Server(String);
-
-impl Server {
-    fn of(uri: &Uri) -> Self {
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        Self(format!("{}://{authority}", uri.scheme_str().unwrap_or("http")))
-    }
-}
-
-impl std::fmt::Display for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -126,9 +126,9 @@ mod tests {
 
     #[test]
     fn an_illegal_value_is_an_error_that_names_the_header_and_not_the_value() {
-        for token in ["", "tok en", "tok\nen", "tokén", "token\n", " token"] {
+        for token in ["", "mark one", "mark\none", "märkmark", "mark\n", " mark"] {
             let error = AuthHeaders::new(0).with_bearer(&token.into()).unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("tok"), "{error:?}");
+            assert!(!format!("{error} {error:?}").contains("mark"), "{error:?}");
         }
         let error = AuthHeaders::new(0).with_header("chatgpt-account-id", "acct\u{7f}1").unwrap_err();
         assert!(error.to_string().contains("chatgpt-account-id"), "{error}");
