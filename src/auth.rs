@@ -192,6 +192,18 @@ impl Refusal {
 }
 
 /// What comes of a refusal.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use codex_backend::{Recovery, Refusal};
+///
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// // Tokens that the caller holds cannot be renewed here.
+/// let refusal = Refusal::new(http::StatusCode::UNAUTHORIZED, 0);
+/// assert_eq!(client.auth_refused(refusal).await?, Recovery::GiveUp);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {

@@ -32,6 +32,19 @@ pub type ApiClient = Client<OpenAiApi>;
 /// # Ok::<(), codex_backend::ConfigError>(())
 /// ```
 ///
+/// ```
+/// use codex_backend::{ChatGptTokens, Client, CodexBackend, OpenAiFileUpload};
+///
+/// struct App {
+///     client: Client<CodexBackend>,
+/// }
+///
+/// let client = Client::builder().chatgpt(ChatGptTokens::new("access-token")).build()?;
+/// let app = App { client: client.clone() };
+/// let files = OpenAiFileUpload::new(&app.client);
+/// # Ok::<(), codex_backend::ConfigError>(())
+/// ```
+///
 /// A client is a handle: one pointer wide, cheap to clone, and all clones share connections, credentials and the retry
 /// budget. No `Arc` around it is needed. Nothing runs in the background.
 ///

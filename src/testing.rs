@@ -56,6 +56,24 @@ const DEFAULT_ACCOUNT: &str = "acct-embedded";
 /// It checks what the real backend checks: a bearer token that it issued and has not revoked, an account header that
 /// fits the token, the FedRAMP header for FedRAMP accounts and for no others, and on signed URLs a signature, the
 /// blob type, the exact length, and no credentials at all.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use codex_backend::testing::Backend;
+/// use codex_backend::{ChatGptTokens, ErrorKind};
+///
+/// let backend = Backend::start()?;
+/// backend.add_fedramp_account("acct-gov");
+/// let token = backend.issue_access_token("acct-gov");
+/// let client = backend.client().chatgpt(ChatGptTokens::new(token.clone())).build()?;
+/// client.usage().get().await?;
+///
+/// backend.revoke_access_token(&token);
+/// let error = client.usage().get().await.unwrap_err();
+/// assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthorized, Some("token_revoked")));
+/// assert_eq!(backend.requests().len(), 2);
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Backend {
     address: SocketAddr,

@@ -80,6 +80,19 @@ impl Usage {
 }
 
 /// A request for the account's limits, made by [`Usage::get`]; `.await` it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// use std::time::Duration;
+/// use codex_backend::{RetryPolicy, Timeouts};
+///
+/// let quick = Timeouts::default().call(Duration::from_secs(5));
+/// let usage = client.usage().get().with_timeouts(quick).with_retry_policy(RetryPolicy::never()).await?;
+/// # assert!(usage.credits.is_some());
+/// # Ok(()) }
+/// ```
 #[must_use = "a request does nothing unless awaited"]
 pub struct UsageRequest {
     caller: Arc<Caller>,

@@ -17,7 +17,7 @@ use crate::mode::CodexBackend;
 /// ```
 /// use codex_backend::{ChatGptTokens, Client, CodexBackend};
 ///
-/// let tokens = ChatGptTokens::new("access token").account_id("acct-1");
+/// let tokens = ChatGptTokens::new("access-token").account_id("acct-1");
 /// let client: Client<CodexBackend> = Client::builder().chatgpt(tokens).build()?;
 /// # Ok::<(), codex_backend::ConfigError>(())
 /// ```

@@ -88,6 +88,20 @@ convert! {
 }
 
 /// A client turned out to hold another kind of credentials than are needed. Gives the client back.
+///
+/// ```
+/// use codex_backend::{AnyClient, Client};
+///
+/// let configured: AnyClient = Client::builder().api_key("sk-example").build()?.into();
+/// let wrong = configured.into_codex_backend().unwrap_err();
+/// assert_eq!(
+///     wrong.to_string(),
+///     "this is a `Client<OpenAiApi>`, and a `Client<CodexBackend>` is needed: sign in with ChatGPT, and build the client \
+///      with `.chatgpt(tokens)`"
+/// );
+/// let client = wrong.into_client().into_openai_api()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct WrongMode {
     client: AnyClient,

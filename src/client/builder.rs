@@ -34,7 +34,7 @@ use crate::mode::{Authenticated, CodexBackend, CredentialsSet, CredentialsUnset,
 ///
 /// let client = Client::builder()
 ///     .application("report-bot", "1.4.0")
-///     .chatgpt(ChatGptTokens::new("access token").account_id("acct-1"))
+///     .chatgpt(ChatGptTokens::new("access-token").account_id("acct-1"))
 ///     .timeouts(Timeouts::default().call(Duration::from_secs(45)))
 ///     .retry_policy(RetryPolicy::default().max_attempts(5))
 ///     .build()?;

@@ -1,6 +1,16 @@
 use crate::error::AuthError;
 
 /// Why a client cannot be built. Nothing was sent, and no file was read.
+///
+/// ```
+/// use codex_backend::{ChatGptTokens, Client, ConfigError};
+///
+/// let elsewhere = Client::builder()
+///     .codex_base_url("https://chatgpt.com.evil.test")
+///     .chatgpt(ChatGptTokens::new("access-token"))
+///     .build();
+/// assert!(matches!(elsewhere, Err(ConfigError::UntrustedOrigin { .. })));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {

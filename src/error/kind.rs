@@ -1,4 +1,23 @@
 /// The classes of [`Error`](crate::Error).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// use codex_backend::ErrorKind;
+/// use codex_backend::testing::{Fault, Route};
+///
+/// let body = r#"{"error":{"type":"usage_limit_reached","plan_type":"plus","resets_in_seconds":600}}"#;
+/// backend.inject(Route::GetUsage, Fault::status(429).body(body));
+/// match client.usage().get().await {
+///     Err(error) if error.kind() == ErrorKind::UsageLimit => {
+///         let limit = error.usage_limit().expect("comes with this kind");
+///         println!("the {:?} plan is used up until {:?}", limit.plan_type, limit.resets_at);
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -27,7 +27,7 @@ use super::body::Body;
 /// }
 ///
 /// let client = Client::builder()
-///     .chatgpt(codex_backend::ChatGptTokens::new("access token"))
+///     .chatgpt(codex_backend::ChatGptTokens::new("access-token"))
 ///     .transport(Offline)
 ///     .retry_policy(codex_backend::RetryPolicy::never())
 ///     .build()?;

@@ -72,7 +72,7 @@ struct Upload {
 
 pub(super) type ProgressCallback = Arc<dyn Fn(UploadProgress) + Send + Sync>;
 
-/// How far an upload's content has come.
+/// How far an upload's content has come. Given to the callback of [`UploadRequest::with_progress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadProgress {
@@ -270,6 +270,16 @@ impl fmt::Debug for UploadRequest {
 
 /// A file that the backend has, ready to be referred to.
 ///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// let file = client.file_upload().bytes("notes.txt", "hello").await?;
+/// assert_eq!(file.uri(), format!("sediment://{}", file.file_id()));
+/// assert_eq!((file.file_name(), file.file_size_bytes(), file.mime_type()), ("notes.txt", 5, Some("text/plain")));
+/// # Ok(()) }
+/// ```
+///
 /// Wire: the create and finalize answers of `/files`; the size is the one that was sent.
 #[derive(Debug, Clone)]
 pub struct UploadedFile {
@@ -322,6 +332,16 @@ impl UploadedFile {
 /// Several uploads, made by [`OpenAiFileUpload::many`](crate::OpenAiFileUpload::many); `.await` it.
 ///
 /// One failure does not stop the others. Dropping the future cancels the uploads that are under way.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// let files = client.file_upload();
+/// let results = files.many((1..=9).map(|n| files.bytes(format!("{n}.txt"), "content"))).with_concurrency(3).await;
+/// assert!(results.iter().all(Result::is_ok));
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[must_use = "uploads do nothing unless awaited"]
 pub struct UploadMany {
