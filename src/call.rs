@@ -71,7 +71,8 @@ impl Caller {
         let uri = parse_uri(operation, url.expose().to_owned())?;
         let mut request = Outgoing { operation, uri, headers, payload, options };
         let mut progress = self.exchange().begin();
-        self.exchange().send(&mut request, &mut Bare, &mut progress).instrument(operation.span("signed URL")).await
+        let mut bare = Bare { scrubber: Scrubber::for_signed_url(url.expose()) };
+        self.exchange().send(&mut request, &mut bare, &mut progress).instrument(operation.span("signed URL")).await
     }
 
     /// The headers as the provider has them now.
@@ -152,8 +153,7 @@ impl Authorize for Authorized<'_> {
     }
 
     fn scrubber(&self) -> Scrubber {
-        let headers = self.last.as_ref().map(HeaderMap::from).unwrap_or_default();
-        Scrubber::for_request(&headers)
+        self.last.as_ref().map_or_else(Scrubber::lookalikes, |last| Scrubber::for_headers(last.shared()))
     }
 
     fn takes_cookies(&self) -> bool {

@@ -142,7 +142,9 @@ pub(crate) trait Authorize: Send + Sync {
 
 /// Nothing is added: for pre-signed URLs, and for calls that authenticate by their body.
 #[derive(Debug)]
-pub(crate) struct Bare;
+pub(crate) struct Bare {
+    pub(crate) scrubber: Scrubber,
+}
 
 impl Authorize for Bare {
     async fn authorize(&mut self, _: &mut HeaderMap) -> Result<(), Error> {
@@ -150,7 +152,7 @@ impl Authorize for Bare {
     }
 
     fn scrubber(&self) -> Scrubber {
-        Scrubber::for_request(&HeaderMap::new())
+        self.scrubber.clone()
     }
 
     fn takes_cookies(&self) -> bool {
@@ -170,6 +172,8 @@ pub(crate) struct Bounds {
 pub(crate) struct Progress {
     started: Duration,
     pub(crate) attempts: u32,
+    /// Whether the server may have seen one of the attempts.
+    pub(crate) sent: bool,
 }
 
 impl Exchange {
@@ -197,7 +201,7 @@ impl Exchange {
     }
 
     pub(crate) fn begin(&self) -> Progress {
-        Progress { started: self.clock.monotonic(), attempts: 0 }
+        Progress { started: self.clock.monotonic(), attempts: 0, sent: false }
     }
 
     /// Sends the request, again where that is safe, until it succeeds or there is no more to try.
@@ -214,11 +218,12 @@ impl Exchange {
             let outcome = self.attempt(request, authorize, progress).await;
             let elapsed_ms = u64::try_from((self.clock.monotonic() - began).as_millis()).unwrap_or(u64::MAX);
             let error = match outcome {
-                Ok(answer) => {
+                Ok(mut answer) => {
+                    answer.attempts = progress.attempts;
                     tracing::debug!(
                         attempt = progress.attempts,
                         status = answer.status.as_u16(),
-                        request_id = answer.request_id(),
+                        request_id = answer.request_id().as_deref(),
                         elapsed_ms,
                         "answered"
                     );
@@ -241,6 +246,8 @@ impl Exchange {
                 Payload::Source(source) => source.is_replayable(),
             };
             let delay = retry.delay(&error, request.operation.repeat, progress.attempts);
+            progress.sent |= error.may_have_been_sent();
+            let error = error.sent(progress.sent);
             let left = self.time_left(self.bounds(request), progress);
             let Some(delay) = delay.filter(|delay| replayable && *delay < left) else {
                 return Err(error);
@@ -264,7 +271,9 @@ impl Exchange {
         let left = self.time_left(bounds, progress);
         within(&*self.clock, Limit::Whole(left), future).await.map_err(|_| {
             let message = format!("the call took longer than {:?}", bounds.timeouts.call);
-            Error::new(ErrorKind::Timeout, bounds.operation.name, message).with_attempts(progress.attempts)
+            Error::new(ErrorKind::Timeout, bounds.operation.name, message)
+                .with_attempts(progress.attempts)
+                .sent(progress.sent)
         })
     }
 
@@ -345,7 +354,13 @@ impl Exchange {
             return Err(answer::error(operation, &parts, &bytes, self.clock.now(), &authorize.scrubber()));
         }
         match collected {
-            Collected::Whole(body) => Ok(Answer { status: parts.status, headers: parts.headers, body }),
+            Collected::Whole(body) => Ok(Answer {
+                status: parts.status,
+                headers: parts.headers,
+                body,
+                attempts: 0,
+                scrubber: authorize.scrubber(),
+            }),
             Collected::TooLong(_) => {
                 let message = format!("the answer is longer than {} MiB", LONGEST_ANSWER >> 20);
                 Err(Error::new(ErrorKind::ResponseTooLarge, operation.name, message).with_status(parts.status))
@@ -358,7 +373,7 @@ impl Exchange {
         // The path and the query may be a signed URL's.
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         let server = format!("{}://{authority}", uri.scheme_str().unwrap_or("http"));
-        let cause = Scrubber::for_request(&HeaderMap::new()).clean_line(&root_cause(&error).to_string());
+        let cause = Scrubber::lookalikes().clean_line(&root_cause(&error).to_string());
         let (kind, message, sent) = match error.failure {
             TransportFailure::NotSent => {
                 (ErrorKind::Connect, format!("no connection could be made to {server}: {cause}"), false)
@@ -418,8 +433,13 @@ async fn collect(body: &mut Body, longest: usize, activity: &Activity) -> Collec
             Some(Err(error)) => return Collected::Broken(joined(first, all), error),
             Some(Ok(chunk)) => {
                 activity.touch();
-                if first.len().max(all.len()) + chunk.len() > longest {
-                    return Collected::TooLong(joined(first, all));
+                let room = longest - first.len().max(all.len());
+                if chunk.len() > room {
+                    if all.is_empty() {
+                        all.extend_from_slice(&first);
+                    }
+                    all.extend_from_slice(&chunk[..room]);
+                    return Collected::TooLong(all.freeze());
                 }
                 if first.is_empty() {
                     first = chunk;

@@ -72,6 +72,9 @@ impl AuthHeaders {
         if value.trim().is_empty() {
             return Err(invalid_value(&name, "the value is empty"));
         }
+        if !value.is_ascii() {
+            return Err(invalid_value(&name, "the value holds a character outside ASCII"));
+        }
         let mut value = HeaderValue::from_str(value)
             .map_err(|_| invalid_value(&name, "the value holds a character that a header cannot carry"))?;
         value.set_sensitive(true);
@@ -92,6 +95,11 @@ impl AuthHeaders {
         for (name, value) in self.iter() {
             headers.insert(name, value.clone());
         }
+    }
+
+    /// The headers themselves, not a copy.
+    pub(crate) fn shared(&self) -> Arc<Vec<(HeaderName, HeaderValue)>> {
+        self.headers.clone()
     }
 
     /// The headers, for an HTTP stack that does not use the `http` crate.

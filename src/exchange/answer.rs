@@ -22,11 +22,13 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) attempts: u32,
+    pub(crate) scrubber: Scrubber,
 }
 
 impl Answer {
-    pub(crate) fn request_id(&self) -> Option<&str> {
-        request_id(&self.headers)
+    pub(crate) fn request_id(&self) -> Option<String> {
+        request_id(&self.headers).map(|id| self.scrubber.clean_line(id))
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self, operation: &Operation) -> Result<T, Error> {
@@ -38,11 +40,11 @@ impl Answer {
                 serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
             };
             let place = format!("line {}, column {}", error.line(), error.column());
-            let scrubber = Scrubber::for_request(&HeaderMap::new());
             Error::new(ErrorKind::Decode, operation.name, format!("the answer cannot be read: {reason} ({place})"))
                 .with_status(self.status)
-                .with_request_id(self.request_id().map(str::to_owned))
-                .with_body(Some(scrubber.clean(&String::from_utf8_lossy(&self.body))))
+                .with_request_id(self.request_id())
+                .with_attempts(self.attempts)
+                .with_body(Some(self.scrubber.clean(&String::from_utf8_lossy(&self.body))))
         })
     }
 }

@@ -1,40 +1,75 @@
 //! The one place that removes credentials from text that came from outside.
 
-use http::HeaderMap;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 const MASK: &str = "[hidden]";
+
+/// Shorter than this, a value is no secret: it would be found by chance.
+const SHORTEST_SECRET: usize = 8;
+
+/// Everything but the unreserved characters of RFC 3986.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The longest text of a server's answer that is kept in an error.
 const KEPT_BYTES: usize = 4096;
 
 /// What is searched for: the credentials that the request itself carried, and whatever looks like a credential.
+/// Cheap to make and to clone: the search is prepared only when there is a text to clean.
+#[derive(Clone, Default)]
 pub(crate) struct Scrubber {
-    sent: Vec<String>,
+    headers: Option<Arc<Vec<(HeaderName, HeaderValue)>>>,
+    signed_url: Option<Arc<str>>,
 }
 
 impl Scrubber {
+    /// Knows nothing of the request.
+    pub(crate) fn lookalikes() -> Self {
+        Self::default()
+    }
+
     /// Knows the sensitive values among these request headers.
-    pub(crate) fn for_request(headers: &HeaderMap) -> Self {
-        let sent = headers
-            .values()
-            .filter(|value| value.is_sensitive())
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| {
-                let credential = value.split_once(' ').map_or(value, |(_scheme, credential)| credential);
-                [credential.trim().to_owned()]
-            })
-            .filter(|credential| credential.len() >= 8)
-            .collect();
-        Self { sent }
+    pub(crate) fn for_headers(headers: Arc<Vec<(HeaderName, HeaderValue)>>) -> Self {
+        Self { headers: Some(headers), signed_url: None }
+    }
+
+    /// Knows the values in this URL's query.
+    pub(crate) fn for_signed_url(url: &str) -> Self {
+        Self { headers: None, signed_url: Some(url.into()) }
+    }
+
+    /// Each secret in the spellings in which servers quote: as it is, in JSON, in a URL, in HTML. The longest first.
+    fn secrets(&self) -> Vec<String> {
+        let headers = self.headers.iter().flat_map(|headers| headers.iter());
+        let values = headers.filter(|(_, value)| value.is_sensitive()).filter_map(|(_, value)| value.to_str().ok());
+        let credentials = values.map(|value| value.split_once(' ').map_or(value, |(_scheme, credential)| credential));
+        let query = self.signed_url.as_deref().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
+        let parameters = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        let mut secrets = Vec::new();
+        for secret in credentials.chain(parameters).map(str::trim).filter(|secret| secret.len() >= SHORTEST_SECRET) {
+            let decoded = percent_decode_str(secret).decode_utf8_lossy().into_owned();
+            for spelling in [secret, &decoded] {
+                secrets.push(spelling.to_owned());
+                secrets.push(spelling.replace('/', r"\/"));
+                secrets.push(utf8_percent_encode(spelling, UNRESERVED).to_string());
+                secrets.push(spelling.replace('&', "&amp;"));
+            }
+        }
+        secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        secrets.dedup();
+        secrets
     }
 
     /// The text without credentials, control characters or more than 4 KiB, for an error.
     pub(crate) fn clean(&self, text: &str) -> String {
         let mut text = text.trim().to_owned();
-        for credential in &self.sent {
-            if text.contains(credential.as_str()) {
-                text = text.replace(credential.as_str(), MASK);
+        for secret in &self.secrets() {
+            if text.contains(secret.as_str()) {
+                text = text.replace(secret.as_str(), MASK);
             }
+            mask_cut_off(&mut text, secret);
         }
         // Masking comes before cutting: half a credential would not be recognised.
         let mut text = mask_lookalikes(&text);
@@ -50,6 +85,24 @@ impl Scrubber {
     /// Like [`clean`](Self::clean), on one line.
     pub(crate) fn clean_line(&self, text: &str) -> String {
         self.clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Masks the start of a secret that the text ends in: the text may have been cut there.
+fn mask_cut_off(text: &mut String, secret: &str) {
+    let longest = secret.len().min(text.len());
+    let cut = (SHORTEST_SECRET..=longest)
+        .rev()
+        .find(|length| secret.is_char_boundary(*length) && text.ends_with(&secret[..*length]));
+    if let Some(length) = cut {
+        text.truncate(text.len() - length);
+        text.push_str(MASK);
+    }
+}
+
+impl std::fmt::Debug for Scrubber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scrubber")
     }
 }
 
@@ -133,12 +186,19 @@ fn announced_by(word: &str) -> Announced {
         "sig",
         "signature",
     ];
+    const SUFFIXES: [&str; 3] = ["signature", "token", "credential"];
+    // What is left of `\\u0026sig`, an ampersand as JSON may write it.
+    let word = word.strip_prefix("u0026").unwrap_or(word);
     let is_one_of = |names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name));
+    let is_of_aws_or_google = || {
+        let word = word.to_ascii_lowercase();
+        word.starts_with("x-") && SUFFIXES.iter().any(|suffix| word.ends_with(suffix))
+    };
     if is_one_of(&SCHEMES) {
         Announced::AfterScheme
     } else if is_one_of(&WHOLE_LINES) {
         Announced::WholeLine { separated: false }
-    } else if is_one_of(&NAMES) {
+    } else if is_one_of(&NAMES) || is_of_aws_or_google() {
         Announced::Named { separated: false }
     } else {
         Announced::Nothing
@@ -162,16 +222,14 @@ mod tests {
     use super::*;
 
     fn scrub(text: &str) -> String {
-        Scrubber::for_request(&HeaderMap::new()).clean(text)
+        Scrubber::lookalikes().clean(text)
     }
 
     #[test]
     fn masks_what_the_request_itself_carried() {
-        let mut headers = HeaderMap::new();
-        let mut value: http::HeaderValue = "Bearer plain-looking secret".parse().unwrap();
+        let mut value: HeaderValue = "Bearer plain-looking secret".parse().unwrap();
         value.set_sensitive(true);
-        headers.insert("authorization", value);
-        let scrubber = Scrubber::for_request(&headers);
+        let scrubber = Scrubber::for_headers(Arc::new(vec![(http::header::AUTHORIZATION, value)]));
         assert_eq!(scrubber.clean("you sent plain-looking secret to us"), "you sent [hidden] to us");
     }
 

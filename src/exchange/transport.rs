@@ -43,7 +43,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 /// What [`Transport::send`] returns.
 pub type TransportFuture<'a> = Pin<Box<dyn Future<Output = Result<http::Response<Body>, TransportError>> + Send + 'a>>;
 
-/// Why a transport brought no answer.
+/// Why a transport brought no answer. What it is made from is shown in errors and logs: it must not hold a credential or
+/// a URL.
 #[derive(Debug)]
 pub struct TransportError {
     pub(super) failure: TransportFailure,

@@ -13,9 +13,7 @@ use super::source::{Content, Source};
 use super::wire::{CreateAnswer, CreateRequest, FinalizeAnswer};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{
-    CallOptions, Operation, Pace, Payload, Repeat, RetryPolicy, Scrubber, SignedUrl, Timeouts, path_segment,
-};
+use crate::exchange::{CallOptions, Operation, Pace, Payload, Repeat, RetryPolicy, SignedUrl, Timeouts, path_segment};
 
 static CREATE: Operation = Operation {
     name: "files.create",
@@ -169,11 +167,14 @@ impl Upload {
 
     async fn finalize(&self, created: Created, file_name: String, file_size: u64) -> Result<UploadedFile, Error> {
         let clock = self.caller.exchange().clock();
-        let fail = |kind, message: String| Err(Error::new(kind, FINALIZE.name, message).sent(true));
         let mut asked_since = None;
         loop {
             let payload = Payload::Bytes(Bytes::from_static(b"{}"));
             let answer = self.caller.send(&FINALIZE, &created.finalize_path, payload, self.options).await?;
+            let (attempts, clean) = (answer.attempts, answer.scrubber.clone());
+            let fail = |kind, message: String| {
+                Err(Error::new(kind, FINALIZE.name, message).sent(true).with_attempts(attempts))
+            };
             let answer: FinalizeAnswer = answer.json(&FINALIZE)?;
             match (answer.status.as_str(), answer.error_message) {
                 ("success", _) => {
@@ -204,7 +205,6 @@ impl Upload {
                     clock.sleep(self.finalize_interval).await;
                 }
                 (status, Some(reason)) => {
-                    let clean = Scrubber::for_request(&HeaderMap::new());
                     let (status, reason) = (clean.clean_line(status), clean.clean_line(&reason));
                     return fail(
                         ErrorKind::UploadFailed,
@@ -218,7 +218,7 @@ impl Upload {
                     );
                 }
                 (status, None) => {
-                    let status = Scrubber::for_request(&HeaderMap::new()).clean_line(status);
+                    let status = clean.clean_line(status);
                     return fail(
                         ErrorKind::UploadStatusUnknown,
                         format!("the upload of `{file_name}` got the unknown status `{status}`"),

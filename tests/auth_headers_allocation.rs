@@ -1,0 +1,61 @@
+//! What cached auth headers cost. A binary of its own: the counting allocator is global.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use allocation_counter::measure;
+use codex_backend::{ApiKey, AuthHeaders, ChatGptTokens, Client, CodexBackend, Environment, OpenAiApi};
+use futures_util::FutureExt;
+use http::HeaderMap;
+
+fn codex() -> Client<CodexBackend> {
+    let tokens = ChatGptTokens::new("opaque-access-token").account_id("acct-1").fedramp(true);
+    Client::builder().environment(Environment::empty()).chatgpt(tokens).build().unwrap()
+}
+
+fn api() -> Client<OpenAiApi> {
+    let key = ApiKey::new("sk-example").organization("org-1").project("proj_1");
+    Client::builder().environment(Environment::empty()).api_key(key).build().unwrap()
+}
+
+fn allocations_of(mut fetch: impl FnMut() -> AuthHeaders) -> u64 {
+    let mut headers = HeaderMap::with_capacity(8);
+    fetch().apply_to(&mut headers);
+    assert_eq!(headers.len(), 3);
+    headers.clear();
+    measure(|| {
+        for _ in 0..100 {
+            fetch().apply_to(&mut headers);
+            headers.clear();
+        }
+    })
+    .count_total
+}
+
+#[test]
+fn the_counter_counts() {
+    assert!(measure(|| drop(std::hint::black_box(Box::new(7)))).count_total > 0);
+}
+
+#[tokio::test]
+async fn fetching_cached_headers_and_applying_them_allocates_nothing() {
+    let (codex, api) = (codex(), api());
+    assert_eq!(allocations_of(|| codex.auth_headers().now_or_never().expect("at hand").unwrap()), 0);
+    assert_eq!(allocations_of(|| api.auth_headers().now_or_never().expect("at hand").unwrap()), 0);
+}
+
+#[test]
+fn awaiting_cached_headers_on_a_run_time_allocates_no_more_than_awaiting_nothing() {
+    let client = codex();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut headers = HeaderMap::with_capacity(8);
+    // Some bookkeeping is made once: by the run time, and by the bytes of a value when it is first shared.
+    runtime.block_on(async { client.auth_headers().await.unwrap().apply_to(&mut headers) });
+    let nothing = measure(|| runtime.block_on(async {})).count_total;
+    let awaited = measure(|| {
+        runtime.block_on(async {
+            for _ in 0..100 {
+                client.auth_headers().await.unwrap().apply_to(&mut headers);
+            }
+        });
+    });
+    assert_eq!((headers.len(), awaited.count_total), (3, nothing));
+}
