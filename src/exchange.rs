@@ -301,7 +301,11 @@ impl Exchange {
         let body = match &mut request.payload {
             Payload::Empty => Body::empty(),
             Payload::Bytes(bytes) => Body::from(bytes.clone()),
-            Payload::Source(source) => source.open(progress.attempts, activity.clone()).await?,
+            Payload::Source(source) => {
+                let limit = Limit::Idle(bounds.timeouts.idle, activity.clone());
+                let opened = within(&*self.clock, limit, source.open(progress.attempts, activity.clone())).await;
+                opened.unwrap_or_else(|_| Err(idle(operation, bounds.timeouts.idle)))?
+            }
         };
         let mut carried = http::Request::new(body);
         *carried.method_mut() = operation.method.clone();
@@ -317,7 +321,7 @@ impl Exchange {
         let outcome = within(&*self.clock, limit, self.carry(operation, carried, &activity, &*authorize)).await;
         let outcome = outcome.unwrap_or_else(|_| {
             let message = match operation.pace {
-                Pace::IdleOnly => format!("not one byte moved for {:?}", timeouts.idle),
+                Pace::IdleOnly => return Err(idle(operation, timeouts.idle).sent(true)),
                 Pace::Bounded if timeouts.attempt <= left => {
                     format!("no complete answer came within {:?}", timeouts.attempt)
                 }
@@ -452,6 +456,10 @@ async fn collect(body: &mut Body, longest: usize, activity: &Activity) -> Collec
             }
         }
     }
+}
+
+fn idle(operation: &Operation, limit: Duration) -> Error {
+    Error::new(ErrorKind::Timeout, operation.name, format!("not one byte moved for {limit:?}"))
 }
 
 fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {

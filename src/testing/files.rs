@@ -10,6 +10,17 @@ use super::server::Reply;
 /// How much of a file's content is kept; of a larger one only the size.
 const KEPT_CONTENT: u64 = 16 << 20;
 
+/// What a signed URL must never see.
+const CREDENTIALS: [&str; 7] = [
+    "authorization",
+    "chatgpt-account-id",
+    "cookie",
+    "openai-organization",
+    "openai-project",
+    "x-openai-fedramp",
+    "x-openai-internal-codex-residency",
+];
+
 /// The files that clients created.
 #[derive(Debug, Default)]
 pub(super) struct Files {
@@ -135,7 +146,7 @@ impl Files {
         let Some(file) = self.files.iter().find(|file| file.id == id) else {
             return refuse(StatusCode::NOT_FOUND, "BlobNotFound", "no such upload");
         };
-        for credential in ["authorization", "chatgpt-account-id", "x-openai-fedramp", "cookie", "openai-organization"] {
+        for credential in CREDENTIALS {
             if headers.contains_key(credential) {
                 return refuse(StatusCode::BAD_REQUEST, "CredentialsOnSignedUrl", "credentials came to a signed URL");
             }

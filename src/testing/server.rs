@@ -169,7 +169,7 @@ async fn serve(
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let (head, mut body) = request.into_parts();
     let route = Route::of(&head.method, head.uri.path());
-    let effect = {
+    let (record, effect) = {
         let mut world = state.world();
         world.requests.push(RecordedRequest {
             method: head.method.clone(),
@@ -178,9 +178,8 @@ async fn serve(
             body: Bytes::new(),
             route: route.map(|(route, _)| route),
         });
-        route.and_then(|(route, _)| world.script.next(route))
+        (world.requests.len() - 1, route.and_then(|(route, _)| world.script.next(route)))
     };
-    let record = state.world().requests.len() - 1;
     let mut pause = Duration::ZERO;
     match &effect {
         Some(Effect::Stall) => pending::<()>().await,
@@ -188,38 +187,34 @@ async fn serve(
         Some(Effect::ReadSlowly { pause: asked }) => pause = *asked,
         _ => {}
     }
-    let mut reply = match (&effect, route) {
-        (Some(Effect::Answer { status, headers, body: answer }), _) => {
-            read(&mut body, Duration::ZERO, |_| {}).await?;
-            let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-            Reply { status: *status, headers, body: answer.clone() }
-        }
+
+    let query = head.uri.query().unwrap_or("");
+    let mut upload = match route {
+        Some((Route::PutFile, Some(id))) => Some(state.world().files.check_put(id, query, &head.headers)),
+        _ => None,
+    };
+    let mut content = Vec::new();
+    read(&mut body, pause, |chunk| match &mut upload {
+        Some(Ok(upload)) => upload.take(chunk),
+        Some(Err(_)) => {}
+        None => content.extend_from_slice(chunk),
+    })
+    .await?;
+    let content = Bytes::from(content);
+    state.world().requests[record].body = content.clone();
+
+    let mut reply = match (&effect, upload) {
         (Some(Effect::ResetBeforeHeaders), _) => {
-            read(&mut body, Duration::ZERO, |_| {}).await?;
             reset.store(true, Ordering::Relaxed);
             return Err(Reset);
         }
-        (_, Some((Route::PutFile, Some(id)))) => {
-            let upload = state.world().files.check_put(id, head.uri.query().unwrap_or(""), &head.headers);
-            match upload {
-                Ok(mut upload) => {
-                    read(&mut body, pause, |chunk| upload.take(chunk)).await?;
-                    state.world().files.store(upload)
-                }
-                Err(refusal) => {
-                    read(&mut body, Duration::ZERO, |_| {}).await?;
-                    refusal
-                }
-            }
+        (Some(Effect::Answer { status, headers, body }), _) => {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            Reply { status: *status, headers, body: body.clone() }
         }
-        (_, route) => {
-            let mut content = Vec::new();
-            read(&mut body, pause, |chunk| content.extend_from_slice(chunk)).await?;
-            let content = Bytes::from(content);
-            let mut world = state.world();
-            world.requests[record].body = content.clone();
-            world.answer(&head.headers, head.uri.path(), route, &content)
-        }
+        (_, Some(Ok(upload))) => state.world().files.store(upload),
+        (_, Some(Err(refusal))) => refusal,
+        (_, None) => state.world().answer(&head.headers, head.uri.path(), route, &content),
     };
     if matches!(effect, Some(Effect::TruncateJson)) {
         reply.body.truncate(reply.body.len() / 2);
@@ -233,7 +228,8 @@ async fn serve(
     let broken = matches!(effect, Some(Effect::ResetInBody));
     if broken && let Some(headers) = response.headers_mut() {
         reset.store(true, Ordering::Relaxed);
-        headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(reply.body.len()));
+        // An empty body has no middle: one byte is promised that never comes.
+        headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(reply.body.len().max(1)));
     }
     response.body(if broken { half(&reply.body) } else { whole(reply.body) }).map_err(|_| Reset)
 }

@@ -128,7 +128,7 @@ impl UploadRequest {
         self
     }
 
-    /// How long to go on asking. Default 30 s from the first answer.
+    /// How long to go on asking. Default 30 s from the first time.
     pub fn with_finalize_time_limit(mut self, limit: Duration) -> Self {
         self.upload.finalize_time_limit = limit;
         self
@@ -167,7 +167,7 @@ impl Upload {
 
     async fn finalize(&self, created: Created, file_name: String, file_size: u64) -> Result<UploadedFile, Error> {
         let clock = self.caller.exchange().clock();
-        let mut asked_since = None;
+        let asked_since = clock.monotonic();
         loop {
             let payload = Payload::Bytes(Bytes::from_static(b"{}"));
             let answer = self.caller.send(&FINALIZE, &created.finalize_path, payload, self.options).await?;
@@ -194,9 +194,8 @@ impl Upload {
                     });
                 }
                 ("retry", _) => {
-                    let since = *asked_since.get_or_insert_with(|| clock.monotonic());
-                    let waited = clock.monotonic().saturating_sub(since);
-                    if waited + self.finalize_interval > self.finalize_time_limit {
+                    let waited = clock.monotonic().saturating_sub(asked_since);
+                    if waited >= self.finalize_time_limit {
                         return fail(
                             ErrorKind::UploadNotReady,
                             format!("the server was not ready with `{file_name}` after {waited:.0?}"),
@@ -366,7 +365,14 @@ impl IntoFuture for UploadMany {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let uploads = futures_util::stream::iter(self.requests).map(IntoFuture::into_future);
-        Box::pin(uploads.buffered(self.concurrency).collect())
+        // In whatever order they end: one slow upload must not keep the others' places empty.
+        let numbered =
+            self.requests.into_iter().enumerate().map(|(number, request)| async move { (number, request.await) });
+        let ended = futures_util::stream::iter(numbered).buffer_unordered(self.concurrency);
+        Box::pin(async move {
+            let mut results: Vec<_> = ended.collect().await;
+            results.sort_unstable_by_key(|(number, _)| *number);
+            results.into_iter().map(|(_, result)| result).collect()
+        })
     }
 }

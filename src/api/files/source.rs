@@ -335,7 +335,10 @@ impl FileReader {
             let mut more = Vec::new();
             read(&mut self.file, 1, &mut more).map_err(|error| failed(&self.path, error))?;
             let metadata = self.file.metadata().map_err(|error| failed(&self.path, error))?;
-            if !more.is_empty() || Stamp::of(&metadata) != self.stamp {
+            // What was read may be whole, and the path may lead to another file by now.
+            let at_path = std::fs::metadata(&self.path).ok();
+            let unchanged = |metadata: &Metadata| Stamp::of(metadata) == self.stamp;
+            if !more.is_empty() || !unchanged(&metadata) || !at_path.as_ref().is_some_and(unchanged) {
                 return Err(file_changed(&self.path));
             }
         }
