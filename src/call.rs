@@ -72,7 +72,12 @@ impl Caller {
         let mut request = Outgoing { operation, uri, headers, payload, options };
         let mut progress = self.exchange().begin();
         let mut bare = Bare { scrubber: Scrubber::for_signed_url(url.expose()) };
-        self.exchange().send(&mut request, &mut bare, &mut progress).instrument(operation.span("signed URL")).await
+        let answer = self.exchange().send(&mut request, &mut bare, &mut progress);
+        answer.instrument(operation.span("signed URL")).await.map_err(|error| match error.kind() {
+            // The credentials of this client have nothing to do with it.
+            ErrorKind::Unauthorized | ErrorKind::Forbidden => error.with_kind(ErrorKind::SignedUrlRefused),
+            _ => error,
+        })
     }
 
     /// The headers as the provider has them now.

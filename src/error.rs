@@ -84,6 +84,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.inner.kind = kind;
+        self
+    }
+
     /// Marks the error as one of a request whose bytes may have reached the server.
     pub(crate) fn sent(mut self, sent: bool) -> Self {
         self.inner.sent = sent;

@@ -65,6 +65,9 @@ pub enum ErrorKind {
     ResponseTooLarge,
     /// The server named a URL that this client will not use.
     UntrustedUrl,
+    /// The server behind a pre-signed URL does not accept the URL: it has expired, or was made for something else. No
+    /// credentials went there.
+    SignedUrlRefused,
     /// The file is larger than an upload may be (512 MiB).
     FileTooLarge,
     /// There is no file at that path.
@@ -123,6 +126,7 @@ impl ErrorKind {
                 "If this network inspects TLS, name its root certificate in CODEX_CA_CERTIFICATE or on the builder."
             }
             Self::UntrustedUrl => "Nothing was sent there.",
+            Self::SignedUrlRefused => "Start again: each upload gets a URL of its own.",
             Self::FileTooLarge => "Split the file, or upload less of it.",
             Self::FileNotFound | Self::FileUnreadable => "Check the path and its permissions.",
             Self::NotAFile => "Give the path of a regular file.",

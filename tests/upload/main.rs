@@ -1,0 +1,19 @@
+//! Uploads through `OpenAiFileUpload` to the embedded backend: real sockets, real files.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper that fails fails its test")]
+
+mod before;
+mod cancel;
+mod changes;
+mod faults;
+mod finalize;
+mod lengths;
+mod many;
+mod names;
+mod pace;
+mod progress;
+mod replay;
+mod secrets;
+mod server;
+mod support;
+mod wire;
