@@ -214,14 +214,14 @@ pub enum Recovery {
 }
 
 /// A provider whose headers never change.
-struct HeldHeaders<R> {
+pub(crate) struct HeldHeaders<R> {
     headers: AuthHeaders,
     route: std::marker::PhantomData<fn() -> R>,
 }
 
 impl<R: Authenticated> HeldHeaders<R> {
-    fn provider(headers: AuthHeaders) -> Arc<dyn AuthProvider<Route = R>> {
-        Arc::new(Self { headers, route: std::marker::PhantomData })
+    fn new(headers: AuthHeaders) -> Self {
+        Self { headers, route: std::marker::PhantomData }
     }
 }
 

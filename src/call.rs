@@ -1,9 +1,11 @@
 //! An authorized exchange: the provider's headers for each attempt, and recovery from a 401.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Uri};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use tracing::Instrument;
 
 use crate::auth::{AuthContext, AuthFuture, AuthHeaders, ErasedProvider, Recovery, Refusal};
@@ -42,37 +44,34 @@ impl Caller {
     }
 
     /// Sends a request to the client's own base URL, with its credentials. `path` is already encoded.
-    pub(crate) async fn send(
-        &self,
+    pub(crate) fn send<'a>(
+        &'a self,
         operation: &'static Operation,
         path: &str,
-        payload: Payload<'_>,
-        options: CallOptions,
-    ) -> Result<Answer, Error> {
-        let mut headers = HeaderMap::with_capacity(8);
-        self.exchange().identity().apply(&mut headers);
+        payload: Payload<'a>,
+        options: &'a CallOptions,
+    ) -> impl Future<Output = Result<Answer, Error>> + Send + use<'a> {
+        let mut headers = HeaderMap::new();
         if matches!(payload, Payload::Bytes(_)) {
-            headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let uri = format!("{}{path}", self.base_url().as_str());
-        let request = Outgoing { operation, uri: parse_uri(operation, uri)?, headers, payload, options };
-        self.send_authorized(request).instrument(operation.span(self.mode)).await
+        let request = Outgoing { operation, url: self.base_url().with_path(path), headers, payload, options };
+        self.send_authorized(request).instrument(operation.span(self.mode))
     }
 
     /// Sends a request to a URL that carries its own signature. No provider can be reached from here.
-    pub(crate) async fn send_signed(
+    pub(crate) async fn send_signed<'a>(
         &self,
         operation: &'static Operation,
         url: &SignedUrl,
         headers: HeaderMap,
-        payload: Payload<'_>,
-        options: CallOptions,
+        payload: Payload<'a>,
+        options: &'a CallOptions,
     ) -> Result<Answer, Error> {
-        let uri = parse_uri(operation, url.expose().to_owned())?;
-        let mut request = Outgoing { operation, uri, headers, payload, options };
+        let mut request = Outgoing { operation, url: url.to_url(), headers, payload, options };
         let mut progress = self.exchange().begin();
         let mut bare = Bare { scrubber: Scrubber::for_signed_url(url.expose()) };
-        let answer = self.exchange().send(&mut request, &mut bare, &mut progress);
+        let answer = pin!(self.exchange().send(&mut request, &mut bare, &mut progress));
         answer.instrument(operation.span("signed URL")).await.map_err(|error| match error.kind() {
             // The credentials of this client have nothing to do with it.
             ErrorKind::Unauthorized | ErrorKind::Forbidden => error.with_kind(ErrorKind::SignedUrlRefused),
@@ -120,7 +119,7 @@ impl Caller {
                 count: refusals,
             };
             let recovery = self.auth_refused(&refusal);
-            match self.exchange().within_call(bounds, &progress, recovery).await? {
+            match self.exchange().within_call(bounds, &progress, pin!(recovery)).await? {
                 Ok(Recovery::Resend) => tracing::debug!(refusals, "the provider has other credentials"),
                 Ok(Recovery::GiveUp) => return Err(error),
                 Err(auth) => {
@@ -161,12 +160,7 @@ impl Authorize for Authorized<'_> {
         self.last.as_ref().map_or_else(Scrubber::lookalikes, |last| Scrubber::for_headers(last.shared()))
     }
 
-    fn takes_cookies(&self) -> bool {
+    fn is_to_api(&self) -> bool {
         true
     }
-}
-
-fn parse_uri(operation: &Operation, text: String) -> Result<Uri, Error> {
-    Uri::try_from(text)
-        .map_err(|_| Error::new(ErrorKind::UntrustedUrl, operation.name, "the URL of the request is not usable"))
 }

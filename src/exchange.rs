@@ -23,13 +23,15 @@ mod transport;
 
 use std::error::Error as StdError;
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode};
+use url::Url;
 
 pub(crate) use self::answer::Answer;
 pub(crate) use self::base_url::{BaseUrl, Route, path_segment};
@@ -51,11 +53,13 @@ pub(crate) use self::scrub::Scrubber;
 pub use self::signed_url::SignedUrl;
 pub use self::timeouts::Timeouts;
 use self::transport::TransportFailure;
-pub use self::transport::{Transport, TransportError, TransportFuture};
+pub use self::transport::{Transport, TransportError, TransportFuture, TransportRequest};
 use crate::error::{Error, ErrorKind};
 
 /// The longest successful answer that is read into memory.
 const LONGEST_ANSWER: usize = 64 << 20;
+/// Room for the headers of a request, so that they are not moved while it is put together.
+const HEADERS: usize = 12;
 /// How much of an error's body is read before it is scrubbed and cut.
 const LONGEST_ERROR_BODY: usize = 64 << 10;
 
@@ -96,10 +100,11 @@ pub(crate) enum Pace {
 /// One request, ready to be sent as often as its operation allows.
 pub(crate) struct Outgoing<'a> {
     pub(crate) operation: &'static Operation,
-    pub(crate) uri: Uri,
+    pub(crate) url: Url,
+    /// Beside those of the application's identity and of auth.
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Payload<'a>,
-    pub(crate) options: CallOptions,
+    pub(crate) options: &'a CallOptions,
 }
 
 /// What a single call sets differently from its client.
@@ -118,9 +123,9 @@ pub(crate) enum Payload<'a> {
 
 /// A payload that is read while it is sent.
 pub(crate) trait PayloadSource: Send {
-    /// The content from its start, for the given attempt, counted from 1. `activity` is touched whenever bytes are
-    /// handed over.
-    fn open(&mut self, attempt: u32, activity: Activity) -> BoxFuture<'_, Result<Body, Error>>;
+    /// The content from its start, for the given attempt, counted from 1. `activity`, where there is an idle limit, is
+    /// touched whenever bytes are handed over.
+    fn open(&mut self, attempt: u32, activity: Option<Activity>) -> BoxFuture<'_, Result<Body, Error>>;
 
     /// Whether the content can be read from its start again.
     fn is_replayable(&self) -> bool;
@@ -136,8 +141,8 @@ pub(crate) trait Authorize: Send + Sync {
     /// Knows the credentials of the last attempt, so that an answer that repeats them can be cleaned.
     fn scrubber(&self) -> Scrubber;
 
-    /// Whether Cloudflare's cookies belong to these requests.
-    fn takes_cookies(&self) -> bool;
+    /// Whether the requests go to an API, which is told who is calling, and whose Cloudflare cookies it gets back.
+    fn is_to_api(&self) -> bool;
 }
 
 /// Nothing is added: for pre-signed URLs, and for calls that authenticate by their body.
@@ -155,7 +160,7 @@ impl Authorize for Bare {
         self.scrubber.clone()
     }
 
-    fn takes_cookies(&self) -> bool {
+    fn is_to_api(&self) -> bool {
         false
     }
 }
@@ -196,10 +201,6 @@ impl Exchange {
         &self.clock
     }
 
-    pub(crate) fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
     pub(crate) fn begin(&self) -> Progress {
         Progress { started: self.clock.monotonic(), attempts: 0, sent: false }
     }
@@ -214,9 +215,10 @@ impl Exchange {
         let retry = request.options.retry.unwrap_or(self.retry);
         loop {
             progress.attempts += 1;
-            let began = self.clock.monotonic();
+            let watched = tracing::enabled!(tracing::Level::DEBUG).then(|| self.clock.monotonic());
             let outcome = self.attempt(request, authorize, progress).await;
-            let elapsed_ms = u64::try_from((self.clock.monotonic() - began).as_millis()).unwrap_or(u64::MAX);
+            let elapsed = watched.map(|began| self.clock.monotonic().saturating_sub(began));
+            let elapsed_ms = elapsed.map(|elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
             let error = match outcome {
                 Ok(mut answer) => {
                     answer.attempts = progress.attempts;
@@ -262,14 +264,14 @@ impl Exchange {
     }
 
     /// Bounds something that belongs to a call by what is left of the call's time.
-    pub(crate) async fn within_call<F: Future>(
+    pub(crate) async fn within_call<F: Future + Send>(
         &self,
         bounds: Bounds,
         progress: &Progress,
-        future: F,
+        future: Pin<&mut F>,
     ) -> Result<F::Output, Error> {
-        let left = self.time_left(bounds, progress);
-        within(&*self.clock, Limit::Whole(left), future).await.map_err(|_| {
+        let left = || Limit::Whole(self.time_left(bounds, progress));
+        within(&*self.clock, left, future).await.map_err(|_| {
             let message = format!("the call took longer than {:?}", bounds.timeouts.call);
             Error::new(ErrorKind::Timeout, bounds.operation.name, message)
                 .with_attempts(progress.attempts)
@@ -290,35 +292,40 @@ impl Exchange {
     ) -> Result<Answer, Error> {
         let operation = request.operation;
         let bounds = self.bounds(request);
-        let mut headers = request.headers.clone();
-        self.within_call(bounds, progress, authorize.authorize(&mut headers)).await??;
-
-        if authorize.takes_cookies() {
-            self.cookies.add_to(&mut headers, &request.uri, self.clock.now());
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        if !request.headers.is_empty() {
+            headers.extend(request.headers.clone());
         }
+        if authorize.is_to_api() {
+            self.identity.apply(&mut headers);
+            self.cookies.add_to(&mut headers, &request.url, &*self.clock);
+        }
+        self.within_call(bounds, progress, pin!(authorize.authorize(&mut headers))).await??;
 
-        let activity = Activity::starting_now(&self.clock);
+        let timeouts = bounds.timeouts;
+        let left = self.time_left(bounds, progress);
+        let activity = match operation.pace {
+            Pace::IdleOnly => Some(Activity::starting_now(&self.clock)),
+            Pace::Bounded => None,
+        };
+        let limit = || match &activity {
+            Some(activity) => Limit::Idle(timeouts.idle, activity.clone()),
+            None => Limit::Whole(timeouts.attempt.min(left)),
+        };
         let body = match &mut request.payload {
             Payload::Empty => Body::empty(),
             Payload::Bytes(bytes) => Body::from(bytes.clone()),
             Payload::Source(source) => {
-                let limit = Limit::Idle(bounds.timeouts.idle, activity.clone());
-                let opened = within(&*self.clock, limit, source.open(progress.attempts, activity.clone())).await;
-                opened.unwrap_or_else(|_| Err(idle(operation, bounds.timeouts.idle)))?
+                let opened = {
+                    let mut opened = source.open(progress.attempts, activity.clone());
+                    within(&*self.clock, limit, opened.as_mut()).await
+                };
+                opened.unwrap_or_else(|_| Err(idle(operation, timeouts.idle)))?
             }
         };
-        let mut carried = http::Request::new(body);
-        *carried.method_mut() = operation.method.clone();
-        *carried.uri_mut() = request.uri.clone();
-        *carried.headers_mut() = headers;
-
-        let timeouts = bounds.timeouts;
-        let left = self.time_left(bounds, progress);
-        let limit = match operation.pace {
-            Pace::Bounded => Limit::Whole(timeouts.attempt.min(left)),
-            Pace::IdleOnly => Limit::Idle(timeouts.idle, activity.clone()),
-        };
-        let outcome = within(&*self.clock, limit, self.carry(operation, carried, &activity, &*authorize)).await;
+        let carried = TransportRequest { method: operation.method.clone(), url: request.url.clone(), headers, body };
+        let carried = pin!(self.carry(operation, carried, &request.url, activity.as_ref(), &*authorize));
+        let outcome = within(&*self.clock, limit, carried).await;
         let outcome = outcome.unwrap_or_else(|_| {
             let message = match operation.pace {
                 Pace::IdleOnly => return Err(idle(operation, timeouts.idle).sent(true)),
@@ -339,16 +346,15 @@ impl Exchange {
     async fn carry<A: Authorize>(
         &self,
         operation: &'static Operation,
-        request: http::Request<Body>,
-        activity: &Activity,
+        request: TransportRequest,
+        url: &Url,
+        activity: Option<&Activity>,
         authorize: &A,
     ) -> Result<Answer, Error> {
-        let uri = request.uri().clone();
-        let answer = self.transport.send(request).await.map_err(|error| self.not_answered(operation, &uri, error))?;
-        activity.touch();
+        let answer = self.transport.send(request).await.map_err(|error| self.not_answered(operation, url, error))?;
         let (parts, mut body) = answer.into_parts();
-        if authorize.takes_cookies() {
-            self.cookies.keep(&parts.headers, &uri, self.clock.now());
+        if authorize.is_to_api() {
+            self.cookies.keep(&parts.headers, url, &*self.clock);
         }
         let longest = if parts.status.is_success() { LONGEST_ANSWER } else { LONGEST_ERROR_BODY };
         let collected = collect(&mut body, longest, activity).await;
@@ -369,14 +375,13 @@ impl Exchange {
                 let message = format!("the answer is longer than {} MiB", LONGEST_ANSWER >> 20);
                 Err(Error::new(ErrorKind::ResponseTooLarge, operation.name, message).with_status(parts.status))
             }
-            Collected::Broken(_, error) => Err(self.not_answered(operation, &uri, error).with_status(parts.status)),
+            Collected::Broken(_, error) => Err(self.not_answered(operation, url, error).with_status(parts.status)),
         }
     }
 
-    fn not_answered(&self, operation: &Operation, uri: &Uri, error: TransportError) -> Error {
+    fn not_answered(&self, operation: &Operation, url: &Url, error: TransportError) -> Error {
         // The path and the query may be a signed URL's.
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let server = format!("{}://{authority}", uri.scheme_str().unwrap_or("http"));
+        let server = url.origin().ascii_serialization();
         let cause = Scrubber::lookalikes().clean_line(&root_cause(&error).to_string());
         let (kind, message, sent) = match error.failure {
             TransportFailure::NotSent => {
@@ -426,7 +431,7 @@ enum Collected {
     Broken(Bytes, TransportError),
 }
 
-async fn collect(body: &mut Body, longest: usize, activity: &Activity) -> Collected {
+async fn collect(body: &mut Body, longest: usize, activity: Option<&Activity>) -> Collected {
     // Most answers are one chunk, and a single chunk need not be copied.
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
@@ -436,7 +441,9 @@ async fn collect(body: &mut Body, longest: usize, activity: &Activity) -> Collec
             None => return Collected::Whole(joined(first, all)),
             Some(Err(error)) => return Collected::Broken(joined(first, all), error),
             Some(Ok(chunk)) => {
-                activity.touch();
+                if let Some(activity) = activity {
+                    activity.touch();
+                }
                 let room = longest - first.len().max(all.len());
                 if chunk.len() > room {
                     if all.is_empty() {

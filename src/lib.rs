@@ -70,6 +70,15 @@
 //! default provider, unless the application turns on one of reqwest's TLS features. If it uses reqwest without any, it
 //! has to install one (`rustls::crypto::ring::default_provider().install_default()`), or `reqwest::Client::new()` panics.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// For the library alone: tests and examples may.
+#![warn(
+    clippy::dbg_macro,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used
+)]
 
 mod api;
 mod auth;
@@ -94,6 +103,7 @@ pub use self::environment::Environment;
 pub use self::error::{AuthError, AuthErrorKind, ConfigError, Error, ErrorKind};
 pub use self::exchange::{
     Body, Clock, RetryPolicy, SignedUrl, SystemClock, Timeouts, Transport, TransportError, TransportFuture,
+    TransportRequest,
 };
 pub use self::limits::{PlanType, RateLimitWindow, UsageLimit};
 pub use self::mode::{CodexBackend, NoAuth, OpenAiApi, Unset};

@@ -1,5 +1,4 @@
 //! What cached auth headers cost. A binary of its own: the counting allocator is global.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use allocation_counter::measure;
 use codex_backend::{ApiKey, AuthHeaders, ChatGptTokens, Client, CodexBackend, Environment, OpenAiApi};

@@ -1,5 +1,4 @@
 //! One call over real sockets: what is repeated and when, time limits, redirects, and what errors tell.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support {
     pub(crate) mod clock;
@@ -17,7 +16,7 @@ use codex_backend::testing::{Backend, Fault, ManualClock, Route};
 use codex_backend::{
     AuthContext, AuthError, AuthFuture, AuthHeaders, AuthProvider, Body, ChatGptTokens, Client, ClientBuilder,
     CodexBackend, Environment, Error, ErrorKind, OpenAiFileUpload, PlanType, RetryPolicy, Timeouts, Transport,
-    TransportError, TransportFuture, Usage, UsageReport,
+    TransportError, TransportFuture, TransportRequest, Usage, UsageReport,
 };
 use futures_util::StreamExt;
 use secrecy::SecretString;
@@ -206,13 +205,13 @@ struct Unreliable {
 }
 
 impl Transport for Unreliable {
-    fn send(&self, request: http::Request<Body>) -> TransportFuture<'_> {
+    fn send(&self, request: TransportRequest) -> TransportFuture<'_> {
         let sendings = self.sendings.fetch_add(1, Ordering::SeqCst) + 1;
         Box::pin(async move {
             if sendings <= self.failures {
                 return Err((self.fail)());
             }
-            let (parts, mut body) = request.into_parts();
+            let (parts, mut body) = request.into_http().map_err(TransportError::not_sent)?.into_parts();
             let mut content = Vec::new();
             while let Some(chunk) = body.next().await {
                 content.extend_from_slice(&chunk?);
@@ -810,7 +809,7 @@ async fn a_large_error_body_is_cut_to_four_kibibytes() {
 struct OneChunk(u16, Vec<u8>);
 
 impl Transport for OneChunk {
-    fn send(&self, _: http::Request<Body>) -> TransportFuture<'_> {
+    fn send(&self, _: TransportRequest) -> TransportFuture<'_> {
         Box::pin(async move {
             let mut response = http::Response::new(Body::from(self.1.clone()));
             *response.status_mut() = http::StatusCode::from_u16(self.0).unwrap();
@@ -935,7 +934,7 @@ async fn errors_tell_whether_the_server_may_have_acted() {
 struct Vanishing(AtomicU32);
 
 impl Transport for Vanishing {
-    fn send(&self, _: http::Request<Body>) -> TransportFuture<'_> {
+    fn send(&self, _: TransportRequest) -> TransportFuture<'_> {
         let first = self.0.fetch_add(1, Ordering::SeqCst) == 0;
         Box::pin(async move {
             Err(if first { TransportError::interrupted("reset") } else { TransportError::not_sent("refused") })

@@ -1,5 +1,4 @@
 //! Which credentials a client takes, the headers they become, and where they may go.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
@@ -425,7 +424,7 @@ fn settings_that_an_own_transport_would_ignore_are_a_conflict() {
     #[derive(Debug)]
     struct Own;
     impl codex_backend::Transport for Own {
-        fn send(&self, _: http::Request<codex_backend::Body>) -> codex_backend::TransportFuture<'_> {
+        fn send(&self, _: codex_backend::TransportRequest) -> codex_backend::TransportFuture<'_> {
             Box::pin(async { Err(codex_backend::TransportError::not_sent("offline")) })
         }
     }

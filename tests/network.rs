@@ -1,5 +1,4 @@
 //! Proxies, TLS and root certificates.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support {
     pub(crate) mod raw;

@@ -1,5 +1,4 @@
 //! What happens when the server refuses the credentials, or the provider has none to give.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support {
     pub(crate) mod clock;

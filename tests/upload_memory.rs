@@ -1,7 +1,6 @@
 //! Memory does not grow with the file. Alone in its process, because the peak is the process's.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails fails its test")]
 
 use std::time::Duration;
 

@@ -120,7 +120,7 @@ impl IntoFuture for UsageRequest {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let path = format!("{}/usage", self.caller.base_url().style().prefix());
-            self.caller.send(&GET, &path, Payload::Empty, self.options).await?.json(&GET)
+            self.caller.send(&GET, &path, Payload::Empty, &self.options).await?.json(&GET)
         })
     }
 }

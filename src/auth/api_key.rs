@@ -1,9 +1,8 @@
 use std::fmt;
-use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use super::{AuthHeaders, AuthProvider, HeldHeaders};
+use super::{AuthHeaders, HeldHeaders};
 use crate::error::AuthError;
 use crate::mode::OpenAiApi;
 
@@ -46,14 +45,14 @@ impl ApiKey {
         self
     }
 
-    pub(crate) fn into_provider(self) -> Result<Arc<dyn AuthProvider<Route = OpenAiApi>>, AuthError> {
+    pub(crate) fn into_provider(self) -> Result<HeldHeaders<OpenAiApi>, AuthError> {
         let mut headers = AuthHeaders::new(0).with_bearer(&self.key)?;
         for (name, value) in [("openai-organization", self.organization), ("openai-project", self.project)] {
             if let Some(value) = value {
                 headers = headers.with_header(name, &value)?;
             }
         }
-        Ok(HeldHeaders::provider(headers))
+        Ok(HeldHeaders::new(headers))
     }
 }
 

@@ -1,10 +1,10 @@
 use std::fmt;
-use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::claims::Claims;
-use super::{AuthHeaders, AuthProvider, HeldHeaders};
+use super::headers::{ACCOUNT_ID, FEDRAMP, RESIDENCY};
+use super::{AuthHeaders, HeldHeaders};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::mode::CodexBackend;
 
@@ -49,7 +49,7 @@ impl ChatGptTokens {
         self
     }
 
-    pub(crate) fn into_provider(self) -> Result<Arc<dyn AuthProvider<Route = CodexBackend>>, AuthError> {
+    pub(crate) fn into_provider(self) -> Result<HeldHeaders<CodexBackend>, AuthError> {
         let claims = Claims::of(self.access_token.expose_secret()).unwrap_or_default();
         let mut headers = AuthHeaders::new(0).with_bearer(&self.access_token)?;
         if let (Some(given), Some(claimed)) = (&self.account_id, &claims.account_id)
@@ -61,15 +61,15 @@ impl ChatGptTokens {
             ));
         }
         if let Some(account_id) = self.account_id.or(claims.account_id) {
-            headers = headers.with_header("chatgpt-account-id", &account_id)?;
+            headers = headers.with_header(ACCOUNT_ID, &account_id)?;
         }
         if self.fedramp || claims.is_fedramp {
-            headers = headers.with_header("x-openai-fedramp", "true")?;
+            headers = headers.with_header(FEDRAMP, "true")?;
         }
         if let Some(residency) = claims.residency {
-            headers = headers.with_header("x-openai-internal-codex-residency", &residency)?;
+            headers = headers.with_header(RESIDENCY, &residency)?;
         }
-        Ok(HeldHeaders::provider(headers))
+        Ok(HeldHeaders::new(headers))
     }
 }
 

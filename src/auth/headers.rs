@@ -7,6 +7,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{AuthError, AuthErrorKind};
 
+pub(super) const ACCOUNT_ID: HeaderName = HeaderName::from_static("chatgpt-account-id");
+pub(super) const FEDRAMP: HeaderName = HeaderName::from_static("x-openai-fedramp");
+pub(super) const RESIDENCY: HeaderName = HeaderName::from_static("x-openai-internal-codex-residency");
+
 /// The complete auth headers of one request. Values are marked sensitive; a clone costs one reference count.
 ///
 /// The `generation` counts credentials (or tasks), not signatures: when many requests that carried the same generation

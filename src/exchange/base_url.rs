@@ -44,6 +44,7 @@ const BACKEND_API: &str = "/backend-api";
 /// A checked base URL, without a trailing slash.
 #[derive(Clone)]
 pub(crate) struct BaseUrl {
+    url: Url,
     text: String,
     loopback: bool,
     style: PathStyle,
@@ -94,11 +95,18 @@ impl BaseUrl {
         let style = if has_segment(&path, BACKEND_API) { PathStyle::ChatGpt } else { PathStyle::Codex };
         url.set_path(&path);
         let text = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { text, loopback, style })
+        Ok(Self { url, text, loopback, style })
     }
 
     pub(crate) fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The URL of a path below this one. The path is encoded already, and starts with a slash.
+    pub(crate) fn with_path(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
+        url
     }
 
     pub(crate) fn is_loopback(&self) -> bool {

@@ -5,9 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue};
 use url::Url;
 
+use super::clock::Clock;
 use super::origin::{Origin, TrustedHosts};
 
 const NAMES: [&str; 9] = [
@@ -40,12 +41,13 @@ struct Cookie {
 
 impl CookieJar {
     /// Adds the host's cookies to a request.
-    pub(super) fn add_to(&self, headers: &mut HeaderMap, uri: &Uri, now: SystemTime) {
+    pub(super) fn add_to(&self, headers: &mut HeaderMap, url: &Url, clock: &dyn Clock) {
         let mut cookies = self.cookies();
         if cookies.is_empty() {
             return;
         }
-        let Some(host) = host_with_cookies(uri) else { return };
+        let Some(host) = host_with_cookies(url) else { return };
+        let now = clock.now();
         cookies.retain(|cookie| cookie.expires.is_none_or(|expires| expires > now));
         let pairs: Vec<String> = cookies
             .iter()
@@ -62,11 +64,12 @@ impl CookieJar {
     }
 
     /// Keeps what an answer sets.
-    pub(super) fn keep(&self, headers: &HeaderMap, uri: &Uri, now: SystemTime) {
+    pub(super) fn keep(&self, headers: &HeaderMap, url: &Url, clock: &dyn Clock) {
         if !headers.contains_key(SET_COOKIE) {
             return;
         }
-        let Some(host) = host_with_cookies(uri) else { return };
+        let Some(host) = host_with_cookies(url) else { return };
+        let now = clock.now();
         let mut cookies = self.cookies();
         for cookie in
             headers.get_all(SET_COOKIE).iter().filter_map(|value| Cookie::parse(value.to_str().ok()?, &host, now))
@@ -113,14 +116,31 @@ impl Cookie {
 }
 
 /// The host of a request, if it is a ChatGPT one reached by `https`.
-fn host_with_cookies(uri: &Uri) -> Option<String> {
-    let origin = Origin::of(&Url::parse(&uri.to_string()).ok()?)?;
+fn host_with_cookies(url: &Url) -> Option<String> {
+    let origin = Origin::of(url)?;
     TrustedHosts::CODEX_BACKEND.contains(&origin).then(|| origin.host().to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug)]
+    struct At(SystemTime);
+
+    impl Clock for At {
+        fn now(&self) -> SystemTime {
+            self.0
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn sleep(&self, _: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+            Box::pin(std::future::ready(()))
+        }
+    }
 
     fn now() -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
@@ -132,13 +152,13 @@ mod tests {
         for text in set {
             headers.append(SET_COOKIE, HeaderValue::from_static(text));
         }
-        jar.keep(&headers, &Uri::from_static(uri), now());
+        jar.keep(&headers, &uri.parse().unwrap(), &At(now()));
         jar
     }
 
     fn sent(jar: &CookieJar, uri: &'static str, now: SystemTime) -> Option<String> {
         let mut headers = HeaderMap::new();
-        jar.add_to(&mut headers, &Uri::from_static(uri), now);
+        jar.add_to(&mut headers, &uri.parse().unwrap(), &At(now));
         let value = headers.get("cookie")?;
         assert!(value.is_sensitive());
         Some(value.to_str().unwrap().to_owned())

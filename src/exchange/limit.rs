@@ -1,7 +1,7 @@
 //! Bounding a future by the injected clock.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
@@ -48,9 +48,15 @@ pub(crate) enum Limit {
 #[derive(Debug)]
 pub(crate) struct Elapsed;
 
-/// The future's value, or [`Elapsed`] if the limit passes first. No timer is made for a future that is ready at once.
-pub(crate) async fn within<F: Future>(clock: &dyn Clock, limit: Limit, future: F) -> Result<F::Output, Elapsed> {
-    let mut future = pin!(future);
+/// The future's value, or [`Elapsed`] if the limit passes first. The limit is
+/// asked for, and a timer made, only for a future that is not ready at once.
+///
+/// The future is borrowed: these futures are large, and each one that is passed by value is moved and stored twice.
+pub(crate) async fn within<F: Future + Send + ?Sized>(
+    clock: &dyn Clock,
+    limit: impl Fn() -> Limit + Send + Sync,
+    mut future: Pin<&mut F>,
+) -> Result<F::Output, Elapsed> {
     let mut timer = None;
     poll_fn(|context| {
         loop {
@@ -58,17 +64,17 @@ pub(crate) async fn within<F: Future>(clock: &dyn Clock, limit: Limit, future: F
                 return Poll::Ready(Ok(value));
             }
             let running = timer.get_or_insert_with(|| {
-                clock.sleep(match &limit {
-                    Limit::Whole(whole) => *whole,
+                clock.sleep(match limit() {
+                    Limit::Whole(whole) => whole,
                     Limit::Idle(idle, activity) => idle.saturating_sub(activity.quiet_for()),
                 })
             });
             if running.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
             }
-            match &limit {
+            match limit() {
                 // A byte has moved since the timer was set: set it anew.
-                Limit::Idle(idle, activity) if activity.quiet_for() < *idle => timer = None,
+                Limit::Idle(idle, activity) if activity.quiet_for() < idle => timer = None,
                 _ => return Poll::Ready(Err(Elapsed)),
             }
         }

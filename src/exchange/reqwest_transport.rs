@@ -13,7 +13,7 @@ use super::body::Body;
 #[cfg(feature = "rustls-ring")]
 use super::certificates::RootCertificates;
 use super::proxy::ProxySettings;
-use super::transport::{Transport, TransportError, TransportFailure, TransportFuture};
+use super::transport::{Transport, TransportError, TransportFailure, TransportFuture, TransportRequest};
 
 /// Two reqwest clients, each made when first needed: reading the system's root certificates takes time and may fail,
 /// and plain `http` (loopback) does not need them.
@@ -37,8 +37,7 @@ impl ReqwestTransport {
         Self { settings, plain: OnceCell::new(), tls: OnceCell::new() }
     }
 
-    async fn client(&self, uri: &http::Uri) -> Result<&reqwest::Client, TransportError> {
-        let with_tls = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
+    async fn client(&self, with_tls: bool) -> Result<&reqwest::Client, TransportError> {
         let cell = if with_tls { &self.tls } else { &self.plain };
         if let Some(client) = cell.get() {
             return Ok(client);
@@ -55,14 +54,12 @@ impl ReqwestTransport {
 }
 
 impl Transport for ReqwestTransport {
-    fn send(&self, request: http::Request<Body>) -> TransportFuture<'_> {
+    fn send(&self, request: TransportRequest) -> TransportFuture<'_> {
         Box::pin(async move {
-            let (parts, body) = request.into_parts();
-            let client = self.client(&parts.uri).await?;
-            let url = reqwest::Url::parse(&parts.uri.to_string())
-                .map_err(|error| TransportError::new(TransportFailure::NotSent, error))?;
-            let mut request = reqwest::Request::new(parts.method, url);
-            *request.headers_mut() = parts.headers;
+            let TransportRequest { method, url, headers, body } = request;
+            let client = self.client(url.scheme() == "https").await?;
+            let mut request = reqwest::Request::new(method, url);
+            *request.headers_mut() = headers;
             match body.into_bytes() {
                 Ok(bytes) if bytes.is_empty() => {}
                 Ok(bytes) => *request.body_mut() = Some(bytes.into()),

@@ -1,9 +1,8 @@
 use std::fmt;
 
-use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::origin::{Origin, has_user_info, is_loopback};
+use super::origin::{has_user_info, is_loopback};
 
 /// A URL that is a credential by itself: its query holds a signature. `Debug` and `Display` show the URL without it.
 ///
@@ -18,43 +17,41 @@ use super::origin::{Origin, has_user_info, is_loopback};
 /// ```
 #[derive(Clone)]
 pub struct SignedUrl {
-    whole: SecretString,
+    url: Url,
     shown: String,
-    origin: Origin,
 }
 
 impl SignedUrl {
     /// A URL that a server named: `https`, or loopback where `loopback_base` says that the server itself is.
     pub(crate) fn parse(text: &str, loopback_base: bool) -> Result<Self, &'static str> {
         let mut url = Url::parse(text).map_err(|_| "it is not an absolute URL")?;
-        let origin = Origin::of(&url).ok_or("its scheme is not `https`")?;
         if has_user_info(&url) {
             return Err("it holds a user name or password");
         }
-        if url.scheme() != "https" && !(loopback_base && is_loopback(&url)) {
+        if url.scheme() != "https" && !(url.scheme() == "http" && loopback_base && is_loopback(&url)) {
             return Err("its scheme is not `https`");
         }
         url.set_fragment(None);
-        let whole = SecretString::from(String::from(url.as_str()));
-        let shown = if url.query().is_some() {
-            url.set_query(None);
-            format!("{url}?[hidden]")
-        } else {
-            url.into()
-        };
-        Ok(Self { whole, shown, origin })
+        let mut bare = url.clone();
+        bare.set_query(None);
+        let shown = if url.query().is_some() { format!("{bare}?[hidden]") } else { bare.into() };
+        Ok(Self { url, shown })
     }
 
     /// The whole URL, signature included. Whoever has it can use it: keep it out of logs.
     #[must_use]
     pub fn expose(&self) -> &str {
-        self.whole.expose_secret()
+        self.url.as_str()
+    }
+
+    pub(crate) fn to_url(&self) -> Url {
+        self.url.clone()
     }
 
     /// Scheme, host and port.
     #[must_use]
     pub fn origin(&self) -> String {
-        self.origin.to_string()
+        self.url.origin().ascii_serialization()
     }
 }
 

@@ -3,6 +3,9 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+use http::{HeaderMap, Method};
+use url::Url;
+
 use super::body::Body;
 
 /// What carries one request to a server and brings the answer back.
@@ -15,13 +18,15 @@ use super::body::Body;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{Body, Client, ErrorKind, OpenAiFileUpload, Transport, TransportError, TransportFuture};
+/// use codex_backend::{
+///     Client, ErrorKind, OpenAiFileUpload, Transport, TransportError, TransportFuture, TransportRequest,
+/// };
 ///
 /// #[derive(Debug)]
 /// struct Offline;
 ///
 /// impl Transport for Offline {
-///     fn send(&self, _request: http::Request<Body>) -> TransportFuture<'_> {
+///     fn send(&self, _request: TransportRequest) -> TransportFuture<'_> {
 ///         Box::pin(async { Err(TransportError::not_sent("this machine is offline")) })
 ///     }
 /// }
@@ -37,7 +42,45 @@ use super::body::Body;
 /// ```
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Sends the request once.
-    fn send(&self, request: http::Request<Body>) -> TransportFuture<'_>;
+    fn send(&self, request: TransportRequest) -> TransportFuture<'_>;
+}
+
+/// One request, complete: its headers hold the credentials, and its URL may be a signed one. `Debug` shows neither.
+#[non_exhaustive]
+pub struct TransportRequest {
+    /// The method.
+    pub method: Method,
+    /// The URL, of the `url` crate.
+    pub url: Url,
+    /// The headers. `content-length` is among them where the body is a stream of known length.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Body,
+}
+
+impl TransportRequest {
+    /// The same request in the types of the `http` crate.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is too long for an `http::Uri` (64 KiB).
+    pub fn into_http(self) -> Result<http::Request<Body>, http::Error> {
+        let mut request = http::Request::new(self.body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = http::Uri::try_from(self.url.as_str())?;
+        *request.headers_mut() = self.headers;
+        Ok(request)
+    }
+}
+
+impl fmt::Debug for TransportRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransportRequest")
+            .field("method", &self.method)
+            .field("origin", &self.url.origin().ascii_serialization())
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What [`Transport::send`] returns.

@@ -1,7 +1,5 @@
 //! Uploads through `OpenAiFileUpload` to the embedded backend: real sockets, real files.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper that fails fails its test")]
-
 mod before;
 mod cancel;
 mod changes;

@@ -147,7 +147,7 @@ impl UploadRequest {
 impl Upload {
     async fn create(&self, file_name: &str, file_size: u64) -> Result<Created, Error> {
         let body = to_json(&CREATE, &CreateRequest { file_name, file_size, use_case: "codex" })?;
-        let answer = self.caller.send(&CREATE, CREATE.path, Payload::Bytes(body), self.options).await?;
+        let answer = self.caller.send(&CREATE, CREATE.path, Payload::Bytes(body), &self.options).await?;
         let answer: CreateAnswer = answer.json(&CREATE)?;
         let finalize_path = path_segment(&answer.file_id).map(|id| format!("/files/{id}/uploaded"));
         let finalize_path = finalize_path.ok_or_else(|| {
@@ -162,7 +162,7 @@ impl Upload {
         headers.insert(HeaderName::from_static("x-ms-blob-type"), HeaderValue::from_static("BlockBlob"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(content.size));
         let payload = Payload::Source(content);
-        self.caller.send_signed(&PUT, &created.upload_url, headers, payload, self.options).await.map(drop)
+        self.caller.send_signed(&PUT, &created.upload_url, headers, payload, &self.options).await.map(drop)
     }
 
     async fn finalize(&self, created: Created, file_name: String, file_size: u64) -> Result<UploadedFile, Error> {
@@ -170,7 +170,7 @@ impl Upload {
         let asked_since = clock.monotonic();
         loop {
             let payload = Payload::Bytes(Bytes::from_static(b"{}"));
-            let answer = self.caller.send(&FINALIZE, &created.finalize_path, payload, self.options).await?;
+            let answer = self.caller.send(&FINALIZE, &created.finalize_path, payload, &self.options).await?;
             let (attempts, clean) = (answer.attempts, answer.scrubber.clone());
             let fail = |kind, message: String| {
                 Err(Error::new(kind, FINALIZE.name, message).sent(true).with_attempts(attempts))

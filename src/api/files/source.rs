@@ -100,7 +100,7 @@ enum Origin {
 }
 
 impl PayloadSource for Content {
-    fn open(&mut self, attempt: u32, activity: Activity) -> BoxFuture<'_, Result<Body, Error>> {
+    fn open(&mut self, attempt: u32, activity: Option<Activity>) -> BoxFuture<'_, Result<Body, Error>> {
         async move {
             let chunks = match &mut self.origin {
                 Origin::File { path, stamp, opened } => {
@@ -152,12 +152,14 @@ impl Content {
         &self,
         chunks: Chunks,
         mut report: Report,
-        activity: Activity,
+        activity: Option<Activity>,
     ) -> impl Stream<Item = Result<Bytes, TransportError>> + Send + 'static {
         let failure = self.failure.clone();
         chunks.map(move |chunk| match chunk {
             Ok(chunk) => {
-                activity.touch();
+                if let Some(activity) = &activity {
+                    activity.touch();
+                }
                 report.advance(chunk.len() as u64);
                 Ok(chunk)
             }

@@ -1,0 +1,60 @@
+//! Measures `codex_backend` beside bare reqwest and async-openai, and prints Markdown tables.
+//!
+//! ```text
+//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- headers | get | upload | memory | all]
+//! ```
+//!
+//! All arms of a table run in one process, interleaved in short rounds. One arm runs twice: how far its second ratio is
+//! from 1 is the noise. The server is a child process, so that its time and memory are not the client's.
+
+mod allocations;
+mod clients;
+mod get;
+mod headers;
+mod memory;
+mod rounds;
+mod server;
+mod upload;
+
+use std::env;
+use std::process::ExitCode;
+
+type Failure = Box<dyn std::error::Error>;
+
+const USAGE: &str = "usage: bench [headers | get | upload | memory | all]";
+
+fn main() -> ExitCode {
+    // reqwest is built without a provider, and async-openai builds its own client.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        eprintln!("bench: a TLS provider is installed already");
+    }
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<(), Failure> {
+    match arguments {
+        ["headers"] => headers::run(),
+        ["get"] => get::run(),
+        ["get", "--one-arm", arm, count] => get::run_one_arm(arm, count.parse()?),
+        ["upload"] => upload::run(),
+        ["memory"] => memory::run(),
+        [] | ["all"] => {
+            headers::run()?;
+            get::run()?;
+            upload::run()?;
+            memory::run()
+        }
+        // The two child processes.
+        ["serve"] => server::serve(),
+        ["upload-once", arm, origin, path] => memory::upload_once(arm, origin, path.as_ref()),
+        _ => Err(USAGE.into()),
+    }
+}

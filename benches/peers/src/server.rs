@@ -1,0 +1,179 @@
+//! The server, in a child process: it reads requests, throws their bodies away and writes answers made beforehand.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::Failure;
+
+/// Reads are this long, so that the server is not what bounds an upload.
+const BUFFER: usize = 1 << 20;
+
+const USAGE_REPORT: &str = concat!(
+    r#"{"plan_type":"plus","rate_limit":{"allowed":true,"limit_reached":false,"primary_window":{"used_percent":37,"#,
+    r#""limit_window_seconds":18000,"reset_after_seconds":5400,"reset_at":1777000000},"secondary_window":"#,
+    r#"{"used_percent":12,"limit_window_seconds":604800,"reset_after_seconds":400000,"reset_at":1777400000}},"#,
+    r#""credits":{"has_credits":true,"unlimited":false,"balance":"12.50","approx_local_messages":[20,60]},"#,
+    r#""additional_rate_limits":[{"limit_name":"Code review","metered_feature":"codex_review","rate_limit":null}],"#,
+    r#""rate_limit_reached_type":null,"rate_limit_reset_credits":{"available_count":1},"spend_control":"#,
+    r#"{"reached":false,"individual_limit":null}}"#,
+);
+
+/// The server's child process. It ends when this is dropped, since its standard input then closes.
+pub struct Server {
+    pub origin: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+}
+
+impl Server {
+    pub fn start() -> Result<Self, Failure> {
+        let mut child =
+            Command::new(std::env::current_exe()?).arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take().ok_or("the server has no standard output")?;
+        let mut origin = String::new();
+        BufReader::new(stdout).read_line(&mut origin)?;
+        Ok(Self { origin: origin.trim().to_owned(), child, stdin })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        if let Err(error) = self.child.wait() {
+            eprintln!("bench: the server did not end: {error}");
+        }
+    }
+}
+
+/// The child process: prints its origin, and serves until its standard input closes.
+pub fn serve() -> Result<(), Failure> {
+    std::thread::spawn(|| {
+        let mut nothing = [0];
+        let _closed = io::stdin().read(&mut nothing);
+        std::process::exit(0);
+    });
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let origin = format!("http://{}", listener.local_addr()?);
+        println!("{origin}");
+        let answers = Arc::new(Answers::new(&origin));
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            // A connection ends in an error when the client goes away.
+            tokio::spawn(serve_connection(stream, answers.clone()));
+        }
+    })
+}
+
+/// The answers, head and body.
+struct Answers {
+    usage: String,
+    created: String,
+    stored: String,
+    finalized: String,
+    openai_file: String,
+}
+
+impl Answers {
+    fn new(origin: &str) -> Self {
+        Self {
+            usage: render("200 OK", USAGE_REPORT),
+            created: render("200 OK", &format!(r#"{{"file_id":"file_1","upload_url":"{origin}/blob?sig=x"}}"#)),
+            stored: render("201 Created", ""),
+            finalized: render("200 OK", &format!(r#"{{"status":"success","download_url":"{origin}/blob?sig=y"}}"#)),
+            openai_file: render(
+                "200 OK",
+                r#"{"id":"file_1","object":"file","created_at":1,"filename":"content","purpose":"user_data"}"#,
+            ),
+        }
+    }
+
+    fn to(&self, request_line: &str) -> &str {
+        let mut words = request_line.split(' ');
+        match (words.next(), words.next()) {
+            (Some("PUT"), _) => &self.stored,
+            (Some("POST"), Some("/v1/files")) => &self.openai_file,
+            (Some("POST"), Some(path)) if path.ends_with("/uploaded") => &self.finalized,
+            (Some("POST"), _) => &self.created,
+            _ => &self.usage,
+        }
+    }
+}
+
+fn render(status: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+async fn serve_connection(mut stream: TcpStream, answers: Arc<Answers>) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let Some((head, body)) = read_head(&mut stream, &mut buffer).await? else { return Ok(()) };
+        match body_of(&head) {
+            BodyLength::Known(length) => {
+                let mut left = length.saturating_sub(body.len());
+                while left > 0 {
+                    left = left.saturating_sub(read_some(&mut stream, &mut buffer).await?);
+                }
+            }
+            BodyLength::Chunked => discard_chunks(&mut stream, &mut buffer, body).await?,
+        }
+        stream.write_all(answers.to(head.lines().next().unwrap_or_default()).as_bytes()).await?;
+    }
+}
+
+/// A request's head, and what came of its body with it; or `None` when there are no more requests.
+async fn read_head(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<Option<(String, Vec<u8>)>> {
+    let mut filled = 0;
+    loop {
+        let count = stream.read(&mut buffer[filled..]).await?;
+        if count == 0 {
+            return Ok(None);
+        }
+        filled += count;
+        if let Some(end) = buffer[..filled].windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
+            let request_line = String::from_utf8_lossy(&buffer[..end]).lines().next().unwrap_or_default().to_owned();
+            let headers = head.split_once("\r\n").map_or("", |(_, headers)| headers);
+            return Ok(Some((format!("{request_line}\r\n{headers}"), buffer[end + 4..filled].to_vec())));
+        }
+    }
+}
+
+enum BodyLength {
+    Known(usize),
+    Chunked,
+}
+
+fn body_of(head: &str) -> BodyLength {
+    if head.contains("\r\ntransfer-encoding: chunked") {
+        return BodyLength::Chunked;
+    }
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    BodyLength::Known(length.unwrap_or(0))
+}
+
+/// Reads up to the last chunk. The files that are uploaded here hold nothing that looks like one.
+async fn discard_chunks(stream: &mut TcpStream, buffer: &mut [u8], begun: Vec<u8>) -> io::Result<()> {
+    const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+    let mut tail = begun;
+    while !tail.ends_with(LAST_CHUNK) {
+        let count = read_some(stream, buffer).await?;
+        tail.extend_from_slice(&buffer[count.saturating_sub(LAST_CHUNK.len())..count]);
+        let excess = tail.len().saturating_sub(LAST_CHUNK.len());
+        tail.drain(..excess);
+    }
+    Ok(())
+}
+
+async fn read_some(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    match stream.read(buffer).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        count => Ok(count),
+    }
+}
