@@ -5,17 +5,26 @@ mod chatgpt;
 mod claims;
 mod future;
 mod headers;
+mod mode;
+mod store;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::StatusCode;
+use url::Url;
 
 pub use self::api_key::ApiKey;
-pub use self::chatgpt::ChatGptTokens;
+pub use self::chatgpt::{ChatGptSession, ChatGptTokens};
 pub use self::future::AuthFuture;
 pub use self::headers::AuthHeaders;
+pub use self::mode::AuthMode;
+pub use self::store::{
+    CredentialStore, FileStore, MalformedCredentials, MemoryStore, Renewal, StoreError, StoreErrorKind,
+    StoredCredentials, Swap,
+};
+use crate::error::AuthError;
 use crate::exchange::{BaseUrl, Exchange};
 use crate::mode::Authenticated;
 
@@ -120,6 +129,9 @@ impl<P: AuthProvider> ErasedProvider for P {
     }
 }
 
+const TOKEN_ORIGIN: &str = "https://auth.openai.com";
+const TOKEN_PATH: &str = "/oauth/token";
+
 /// What a provider may know of the client it works for.
 pub struct AuthContext {
     pub(crate) exchange: Exchange,
@@ -137,6 +149,16 @@ impl AuthContext {
     #[must_use]
     pub fn base_url(&self) -> &str {
         self.base_url.as_str()
+    }
+
+    /// Where refresh tokens are redeemed. With a backend on loopback it is on that backend, never in production.
+    pub(crate) fn token_url(&self) -> Result<Url, AuthError> {
+        if self.base_url.is_loopback() {
+            return Ok(self.base_url.with_root_path(TOKEN_PATH));
+        }
+        Url::parse(TOKEN_ORIGIN)
+            .and_then(|origin| origin.join(TOKEN_PATH))
+            .map_err(|error| AuthError::permanent("the token URL is not usable").with_source(error))
     }
 }
 

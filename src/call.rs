@@ -70,7 +70,7 @@ impl Caller {
     ) -> Result<Answer, Error> {
         let mut request = Outgoing { operation, url: url.to_url(), headers, payload, options };
         let mut progress = self.exchange().begin();
-        let mut bare = Bare { scrubber: Scrubber::for_signed_url(url.expose()) };
+        let mut bare = Bare { scrubber: Scrubber::for_signed_url(url.expose()), to_api: false };
         let answer = pin!(self.exchange().send(&mut request, &mut bare, &mut progress));
         answer.instrument(operation.span("signed URL")).await.map_err(|error| match error.kind() {
             // The credentials of this client have nothing to do with it.

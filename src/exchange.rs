@@ -149,6 +149,7 @@ pub(crate) trait Authorize: Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Bare {
     pub(crate) scrubber: Scrubber,
+    pub(crate) to_api: bool,
 }
 
 impl Authorize for Bare {
@@ -161,7 +162,7 @@ impl Authorize for Bare {
     }
 
     fn is_to_api(&self) -> bool {
-        false
+        self.to_api
     }
 }
 
@@ -191,6 +192,12 @@ impl Exchange {
     ) -> Self {
         let (budget, cookies) = (RetryBudget::new(&retry), CookieJar::default());
         Self { transport, clock, identity, timeouts, retry, budget, cookies }
+    }
+
+    /// One that shares nothing of this one's run time: for work that must outlive it.
+    pub(crate) fn detached(&self) -> Self {
+        let transport = self.transport.detached().unwrap_or_else(|| self.transport.clone());
+        Self::new(transport, self.clock.clone(), self.identity.clone(), self.timeouts, self.retry)
     }
 
     pub(crate) fn now(&self) -> SystemTime {

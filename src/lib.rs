@@ -97,7 +97,11 @@ pub use self::api::usage::{
     AdditionalRateLimit, Credits, RateLimitReached, RateLimitReachedReason, RateLimitStatus, ResetCredits,
     SpendControl, SpendLimit, Usage, UsageReport, UsageRequest,
 };
-pub use self::auth::{ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthProvider, ChatGptTokens, Recovery, Refusal};
+pub use self::auth::{
+    ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthMode, AuthProvider, ChatGptSession, ChatGptTokens,
+    CredentialStore, FileStore, MalformedCredentials, MemoryStore, Recovery, Refusal, Renewal, StoreError,
+    StoreErrorKind, StoredCredentials, Swap,
+};
 pub use self::client::{AnyClient, ApiClient, Client, ClientBuilder, CodexClient, WrongMode};
 pub use self::environment::Environment;
 pub use self::error::{AuthError, AuthErrorKind, ConfigError, Error, ErrorKind};

@@ -31,6 +31,7 @@ mod server;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -49,6 +50,8 @@ use crate::mode::Unset;
 
 /// The account that [`Backend::chatgpt_tokens`] signs in to.
 const DEFAULT_ACCOUNT: &str = "acct-embedded";
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A server on `127.0.0.1`, on a port of its own, that plays the backend. It runs on a thread of its own and ends when
 /// dropped.
@@ -178,7 +181,15 @@ impl Backend {
     /// An access token of an account, with claims as real ones have them. An account that does not exist is added.
     #[must_use]
     pub fn issue_access_token(&self, account_id: &str) -> SecretString {
-        self.state.world().accounts.issue_access_token(account_id)
+        self.state.world().accounts.issue_access_token(account_id, LONG)
+    }
+
+    /// The content of an `auth.json` as the official tool writes it: ChatGPT tokens of an account, with an access token
+    /// that lives this long (zero: it has expired) and a refresh token that works once. An account that does not exist is
+    /// added. Redeeming a refresh token again revokes all that came of the first time, as the real server does.
+    #[must_use]
+    pub fn issue_auth_json(&self, account_id: &str, lifetime: Duration) -> String {
+        self.state.world().accounts.issue_auth_json(account_id, lifetime)
     }
 
     /// Refuses a token from now on, with the code `token_revoked`.

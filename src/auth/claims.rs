@@ -1,15 +1,23 @@
 //! What a ChatGPT token says about its account. The payload is read, not verified: the server does that.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-/// The claims that become headers.
+use crate::limits::PlanType;
+
+/// The claims that become headers, or that tell the account to a person.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Claims {
     pub(super) account_id: Option<String>,
+    pub(super) user_id: Option<String>,
+    pub(super) email: Option<String>,
+    pub(super) plan_type: Option<PlanType>,
     pub(super) is_fedramp: bool,
     pub(super) residency: Option<String>,
+    pub(super) expires_at: Option<SystemTime>,
 }
 
 impl Claims {
@@ -20,10 +28,19 @@ impl Claims {
         let claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
         let auth = claims.get("https://api.openai.com/auth").unwrap_or(&Value::Null);
         let text = |name: &str| auth.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
+        let profile = claims.get("https://api.openai.com/profile");
+        let email = claims.get("email").or_else(|| profile?.get("email")).and_then(Value::as_str);
         let residency = text("chatgpt_data_residency").or_else(|| text("chatgpt_compute_residency"));
         Some(Self {
             account_id: text("chatgpt_account_id").map(str::to_owned),
+            user_id: text("chatgpt_user_id").or_else(|| text("user_id")).map(str::to_owned),
+            email: email.map(str::to_owned),
+            plan_type: text("chatgpt_plan_type").map(|plan| plan.to_owned().into()),
             is_fedramp: auth.get("chatgpt_account_is_fedramp").and_then(Value::as_bool).unwrap_or(false),
+            expires_at: claims
+                .get("exp")
+                .and_then(Value::as_u64)
+                .and_then(|exp| UNIX_EPOCH.checked_add(Duration::from_secs(exp))),
             residency: residency.filter(|residency| *residency != "no_constraint").map(str::to_owned),
         })
     }
@@ -40,7 +57,15 @@ mod tests {
     #[test]
     fn claims_of_a_token() {
         let token = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJlbWFpbCI6InVzZXJAZXhhbXBsZS5jb20iLCJodHRwczovL2FwaS5vcGVuYWkuY29tL2F1dGgiOnsiY2hhdGdwdF9wbGFuX3R5cGUiOiJwcm8iLCJjaGF0Z3B0X2FjY291bnRfaWQiOiJhY2N0LTEiLCJjaGF0Z3B0X3VzZXJfaWQiOiJ1c2VyLTEiLCJjaGF0Z3B0X2FjY291bnRfaXNfZmVkcmFtcCI6dHJ1ZX19.c2ln";
-        let expected = Claims { account_id: Some("acct-1".into()), is_fedramp: true, residency: None };
+        let expected = Claims {
+            account_id: Some("acct-1".into()),
+            user_id: Some("user-1".into()),
+            email: Some("user@example.com".into()),
+            plan_type: Some(PlanType::Pro),
+            is_fedramp: true,
+            residency: None,
+            expires_at: None,
+        };
         assert_eq!(Claims::of(token), Some(expected));
     }
 

@@ -109,6 +109,13 @@ impl BaseUrl {
         url
     }
 
+    /// The URL of a path on the same server, in place of this one's path.
+    pub(crate) fn with_root_path(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        url
+    }
+
     pub(crate) fn is_loopback(&self) -> bool {
         self.loopback
     }

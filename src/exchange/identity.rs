@@ -6,7 +6,7 @@ use crate::error::ConfigError;
 const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
 
 /// Who is calling: the application's own name and version, as `originator` and `User-Agent`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Identity {
     originator: HeaderValue,
     user_agent: HeaderValue,

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -54,6 +55,10 @@ impl ReqwestTransport {
 }
 
 impl Transport for ReqwestTransport {
+    fn detached(&self) -> Option<Arc<dyn Transport>> {
+        Some(Arc::new(Self::new(self.settings.clone())))
+    }
+
     fn send(&self, request: TransportRequest) -> TransportFuture<'_> {
         Box::pin(async move {
             let TransportRequest { method, url, headers, body } = request;
@@ -111,8 +116,6 @@ impl TransportSettings {
 
     #[cfg(feature = "rustls-ring")]
     fn tls(&self, with_roots: bool) -> Result<rustls::ClientConfig, TransportError> {
-        use std::sync::Arc;
-
         fn unusable(error: impl Into<Box<dyn StdError + Send + Sync>>) -> TransportError {
             TransportError::new(TransportFailure::Certificate, error)
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use secrecy::{ExposeSecret, SecretString};
 
 const MASK: &str = "[hidden]";
 
@@ -22,6 +23,7 @@ const KEPT_BYTES: usize = 4096;
 pub(crate) struct Scrubber {
     headers: Option<Arc<Vec<(HeaderName, HeaderValue)>>>,
     signed_url: Option<Arc<str>>,
+    in_body: Option<SecretString>,
 }
 
 impl Scrubber {
@@ -32,12 +34,17 @@ impl Scrubber {
 
     /// Knows the sensitive values among these request headers.
     pub(crate) fn for_headers(headers: Arc<Vec<(HeaderName, HeaderValue)>>) -> Self {
-        Self { headers: Some(headers), signed_url: None }
+        Self { headers: Some(headers), ..Self::default() }
     }
 
     /// Knows the values in this URL's query.
     pub(crate) fn for_signed_url(url: &str) -> Self {
-        Self { headers: None, signed_url: Some(url.into()) }
+        Self { signed_url: Some(url.into()), ..Self::default() }
+    }
+
+    /// Knows a credential that the request carries in its body.
+    pub(crate) fn for_secret(secret: SecretString) -> Self {
+        Self { in_body: Some(secret), ..Self::default() }
     }
 
     /// Each secret in the spellings in which servers quote: as it is, in JSON, in a URL, in HTML. The longest first.
@@ -48,7 +55,10 @@ impl Scrubber {
         let query = self.signed_url.as_deref().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
         let parameters = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
         let mut secrets = Vec::new();
-        for secret in credentials.chain(parameters).map(str::trim).filter(|secret| secret.len() >= SHORTEST_SECRET) {
+        let in_body = self.in_body.iter().map(ExposeSecret::expose_secret);
+        for secret in
+            credentials.chain(parameters).chain(in_body).map(str::trim).filter(|secret| secret.len() >= SHORTEST_SECRET)
+        {
             let decoded = percent_decode_str(secret).decode_utf8_lossy().into_owned();
             for spelling in [secret, &decoded] {
                 secrets.push(spelling.to_owned());

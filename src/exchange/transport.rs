@@ -2,6 +2,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 use url::Url;
@@ -43,6 +44,13 @@ use super::body::Body;
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Sends the request once.
     fn send(&self, request: TransportRequest) -> TransportFuture<'_>;
+
+    /// A transport like this one that shares no connections with it. The request that redeems a refresh token must be
+    /// finished even when the run time that drives this one's connections goes away, so it is sent by such a twin.
+    /// The default is `None`: this transport itself is used.
+    fn detached(&self) -> Option<Arc<dyn Transport>> {
+        None
+    }
 }
 
 /// One request, complete: its headers hold the credentials, and its URL may be a signed one. `Debug` shows neither.

@@ -1,11 +1,12 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::{HeaderMap, StatusCode};
-use secrecy::SecretString;
-use serde_json::json;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
 
 use super::server::Reply;
 
@@ -14,6 +15,8 @@ use super::server::Reply;
 pub(super) struct Accounts {
     accounts: HashMap<String, Account>,
     tokens: HashMap<String, Token>,
+    refresh_tokens: HashMap<String, RefreshToken>,
+    revoked_families: HashSet<u64>,
     api_keys: HashSet<String>,
 }
 
@@ -24,7 +27,15 @@ struct Account {
 
 struct Token {
     account_id: String,
+    expires_at: SystemTime,
     revoked: bool,
+}
+
+/// A refresh token works once. Whoever brings it again loses all that came of it.
+struct RefreshToken {
+    account_id: String,
+    family: u64,
+    used: bool,
 }
 
 impl Accounts {
@@ -32,10 +43,11 @@ impl Accounts {
         self.accounts.insert(account_id.into(), Account { is_fedramp });
     }
 
-    pub(super) fn issue_access_token(&mut self, account_id: &str) -> SecretString {
+    pub(super) fn issue_access_token(&mut self, account_id: &str, lifetime: Duration) -> SecretString {
+        let expires_at = SystemTime::now() + lifetime;
         let account = self.accounts.entry(account_id.to_owned()).or_insert(Account { is_fedramp: false });
         let claims = json!({
-            "exp": 4_102_444_800_u64,
+            "exp": expires_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             "jti": random(),
             "https://api.openai.com/auth": {
                 "chatgpt_account_id": account_id,
@@ -46,8 +58,60 @@ impl Accounts {
         });
         let part = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
         let token = format!("{}.{}.{}", part(r#"{"alg":"none"}"#), part(&claims.to_string()), part(&random()));
-        self.tokens.insert(token.clone(), Token { account_id: account_id.to_owned(), revoked: false });
+        self.tokens.insert(token.clone(), Token { account_id: account_id.to_owned(), expires_at, revoked: false });
         token.into()
+    }
+
+    /// The content of an `auth.json` as the official tool writes it, with an access token of that lifetime.
+    pub(super) fn issue_auth_json(&mut self, account_id: &str, lifetime: Duration) -> String {
+        let family = fastrand::u64(..);
+        let access_token = self.issue_access_token(account_id, lifetime);
+        let id_token = self.issue_access_token(account_id, lifetime);
+        let auth_json = json!({
+            "auth_mode": "chatgpt",
+            "OPENAI_API_KEY": null,
+            "tokens": {
+                "id_token": id_token.expose_secret(),
+                "access_token": access_token.expose_secret(),
+                "refresh_token": self.issue_refresh_token(account_id, family),
+                "account_id": account_id,
+            },
+            "last_refresh": "2026-01-01T00:00:00Z",
+        });
+        auth_json.to_string()
+    }
+
+    fn issue_refresh_token(&mut self, account_id: &str, family: u64) -> String {
+        let token = format!("rt_embedded_{}", random());
+        let refresh_token = RefreshToken { account_id: account_id.to_owned(), family, used: false };
+        self.refresh_tokens.insert(token.clone(), refresh_token);
+        token
+    }
+
+    /// `POST /oauth/token`.
+    pub(super) fn redeem(&mut self, body: &[u8]) -> Reply {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        if body["grant_type"] != "refresh_token" || body["client_id"].as_str().is_none_or(str::is_empty) {
+            return refuse(StatusCode::BAD_REQUEST, "invalid_request", "not a request to redeem a refresh token");
+        }
+        let token = body["refresh_token"].as_str().and_then(|token| self.refresh_tokens.get_mut(token));
+        let Some(token) = token else {
+            return refuse(StatusCode::UNAUTHORIZED, "refresh_token_invalidated", "the refresh token is not known");
+        };
+        let (account_id, family) = (token.account_id.clone(), token.family);
+        if std::mem::replace(&mut token.used, true) {
+            self.revoked_families.insert(family);
+            return refuse(StatusCode::UNAUTHORIZED, "refresh_token_reused", "the refresh token has been used");
+        }
+        if self.revoked_families.contains(&family) {
+            return refuse(StatusCode::UNAUTHORIZED, "refresh_token_invalidated", "the refresh token has been revoked");
+        }
+        let lifetime = Duration::from_secs(60 * 60);
+        let access_token = self.issue_access_token(&account_id, lifetime);
+        Reply::json(&json!({
+            "access_token": access_token.expose_secret(),
+            "refresh_token": self.issue_refresh_token(&account_id, family),
+        }))
     }
 
     pub(super) fn issue_api_key(&mut self) -> SecretString {
@@ -72,6 +136,9 @@ impl Accounts {
         let Some(token) = token else {
             return Err(refuse(StatusCode::UNAUTHORIZED, "token_invalidated", "the access token is not known"));
         };
+        if token.expires_at <= SystemTime::now() {
+            return Err(refuse(StatusCode::UNAUTHORIZED, "token_expired", "the access token has expired"));
+        }
         if token.revoked {
             return Err(refuse(StatusCode::UNAUTHORIZED, "token_revoked", "the access token has been revoked"));
         }

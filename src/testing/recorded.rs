@@ -15,6 +15,8 @@ pub enum Route {
     FinalizeFile,
     /// `GET /backend-api/wham/usage`
     GetUsage,
+    /// `POST /oauth/token`
+    RefreshToken,
 }
 
 impl Route {
@@ -25,6 +27,7 @@ impl Route {
             ("POST", ["backend-api", "files"]) => Some((Self::CreateFile, None)),
             ("POST", ["backend-api", "files", id, "uploaded"]) => Some((Self::FinalizeFile, Some(id))),
             ("GET", ["backend-api", "wham", "usage"]) => Some((Self::GetUsage, None)),
+            ("POST", ["oauth", "token"]) => Some((Self::RefreshToken, None)),
             ("PUT", ["upload", id]) => Some((Self::PutFile, Some(id))),
             _ => None,
         }

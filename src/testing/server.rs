@@ -244,6 +244,9 @@ impl super::World {
             };
             return refusal.unwrap_or_else(|| Reply::error(StatusCode::NOT_FOUND, "not_found", "no such route"));
         };
+        if route == Route::RefreshToken {
+            return self.accounts.redeem(body);
+        }
         let account_id = match self.accounts.check_backend(headers) {
             Ok(account_id) => account_id,
             Err(refusal) => return refusal,
@@ -252,7 +255,9 @@ impl super::World {
             (Route::CreateFile, _) => self.files.create(&self.origin, account_id, body),
             (Route::FinalizeFile, Some(id)) => self.files.finalize(&self.origin, &account_id, id),
             (Route::GetUsage, _) => Reply::json(&self.usage),
-            (Route::FinalizeFile | Route::PutFile, _) => Reply::error(StatusCode::NOT_FOUND, "not_found", "no id"),
+            (Route::FinalizeFile | Route::PutFile | Route::RefreshToken, _) => {
+                Reply::error(StatusCode::NOT_FOUND, "not_found", "no id")
+            }
         }
     }
 }

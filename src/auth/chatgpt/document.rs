@@ -1,0 +1,129 @@
+//! What `auth.json` says about ChatGPT tokens, and how renewed ones are put into it.
+
+use std::time::SystemTime;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::auth::claims::Claims;
+use crate::auth::store::StoredCredentials;
+use crate::auth::{AuthHeaders, AuthMode};
+use crate::error::{AuthError, AuthErrorKind};
+
+/// The tokens of one account, as they were read from a store or came from a renewal.
+#[derive(Clone)]
+pub(super) struct Tokens {
+    pub(super) access_token: SecretString,
+    pub(super) refresh_token: Option<SecretString>,
+    pub(super) account_id: Option<String>,
+    pub(super) expires_at: Option<SystemTime>,
+    pub(super) last_refresh: Option<SystemTime>,
+    is_fedramp: bool,
+    residency: Option<String>,
+}
+
+impl Tokens {
+    /// The ChatGPT tokens among stored credentials.
+    pub(super) fn of(stored: &StoredCredentials) -> Result<Self, AuthError> {
+        let mode = mode_of(&stored.document)?;
+        if mode != AuthMode::ChatGpt {
+            return Err(AuthError::new(
+                AuthErrorKind::Incomplete,
+                format!("the stored credentials are of the kind `{mode}`, not `chatgpt`"),
+            ));
+        }
+        let tokens = stored.document.get("tokens").and_then(Value::as_object);
+        let tokens = tokens.ok_or_else(|| incomplete("tokens"))?;
+        let text = |name: &str| tokens.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
+        let access_token = text("access_token").ok_or_else(|| incomplete("tokens.access_token"))?;
+        let from_access = Claims::of(access_token).unwrap_or_default();
+        let from_id = text("id_token").and_then(Claims::of).unwrap_or_default();
+        let last_refresh = stored
+            .document
+            .get("last_refresh")
+            .and_then(Value::as_str)
+            .and_then(|text| humantime::parse_rfc3339(text).ok());
+        Ok(Self {
+            access_token: access_token.into(),
+            refresh_token: text("refresh_token").map(SecretString::from),
+            account_id: text("account_id").map(str::to_owned).or(from_access.account_id).or(from_id.account_id),
+            expires_at: from_access.expires_at,
+            last_refresh,
+            is_fedramp: from_id.is_fedramp || from_access.is_fedramp,
+            residency: from_access.residency.or(from_id.residency),
+        })
+    }
+
+    pub(super) fn headers(&self, generation: u64) -> Result<AuthHeaders, AuthError> {
+        let mut headers = AuthHeaders::new(generation).with_bearer(&self.access_token)?;
+        if let Some(account_id) = &self.account_id {
+            headers = headers.with_header("chatgpt-account-id", account_id)?;
+        }
+        if self.is_fedramp {
+            headers = headers.with_header("x-openai-fedramp", "true")?;
+        }
+        if let Some(residency) = &self.residency {
+            headers = headers.with_header("x-openai-internal-codex-residency", residency)?;
+        }
+        Ok(headers)
+    }
+
+    pub(super) fn has_access_token_of(&self, other: &Self) -> bool {
+        self.access_token.expose_secret() == other.access_token.expose_secret()
+    }
+
+    pub(super) fn has_refresh_token_of(&self, other: &Self) -> bool {
+        let text = |tokens: &Self| tokens.refresh_token.as_ref().map(|token| token.expose_secret().to_owned());
+        text(self) == text(other)
+    }
+}
+
+fn incomplete(member: &str) -> AuthError {
+    AuthError::new(AuthErrorKind::Incomplete, format!("the stored credentials have no `{member}`"))
+}
+
+/// The kind of credentials in a document: its `auth_mode`, else what is there, in the official tool's order.
+fn mode_of(document: &Map<String, Value>) -> Result<AuthMode, AuthError> {
+    let is_there = |name: &str| document.get(name).is_some_and(|value| !value.is_null());
+    match document.get("auth_mode").and_then(Value::as_str) {
+        Some(name) => AuthMode::from_wire(name).ok_or_else(|| {
+            AuthError::new(AuthErrorKind::Incomplete, "the stored credentials have an `auth_mode` that is not known")
+        }),
+        None => Ok([
+            ("personal_access_token", AuthMode::PersonalAccessToken),
+            ("bedrock_api_key", AuthMode::BedrockApiKey),
+            ("bedrock_access_keys", AuthMode::BedrockAccessKeys),
+            ("OPENAI_API_KEY", AuthMode::ApiKey),
+        ]
+        .into_iter()
+        .find(|(member, _)| is_there(member))
+        .map_or(AuthMode::ChatGpt, |(_, mode)| mode)),
+    }
+}
+
+/// What the token endpoint answers. Members that are absent keep their old values.
+#[derive(Deserialize)]
+pub(super) struct Renewed {
+    id_token: Option<SecretString>,
+    pub(super) access_token: Option<SecretString>,
+    refresh_token: Option<SecretString>,
+}
+
+impl Renewed {
+    /// The document with the new tokens in it, and everything else as it was.
+    pub(super) fn put_into(&self, stored: &StoredCredentials, now: SystemTime) -> StoredCredentials {
+        let mut document = stored.document.clone();
+        let tokens = document.entry("tokens").or_insert_with(|| Value::Object(Map::new()));
+        for (name, value) in
+            [("id_token", &self.id_token), ("access_token", &self.access_token), ("refresh_token", &self.refresh_token)]
+        {
+            let value = value.as_ref().map(ExposeSecret::expose_secret).filter(|value| !value.is_empty());
+            if let (Some(value), Some(tokens)) = (value, tokens.as_object_mut()) {
+                tokens.insert(name.to_owned(), Value::from(value));
+            }
+        }
+        document.insert("last_refresh".to_owned(), Value::from(humantime::format_rfc3339_micros(now).to_string()));
+        StoredCredentials { document }
+    }
+}

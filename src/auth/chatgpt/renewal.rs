@@ -1,0 +1,165 @@
+//! One renewal: lock, read again, adopt what another process saved, else redeem the refresh token once, save, publish.
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method};
+use secrecy::{ExposeSecret, SecretString};
+use std::time::Duration;
+use tracing::Instrument;
+use url::Url;
+
+use super::document::{Renewed, Tokens};
+use crate::auth::store::CredentialStore;
+use crate::auth::store::{StoredCredentials, Swap};
+use crate::error::{AuthError, AuthErrorKind, Error};
+use crate::exchange::{Bare, CallOptions, Exchange, Operation, Outgoing, Pace, Payload, Repeat, Scrubber, Timeouts};
+
+/// The client id of the ChatGPT sign-in, which refresh tokens are bound to.
+const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
+/// How long another process may take for its renewal.
+const LOCK_PATIENCE: Duration = Duration::from_secs(45);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+static REDEEM: Operation = Operation {
+    name: "auth.refresh",
+    method: Method::POST,
+    path: "/oauth/token",
+    // A refresh token works once. When it is not certain that the server did not act, it must not see the token again.
+    repeat: Repeat::IfNotActedOn,
+    pace: Pace::Bounded,
+};
+
+/// Credentials as a process knows them.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) stored: StoredCredentials,
+    /// What the store keeps in place of `stored`, because saving that failed.
+    pub(super) in_store: Option<StoredCredentials>,
+}
+
+impl Known {
+    pub(super) fn saved(stored: StoredCredentials) -> Self {
+        Self { stored, in_store: None }
+    }
+
+    /// Whether what the store keeps is older than what is known.
+    pub(super) fn is_newer_than(&self, in_store: &StoredCredentials) -> bool {
+        self.in_store.as_ref() == Some(in_store)
+    }
+}
+
+/// Renews what `known` holds. Runs on a thread of its own, since the locks block.
+pub(super) async fn renew(
+    store: &dyn CredentialStore,
+    known: &Known,
+    exchange: &Exchange,
+    token_url: &Url,
+) -> Result<Known, AuthError> {
+    let mut renewal = store.begin_renewal(LOCK_PATIENCE)?;
+    let in_store = reload(store)?;
+    let stored = if known.is_newer_than(&in_store) { known.stored.clone() } else { in_store.clone() };
+    let (before, kept) = (Tokens::of(&known.stored)?, Tokens::of(&stored)?);
+    check_account(&before, &kept)?;
+    if !kept.has_access_token_of(&before) {
+        tracing::debug!("another process has renewed the credentials");
+        return Ok(Known::saved(stored));
+    }
+    let Some(refresh_token) = &kept.refresh_token else {
+        return Err(AuthError::reauth_required("the stored credentials have no refresh token"));
+    };
+    let renewed = match redeem(refresh_token, exchange, token_url).await {
+        Ok(renewed) => renewed,
+        Err(error) if error.needs_sign_in() => {
+            // A process that does not take our lock may have been faster with the same token.
+            let stored = reload(store)?;
+            let now_kept = Tokens::of(&stored)?;
+            if now_kept.has_access_token_of(&kept) || check_account(&before, &now_kept).is_err() {
+                return Err(error);
+            }
+            return Ok(Known::saved(stored));
+        }
+        Err(error) => return Err(error),
+    };
+
+    let (mut base, mut in_store) = (stored, in_store);
+    loop {
+        let fresh = renewed.put_into(&base, exchange.now());
+        check_account(&before, &Tokens::of(&fresh)?)?;
+        match renewal.save(&in_store, &fresh) {
+            Ok(Swap::Done) => return Ok(Known::saved(fresh)),
+            Ok(Swap::Changed(Some(meanwhile))) => {
+                let theirs = Tokens::of(&meanwhile)?;
+                check_account(&before, &theirs)?;
+                if !theirs.has_refresh_token_of(&kept) {
+                    // A new sign-in, or the same renewal by another program: what it saved is the newest.
+                    return Ok(Known::saved(meanwhile));
+                }
+                // Something beside the tokens has changed; ours still are the newest tokens.
+                (base, in_store) = (meanwhile.clone(), meanwhile);
+            }
+            Ok(Swap::Changed(None)) => {
+                return Err(AuthError::reauth_required("the credentials were removed while they were being renewed"));
+            }
+            Err(error) => {
+                tracing::error!(%error, "renewed credentials could not be saved; they live as long as this process");
+                return Ok(Known { stored: fresh, in_store: Some(in_store) });
+            }
+        }
+    }
+}
+
+fn reload(store: &dyn CredentialStore) -> Result<StoredCredentials, AuthError> {
+    store.load()?.ok_or_else(|| AuthError::reauth_required("the credentials have been removed"))
+}
+
+/// Tokens of two accounts are never mixed.
+pub(super) fn check_account(before: &Tokens, after: &Tokens) -> Result<(), AuthError> {
+    if before.account_id == after.account_id {
+        return Ok(());
+    }
+    Err(AuthError::new(
+        AuthErrorKind::AccountMismatch,
+        "the store now holds the credentials of another account than this session was opened with",
+    ))
+}
+
+async fn redeem(refresh_token: &SecretString, exchange: &Exchange, token_url: &Url) -> Result<Renewed, AuthError> {
+    let body = serde_json::json!({
+        "client_id": CLIENT_ID,
+        "grant_type": "refresh_token",
+        "refresh_token": refresh_token.expose_secret(),
+    });
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut request = Outgoing {
+        operation: &REDEEM,
+        url: token_url.clone(),
+        headers,
+        payload: Payload::Bytes(body.to_string().into()),
+        options: &CallOptions { timeouts: Some(Timeouts::default().attempt(TIME_LIMIT).call(TIME_LIMIT)), retry: None },
+    };
+    let mut bare = Bare { scrubber: Scrubber::for_secret(refresh_token.clone()), to_api: true };
+    let mut progress = exchange.begin();
+    let answer = exchange.send(&mut request, &mut bare, &mut progress).instrument(REDEEM.span("refresh token")).await;
+    let renewed: Renewed = answer.and_then(|answer| answer.json(&REDEEM)).map_err(refused)?;
+    if renewed.access_token.as_ref().is_none_or(|token| token.expose_secret().is_empty()) {
+        return Err(AuthError::permanent("the token endpoint answered without an access token"));
+    }
+    Ok(renewed)
+}
+
+/// Whether the refresh token is dead, or the failure may pass.
+fn refused(error: Error) -> AuthError {
+    let status = error.status().map(|status| status.as_u16());
+    let code = error.code().map(str::to_ascii_lowercase);
+    let reason = match code.as_deref() {
+        Some("refresh_token_expired") => "the refresh token has expired",
+        Some("refresh_token_reused") => {
+            "the refresh token has been used already, by another program or another machine"
+        }
+        Some("refresh_token_invalidated") => "the refresh token has been revoked",
+        Some("invalid_grant") => "the refresh token is not accepted any more",
+        _ if status == Some(401) => "the refresh token is not accepted",
+        _ => return AuthError::transient(format!("the credentials could not be renewed: {error}")).with_source(error),
+    };
+    AuthError::reauth_required(reason).with_source(error)
+}

@@ -1,0 +1,320 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+use url::Url;
+
+use super::document::Tokens;
+use super::renewal::{Known, check_account, renew};
+use crate::auth::store::{CredentialStore, StoredCredentials};
+use crate::auth::{AuthContext, AuthFuture, AuthHeaders, AuthProvider, Recovery, Refusal};
+use crate::error::{AuthError, AuthErrorKind};
+use crate::exchange::Exchange;
+use crate::mode::CodexBackend;
+
+/// From this long before its end, a token is renewed in the background while it goes on being used.
+const ADVISORY_WINDOW: Duration = Duration::from_secs(5 * 60);
+/// From this long before its end, a token is no longer used if a renewal can be waited for.
+const MANDATORY_WINDOW: Duration = Duration::from_secs(30);
+/// Tokens that do not tell their end are renewed after this long.
+const UNTOLD_LIFETIME: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+/// After a failure that may pass, the background leaves the server alone for this long.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// A token this young that is refused is not the problem: another would be refused too.
+const TOO_YOUNG_TO_RENEW: Duration = Duration::from_secs(60);
+
+/// ChatGPT tokens that are kept in a store and renewed before they expire and when they are refused.
+///
+/// Clones share one state. A token that will expire within 5 minutes is renewed in the background; one that will within
+/// 30 seconds is waited for. Any number of callers cause one renewal: in the process by waiting for it, across processes
+/// by the store's lock, behind which the store is read again and what another process saved is adopted. Once the request
+/// that redeems the refresh token has left, it is finished and saved whatever is dropped: it runs on a thread of its own.
+/// It is never sent twice when it is not certain that the server did not act on it. A failure that may pass never costs a
+/// token that still works.
+///
+/// After a 401 the store is read first; only if it has nothing newer is the refresh token redeemed.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use codex_backend::{ChatGptSession, FileStore};
+///
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("auth.json");
+/// # std::fs::write(&path, backend.issue_auth_json("acct-1", std::time::Duration::from_secs(3600)))?;
+/// let session = ChatGptSession::open(FileStore::new(&path))?;
+/// let client = backend.client().provider(session).build()?;
+/// client.usage().get().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct ChatGptSession {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Arc<dyn CredentialStore>,
+    current: RwLock<Arc<Current>>,
+    renewing: Mutex<Renewing>,
+}
+
+/// The tokens in use. Replaced as a whole.
+struct Current {
+    known: Known,
+    tokens: Tokens,
+    headers: AuthHeaders,
+    /// When this process got them by a renewal.
+    renewed_at: Option<Duration>,
+}
+
+#[derive(Default)]
+struct Renewing {
+    running: Option<watch::Receiver<Option<Result<(), AuthError>>>>,
+    /// When, on the monotonic clock, the background may try again.
+    not_before: Duration,
+    /// A failure that only other credentials mend, and the credentials it is about.
+    dead: Option<(StoredCredentials, AuthError)>,
+}
+
+impl ChatGptSession {
+    /// With the ChatGPT tokens that the store keeps. Reads the store, which blocks for as long as that takes.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, keeps nothing, or keeps another kind of credentials.
+    pub fn open(store: impl CredentialStore) -> Result<Self, AuthError> {
+        let store: Arc<dyn CredentialStore> = Arc::new(store);
+        let stored = store.load()?.ok_or_else(|| {
+            AuthError::new(AuthErrorKind::Incomplete, format!("there are no credentials in {}", store.describe()))
+        })?;
+        let current = Current::new(Known::saved(stored), 0, None)?;
+        let shared = Shared { store, current: RwLock::new(Arc::new(current)), renewing: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The account the tokens are for.
+    #[must_use]
+    pub fn account_id(&self) -> Option<String> {
+        self.shared.current().tokens.account_id.clone()
+    }
+
+    /// When the access token in use expires, if it tells.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.shared.current().tokens.expires_at
+    }
+}
+
+impl AuthProvider for ChatGptSession {
+    type Route = CodexBackend;
+
+    fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
+        let current = self.shared.current();
+        match current.urgency(context.now()) {
+            Urgency::None => AuthFuture::ready(Ok(current.headers.clone())),
+            Urgency::Advisory => {
+                if self.shared.may_renew_in_background(&current, context) {
+                    let _runs_by_itself = self.shared.start_renewal(context);
+                }
+                AuthFuture::ready(Ok(current.headers.clone()))
+            }
+            Urgency::Mandatory => AuthFuture::boxed(self.renewed_headers(current, context)),
+        }
+    }
+
+    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+        AuthFuture::boxed(self.recover(refusal, context))
+    }
+}
+
+impl ChatGptSession {
+    async fn renewed_headers(&self, current: Arc<Current>, context: &AuthContext) -> Result<AuthHeaders, AuthError> {
+        let Err(error) = self.shared.renewal(context).await else {
+            return Ok(self.shared.current().headers.clone());
+        };
+        // Somebody else may have put working tokens into the store, whatever stands in the way of ours.
+        let adopted = matches!(self.shared.adopt_from_store(&current).await, Ok(true));
+        let current = if adopted { self.shared.current() } else { current };
+        let still_valid = current.tokens.expires_at.is_none_or(|end| end > context.now());
+        if still_valid { Ok(current.headers.clone()) } else { Err(error) }
+    }
+
+    async fn recover(&self, refusal: &Refusal, context: &AuthContext) -> Result<Recovery, AuthError> {
+        let current = self.shared.current();
+        if refusal.generation != current.headers.generation() {
+            return Ok(Recovery::Resend);
+        }
+        if self.shared.adopt_from_store(&current).await? {
+            return Ok(Recovery::Resend);
+        }
+        let age = current.renewed_at.map(|at| context.exchange.clock().monotonic().saturating_sub(at));
+        if age.is_some_and(|age| age < TOO_YOUNG_TO_RENEW) {
+            return Ok(Recovery::GiveUp);
+        }
+        self.shared.renewal(context).await.map(|()| Recovery::Resend)
+    }
+}
+
+impl Shared {
+    fn current(&self) -> Arc<Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn renewing(&self) -> MutexGuard<'_, Renewing> {
+        self.renewing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the background should try now: not while it runs, soon after a failure, or when it is hopeless.
+    fn may_renew_in_background(&self, current: &Current, context: &AuthContext) -> bool {
+        if self.store.is_read_only() || current.tokens.refresh_token.is_none() {
+            return false;
+        }
+        let renewing = self.renewing();
+        let hopeless = renewing.dead.as_ref().is_some_and(|(about, _)| *about == current.known.stored);
+        renewing.running.is_none() && !hopeless && renewing.not_before <= context.exchange.clock().monotonic()
+    }
+
+    /// Waits for the renewal that runs, or starts one and waits for that.
+    async fn renewal(self: &Arc<Self>, context: &AuthContext) -> Result<(), AuthError> {
+        let mut running = self.start_renewal(context)?;
+        let outcome = running.wait_for(Option::is_some).await;
+        match outcome {
+            Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
+            Err(_) => Err(AuthError::transient("the renewal of the credentials was cut off")),
+        }
+    }
+
+    fn start_renewal(
+        self: &Arc<Self>,
+        context: &AuthContext,
+    ) -> Result<watch::Receiver<Option<Result<(), AuthError>>>, AuthError> {
+        let mut renewing = self.renewing();
+        if let Some(running) = &renewing.running {
+            return Ok(running.clone());
+        }
+        let before = self.current();
+        if let Some((about, error)) = &renewing.dead
+            && *about == before.known.stored
+        {
+            return Err(error.clone());
+        }
+        let (publish, outcome) = watch::channel(None);
+        let work = Work {
+            shared: self.clone(),
+            before,
+            exchange: context.exchange.detached(),
+            token_url: context.token_url()?,
+            publish,
+        };
+        std::thread::Builder::new()
+            .name("codex-backend renewal".to_owned())
+            .spawn(move || work.run())
+            .map_err(|error| AuthError::transient("no thread could be started for a renewal").with_source(error))?;
+        renewing.running = Some(outcome.clone());
+        Ok(outcome)
+    }
+
+    /// Takes over what another process has saved, if it is newer than what is in use.
+    async fn adopt_from_store(self: &Arc<Self>, current: &Current) -> Result<bool, AuthError> {
+        let store = self.store.clone();
+        let loaded = tokio::task::spawn_blocking(move || store.load()).await;
+        let loaded =
+            loaded.map_err(|error| AuthError::transient("reading the store was cut off").with_source(error))?;
+        let Some(stored) = loaded? else {
+            return Err(AuthError::reauth_required("the credentials have been removed"));
+        };
+        let tokens = Tokens::of(&stored)?;
+        check_account(&current.tokens, &tokens)?;
+        if tokens.has_access_token_of(&current.tokens) || current.known.is_newer_than(&stored) {
+            return Ok(false);
+        }
+        self.publish(Known::saved(stored), None)?;
+        Ok(true)
+    }
+
+    fn publish(&self, known: Known, renewed_at: Option<Duration>) -> Result<(), AuthError> {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.known.stored != known.stored {
+            *current = Arc::new(Current::new(known, current.headers.generation() + 1, renewed_at)?);
+        }
+        Ok(())
+    }
+}
+
+/// One renewal, on its way to a thread of its own, which neither a caller nor a run time can take away.
+struct Work {
+    shared: Arc<Shared>,
+    before: Arc<Current>,
+    exchange: Exchange,
+    token_url: Url,
+    publish: watch::Sender<Option<Result<(), AuthError>>>,
+}
+
+impl Work {
+    fn run(self) {
+        let outcome = self.renew();
+        let monotonic = self.exchange.clock().monotonic();
+        {
+            let mut renewing = self.shared.renewing();
+            renewing.running = None;
+            if let Err(error) = &outcome {
+                renewing.not_before = monotonic + PAUSE_AFTER_FAILURE;
+                if error.needs_sign_in() {
+                    renewing.dead = Some((self.before.known.stored.clone(), error.clone()));
+                }
+            }
+        }
+        if let Err(error) = &outcome {
+            tracing::warn!(%error, "the credentials could not be renewed");
+        }
+        // Nobody may be waiting; the result is kept in `shared` all the same.
+        self.publish.send_replace(Some(outcome));
+    }
+
+    fn renew(&self) -> Result<(), AuthError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| AuthError::transient("no run time could be started for a renewal").with_source(error))?;
+        let store = &*self.shared.store;
+        let fresh = runtime.block_on(renew(store, &self.before.known, &self.exchange, &self.token_url))?;
+        self.shared.publish(fresh, Some(self.exchange.clock().monotonic()))
+    }
+}
+
+enum Urgency {
+    None,
+    Advisory,
+    Mandatory,
+}
+
+impl Current {
+    fn new(known: Known, generation: u64, renewed_at: Option<Duration>) -> Result<Self, AuthError> {
+        let tokens = Tokens::of(&known.stored)?;
+        let headers = tokens.headers(generation)?;
+        Ok(Self { known, tokens, headers, renewed_at })
+    }
+
+    fn urgency(&self, now: SystemTime) -> Urgency {
+        let within = |window: Duration| self.tokens.expires_at.is_some_and(|end| now + window >= end);
+        let is_old = || self.tokens.last_refresh.is_some_and(|last| last + UNTOLD_LIFETIME < now);
+        if within(MANDATORY_WINDOW) {
+            Urgency::Mandatory
+        } else if within(ADVISORY_WINDOW) || (self.tokens.expires_at.is_none() && is_old()) {
+            Urgency::Advisory
+        } else {
+            Urgency::None
+        }
+    }
+}
+
+impl fmt::Debug for ChatGptSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatGptSession")
+            .field("store", &self.shared.store.describe())
+            .field("account_id", &self.account_id())
+            .field("expires_at", &self.expires_at())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,211 @@
+//! Where credentials are kept: the trait, and the stores built in.
+
+mod file;
+mod memory;
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+pub use self::file::FileStore;
+pub use self::memory::MemoryStore;
+use crate::error::{AuthError, AuthErrorKind};
+
+/// A place that keeps the credentials of **one** account.
+///
+/// Its methods may block; they are called on threads where that does no harm. Implement it to keep credentials in a
+/// database or a vault: the one thing that must hold is that [`swap`](Self::swap) compares and replaces in one step, so
+/// that two writers cannot both win.
+pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
+    /// How to name the store to a person: a path, or a service and an entry. No secret.
+    fn describe(&self) -> String;
+
+    /// What is kept now.
+    ///
+    /// # Errors
+    ///
+    /// When something is there that cannot be read. "Nothing is there" is `None`, and never stands for an error.
+    fn load(&self) -> Result<Option<StoredCredentials>, StoreError>;
+
+    /// Replaces `expected` by `new`, if `expected` is what is kept. `None` stands for nothing: expected, when credentials
+    /// are kept for the first time; new, when they are removed.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written. What was kept is then still there.
+    fn swap(&self, expected: Option<&StoredCredentials>, new: Option<&StoredCredentials>) -> Result<Swap, StoreError>;
+
+    /// Whether the store may only be read. Refresh tokens of such a store are never redeemed: the new one would be lost.
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
+    /// Gets ready for a renewal, **before** the refresh token is redeemed: waits, for that long at the most, until no
+    /// other process is renewing the same credentials, and makes sure that what comes of it can be saved.
+    ///
+    /// The default excludes nobody, and takes the store at its word.
+    ///
+    /// # Errors
+    ///
+    /// When another process goes on renewing, or when the store cannot be written.
+    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+        let _ = patience;
+        if self.is_read_only() {
+            return Err(StoreError::new(StoreErrorKind::ReadOnly, self.describe(), "it is opened for reading only"));
+        }
+        Ok(Box::new(PlainRenewal { store: self }))
+    }
+}
+
+/// A renewal that has been prepared; it ends when dropped.
+pub trait Renewal: fmt::Debug + Send {
+    /// Saves what came of the renewal, as [`CredentialStore::swap`] does.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be written.
+    fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<Swap, StoreError>;
+}
+
+struct PlainRenewal<'a, S: ?Sized> {
+    store: &'a S,
+}
+
+impl<S: CredentialStore + ?Sized> Renewal for PlainRenewal<'_, S> {
+    fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<Swap, StoreError> {
+        self.store.swap(Some(expected), Some(new))
+    }
+}
+
+impl<S: ?Sized> fmt::Debug for PlainRenewal<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlainRenewal")
+    }
+}
+
+/// What came of [`CredentialStore::swap`].
+#[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::exhaustive_enums)]
+pub enum Swap {
+    /// The new credentials are kept.
+    Done,
+    /// Something else than expected is kept, and still is: this.
+    Changed(Option<StoredCredentials>),
+}
+
+/// Credentials as a store keeps them: one JSON object, in the shape of the official tool's `auth.json`. Members that this
+/// crate does not know stay in it. `Debug` shows none of it.
+#[derive(Clone, PartialEq)]
+pub struct StoredCredentials {
+    pub(in crate::auth) document: Map<String, Value>,
+}
+
+impl StoredCredentials {
+    /// From JSON text.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not one JSON object. The error tells the place and quotes nothing.
+    pub fn from_json(text: &str) -> Result<Self, MalformedCredentials> {
+        let at = |reason, line, column| MalformedCredentials { reason, line, column };
+        match serde_json::from_str(text) {
+            Ok(Value::Object(document)) => Ok(Self { document }),
+            Ok(_) => Err(at("it is not a JSON object", 1, 1)),
+            Err(error) => {
+                let reason = match error.classify() {
+                    serde_json::error::Category::Eof => "it ends too early",
+                    _ => "it is not JSON",
+                };
+                Err(at(reason, error.line(), error.column()))
+            }
+        }
+    }
+
+    /// As JSON text, for a store to keep. Whoever has it can use the credentials.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        Value::Object(self.document.clone()).to_string()
+    }
+}
+
+impl fmt::Debug for StoredCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoredCredentials([hidden])")
+    }
+}
+
+/// A text that does not hold credentials. Tells the place, and quotes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} (line {line}, column {column})")]
+pub struct MalformedCredentials {
+    reason: &'static str,
+    line: usize,
+    column: usize,
+}
+
+/// Why a store could not be read or written. Names the store; holds nothing of what is in it.
+#[derive(Debug, thiserror::Error)]
+#[error("the credentials in {store} {}: {reason}", kind.verb())]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    store: String,
+    reason: String,
+    #[source]
+    source: Option<io::Error>,
+}
+
+/// The classes of [`StoreError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// Something is there, and it cannot be read.
+    Unreadable,
+    /// What is there does not have the shape of credentials.
+    Malformed,
+    /// The store cannot be written.
+    Unwritable,
+    /// The store is for reading only.
+    ReadOnly,
+    /// Another process held a lock for longer than was waited.
+    Locked,
+}
+
+impl StoreErrorKind {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Unreadable => "cannot be read",
+            Self::Malformed => "are broken",
+            Self::Unwritable | Self::ReadOnly => "cannot be saved",
+            Self::Locked => "are locked by another process",
+        }
+    }
+}
+
+impl StoreError {
+    /// An error of a store of your own. Neither text may hold a secret.
+    pub fn new(kind: StoreErrorKind, store: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { kind, store: store.into(), reason: reason.into(), source: None }
+    }
+
+    pub(super) fn io(kind: StoreErrorKind, store: impl Into<String>, error: io::Error) -> Self {
+        Self { kind, store: store.into(), reason: error.to_string(), source: Some(error) }
+    }
+
+    /// What went wrong, as a class.
+    #[must_use]
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl From<StoreError> for AuthError {
+    fn from(error: StoreError) -> Self {
+        let kind = match error.kind {
+            StoreErrorKind::Locked | StoreErrorKind::Unwritable => AuthErrorKind::Transient,
+            _ => AuthErrorKind::Permanent,
+        };
+        Self::new(kind, error.to_string()).with_source(error)
+    }
+}

@@ -1,0 +1,333 @@
+//! `auth.json` on disk, shared with the official tool.
+//!
+//! A write is a temporary file in the same folder, mode 0600, synced, renamed over the old one, and the folder synced: at
+//! any instant the old or the new content is there. It is made under the two locks that the official tool takes, in its
+//! order. Those are never held over the network; a renewal has a lock of its own.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{CredentialStore, Renewal, StoreError, StoreErrorKind, StoredCredentials, Swap};
+
+/// No real file comes near it.
+const LARGEST_FILE: u64 = 1 << 20;
+/// How long a write waits for the official tool's locks, which it holds for milliseconds.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_POLL: Duration = Duration::from_millis(10);
+/// Room for what a renewal may add to the file.
+const RESERVE: usize = 16 << 10;
+
+/// Keeps credentials in a file in the shape of the official tool's `auth.json`, which may be that very file.
+///
+/// Plain reads take no lock. Members that this crate does not know survive a rewrite, symbolic links are followed, and a
+/// file whose mode was wider than 0600 is tightened when it is written.
+///
+/// ```
+/// use codex_backend::{CredentialStore, FileStore, StoredCredentials};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let store = FileStore::new(folder.path().join("auth.json"));
+/// assert!(store.load()?.is_none());
+/// let credentials = StoredCredentials::from_json(r#"{"OPENAI_API_KEY":"sk-example","mine":1}"#)?;
+/// store.swap(None, Some(&credentials))?;
+/// assert_eq!(store.load()?, Some(credentials));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct FileStore {
+    path: PathBuf,
+    read_only: bool,
+}
+
+impl FileStore {
+    /// The file at this path, which need not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), read_only: false }
+    }
+
+    /// The file at this path, for reading only: it is never written, and its refresh token never redeemed.
+    pub fn read_only(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), read_only: true }
+    }
+
+    /// The file's path, as it was given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn error(&self, kind: StoreErrorKind, reason: impl Into<String>) -> StoreError {
+        StoreError::new(kind, self.describe(), reason)
+    }
+
+    fn read(&self) -> Result<Option<StoredCredentials>, StoreError> {
+        let unreadable = |error| StoreError::io(StoreErrorKind::Unreadable, self.describe(), error);
+        let file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(error)),
+        };
+        if !file.metadata().map_err(unreadable)?.is_file() {
+            return Err(self.error(StoreErrorKind::Unreadable, "it is not a regular file"));
+        }
+        let mut bytes = Vec::new();
+        file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > LARGEST_FILE {
+            return Err(self.error(StoreErrorKind::Malformed, "it is larger than 1 MiB"));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            self.error(StoreErrorKind::Malformed, format!("it is not UTF-8 (byte {at})"))
+        })?;
+        StoredCredentials::from_json(&text)
+            .map(Some)
+            .map_err(|error| self.error(StoreErrorKind::Malformed, error.to_string()))
+    }
+
+    /// The file itself, behind symbolic links, whether or not it exists.
+    fn target(&self) -> Result<PathBuf, StoreError> {
+        let unwritable = |error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error);
+        let mut path = self.path.clone();
+        // As many as Linux follows.
+        for _ in 0..40 {
+            match fs::read_link(&path) {
+                Ok(next) => path = path.parent().unwrap_or(Path::new("")).join(next),
+                Err(_) => return Ok(path),
+            }
+        }
+        Err(unwritable(io::Error::other("too many symbolic links")))
+    }
+
+    /// Compares and replaces, under the locks of the official tool.
+    fn swap_locked(
+        &self,
+        expected: Option<&StoredCredentials>,
+        write: impl FnOnce(&Path) -> Result<(), StoreError>,
+    ) -> Result<Swap, StoreError> {
+        if self.read_only {
+            return Err(self.error(StoreErrorKind::ReadOnly, "it is opened for reading only"));
+        }
+        let target = self.target()?;
+        self.create_folder(&target)?;
+        self.create_folder(&self.path)?;
+        let _first = self.lock(&self.path.with_extension("lock"), 0o666, LOCK_PATIENCE)?;
+        let _second = self.lock(&with_suffix(&self.path, ".lock"), 0o600, LOCK_PATIENCE)?;
+        let current = self.read()?;
+        if current.as_ref() != expected {
+            return Ok(Swap::Changed(current));
+        }
+        write(&target)?;
+        Ok(Swap::Done)
+    }
+
+    fn create_folder(&self, path: &Path) -> Result<(), StoreError> {
+        let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) else {
+            return Ok(());
+        };
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder
+            .recursive(true)
+            .create(folder)
+            .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error))
+    }
+
+    fn lock(&self, path: &Path, mode: u32, patience: Duration) -> Result<File, StoreError> {
+        let failed = |error| StoreError::io(StoreErrorKind::Unwritable, path.display().to_string(), error);
+        let file = open_with_mode(OpenOptions::new().read(true).write(true).create(true).truncate(false), path, mode)
+            .map_err(failed)?;
+        let deadline = Instant::now() + patience;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_POLL),
+                Err(TryLockError::WouldBlock) => {
+                    let reason = format!("{} was held for more than {patience:?}", path.display());
+                    return Err(self.error(StoreErrorKind::Locked, reason));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
+    }
+}
+
+impl CredentialStore for FileStore {
+    fn describe(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn load(&self) -> Result<Option<StoredCredentials>, StoreError> {
+        match self.read() {
+            Err(error) if error.kind() == StoreErrorKind::Malformed => {
+                // Old versions of the official tool write in place: what is broken may be half written.
+                thread::sleep(Duration::from_millis(50));
+                self.read()
+            }
+            read => read,
+        }
+    }
+
+    fn swap(&self, expected: Option<&StoredCredentials>, new: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+        self.swap_locked(expected, |target| match new {
+            Some(new) => self.temporary(target, "new")?.replace(new),
+            None => fs::remove_file(target)
+                .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error)),
+        })
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+        if self.read_only {
+            return Err(self.error(StoreErrorKind::ReadOnly, "it is opened for reading only"));
+        }
+        let target = self.target()?;
+        let lock = self.lock(&with_suffix(&target, ".renewal.lock"), 0o600, patience)?;
+        // Left behind by a process that was killed while it held the lock.
+        for leftover in leftovers(&target) {
+            let _best_effort = fs::remove_file(leftover);
+        }
+        let mut temporary = self.temporary(&target, "renewal")?;
+        temporary.reserve()?;
+        Ok(Box::new(FileRenewal { store: self, temporary: Some(temporary), _lock: lock }))
+    }
+}
+
+/// Holds the renewal lock, and a file on which there is room for what is to be saved.
+#[derive(Debug)]
+struct FileRenewal<'a> {
+    store: &'a FileStore,
+    temporary: Option<Temporary<'a>>,
+    _lock: File,
+}
+
+impl Renewal for FileRenewal<'_> {
+    fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<Swap, StoreError> {
+        let reserved = self.temporary.take();
+        self.store.swap_locked(Some(expected), |target| {
+            let temporary = match reserved {
+                // A link may lead elsewhere by now.
+                Some(reserved) if reserved.target == target => reserved,
+                _ => self.store.temporary(target, "new")?,
+            };
+            temporary.replace(new)
+        })
+    }
+}
+
+/// A file that is to take the place of another. It goes away when dropped before that.
+#[derive(Debug)]
+struct Temporary<'a> {
+    store: &'a FileStore,
+    target: PathBuf,
+    path: PathBuf,
+    file: File,
+    placed: bool,
+}
+
+impl FileStore {
+    fn temporary(&self, target: &Path, purpose: &str) -> Result<Temporary<'_>, StoreError> {
+        let name = format!(".auth-{purpose}-{:016x}", fastrand::u64(..));
+        let path = target.with_file_name(name);
+        let file = open_with_mode(OpenOptions::new().read(true).write(true).create_new(true), &path, 0o600)
+            .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error))?;
+        let temporary = Temporary { store: self, target: target.to_owned(), path, file, placed: false };
+        temporary.check_owner()?;
+        Ok(temporary)
+    }
+}
+
+impl Temporary<'_> {
+    /// A file of another owner is not replaced: its owner could no longer read it.
+    fn check_owner(&self) -> Result<(), StoreError> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let own = self.file.metadata().map_err(|error| self.unwritable(error))?;
+            if let Ok(existing) = fs::symlink_metadata(&self.target)
+                && existing.uid() != own.uid()
+            {
+                return Err(self.store.error(StoreErrorKind::Unwritable, "it belongs to another user"));
+            }
+        }
+        if self.target.is_dir() {
+            return Err(self.store.error(StoreErrorKind::Unwritable, "it is a folder"));
+        }
+        Ok(())
+    }
+
+    /// Takes the room on the disk that the content will need.
+    fn reserve(&mut self) -> Result<(), StoreError> {
+        let size = fs::metadata(&self.target).map_or(0, |existing| existing.len() as usize) + RESERVE;
+        self.file
+            .write_all(&vec![b' '; size])
+            .and_then(|()| self.file.sync_all())
+            .map_err(|error| self.unwritable(error))
+    }
+
+    fn replace(mut self, new: &StoredCredentials) -> Result<(), StoreError> {
+        let text =
+            serde_json::to_string_pretty(&new.document).map_err(|error| self.unwritable(io::Error::other(error)))?;
+        self.file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| self.file.write_all(text.as_bytes()))
+            .and_then(|()| self.file.set_len(text.len() as u64))
+            .and_then(|()| self.file.sync_all())
+            .and_then(|()| fs::rename(&self.path, &self.target))
+            .map_err(|error| self.unwritable(error))?;
+        self.placed = true;
+        sync_folder_of(&self.target).map_err(|error| self.unwritable(error))
+    }
+
+    fn unwritable(&self, error: io::Error) -> StoreError {
+        StoreError::io(StoreErrorKind::Unwritable, self.store.describe(), error)
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.placed {
+            let _best_effort = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn leftovers(target: &Path) -> Vec<PathBuf> {
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let is_leftover =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".auth-renewal-"));
+    entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_leftover).collect()
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    path.with_file_name(name)
+}
+
+fn open_with_mode(options: &mut OpenOptions, path: &Path, mode: u32) -> io::Result<File> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    options.open(path)
+}
+
+/// Makes the rename itself last.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}

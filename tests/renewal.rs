@@ -1,0 +1,394 @@
+//! ChatGPT tokens that are kept in a file and renewed, against a server on which a refresh token works once.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::{
+    AuthErrorKind, ChatGptSession, Client, CodexBackend, ErrorKind, FileStore, MemoryStore, StoredCredentials,
+};
+use serde_json::{Value, json};
+
+const EXPIRED: Duration = Duration::ZERO;
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+struct World {
+    backend: Backend,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    fn with_tokens_for(lifetime: Duration) -> Self {
+        let world = Self { backend: Backend::start().unwrap(), folder: tempfile::tempdir().unwrap() };
+        world.write(&world.backend.issue_auth_json("acct-1", lifetime));
+        world
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("auth.json")
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(self.path(), text).unwrap();
+    }
+
+    fn file(&self) -> Value {
+        serde_json::from_str(&std::fs::read_to_string(self.path()).unwrap()).unwrap()
+    }
+
+    fn client(&self) -> Client<CodexBackend> {
+        let session = ChatGptSession::open(FileStore::new(self.path())).unwrap();
+        self.backend.client().provider(session).build().unwrap()
+    }
+
+    fn redeemed(&self) -> usize {
+        self.backend.requests_to(Route::RefreshToken).len()
+    }
+
+    fn leftovers(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.folder.path()).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| !name.ends_with(".lock") && name != "auth.json").collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_number_of_callers_cause_one_renewal() {
+    let world = World::with_tokens_for(EXPIRED);
+    let client = world.client();
+    let calls = (0..100).map(|_| {
+        tokio::spawn({
+            let usage = client.usage();
+            async move { usage.get().await }
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(world.redeemed(), 1);
+    let sent = &world.backend.requests_to(Route::RefreshToken)[0];
+    assert_eq!(sent.json()["grant_type"], "refresh_token");
+    assert_eq!(sent.json()["client_id"], "app_EMoamEEZ73f0CkXaXp7hrann");
+    assert!(sent.header("authorization").is_none() && sent.header("cookie").is_none());
+}
+
+#[tokio::test]
+async fn a_renewal_keeps_everything_else_in_the_file() {
+    let world = World::with_tokens_for(EXPIRED);
+    let mut before = world.file();
+    before["mine"] = json!({ "deep": [1, null] });
+    before["tokens"]["login_owner_id"] = json!("owner");
+    world.write(&before.to_string());
+
+    world.client().usage().get().await.unwrap();
+
+    let mut after = world.file();
+    assert_ne!(after["tokens"]["access_token"], before["tokens"]["access_token"]);
+    assert_ne!(after["tokens"]["refresh_token"], before["tokens"]["refresh_token"]);
+    assert!(after["last_refresh"].as_str().unwrap() > before["last_refresh"].as_str().unwrap());
+    for member in ["access_token", "refresh_token"] {
+        after["tokens"][member] = before["tokens"][member].clone();
+    }
+    after["last_refresh"] = before["last_refresh"].clone();
+    assert_eq!(after, before);
+    assert_eq!(world.leftovers(), [""; 0]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_renewal_follows_links_and_tightens_the_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::with_tokens_for(EXPIRED);
+    std::fs::set_permissions(world.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let link = world.folder.path().join("link.json");
+    std::os::unix::fs::symlink("auth.json", &link).unwrap();
+
+    let session = ChatGptSession::open(FileStore::new(&link)).unwrap();
+    let client = world.backend.client().provider(session).build().unwrap();
+    client.usage().get().await.unwrap();
+
+    assert!(link.is_symlink());
+    assert_eq!(std::fs::metadata(world.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read(&link).unwrap(), std::fs::read(world.path()).unwrap());
+}
+
+#[tokio::test]
+async fn a_token_about_to_expire_is_used_while_it_is_renewed() {
+    let world = World::with_tokens_for(Duration::from_secs(200));
+    let old = format!("Bearer {}", world.file()["tokens"]["access_token"].as_str().unwrap());
+    world.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(200)));
+    let session = ChatGptSession::open(FileStore::new(world.path())).unwrap();
+    let client = world.backend.client().provider(session.clone()).build().unwrap();
+    let used =
+        |call: usize| world.backend.requests_to(Route::GetUsage)[call].header("authorization").unwrap().to_owned();
+
+    client.usage().get().await.unwrap();
+    assert_eq!(used(0), old);
+    until(|| session.expires_at().unwrap() > SystemTime::now() + HOUR / 2).await;
+    client.usage().get().await.unwrap();
+    assert_ne!(used(1), old);
+    assert_eq!(world.redeemed(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_is_far_from_its_end_is_left_alone() {
+    let world = World::with_tokens_for(Duration::from_secs(330));
+    world.client().usage().get().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(world.redeemed(), 0);
+}
+
+#[tokio::test]
+async fn after_a_401_the_file_is_read_before_the_refresh_token_is_redeemed() {
+    let world = World::with_tokens_for(HOUR);
+    let client = world.client();
+    let first = world.file();
+    world.write(&world.backend.issue_auth_json("acct-1", HOUR));
+    let token: secrecy::SecretString = first["tokens"]["access_token"].as_str().unwrap().into();
+    world.backend.revoke_access_token(&token);
+
+    client.usage().get().await.unwrap();
+
+    assert_eq!(world.redeemed(), 0);
+    assert_eq!(world.backend.requests_to(Route::GetUsage).len(), 2);
+}
+
+#[tokio::test]
+async fn a_burst_of_401s_costs_one_renewal() {
+    let world = World::with_tokens_for(HOUR);
+    let client = world.client();
+    let token: secrecy::SecretString = world.file()["tokens"]["access_token"].as_str().unwrap().into();
+    world.backend.revoke_access_token(&token);
+    let calls = futures_util::future::join_all((0..50).map(|_| client.usage().get().into_future())).await;
+    assert!(calls.iter().all(Result::is_ok), "{calls:?}");
+    assert_eq!(world.redeemed(), 1);
+}
+
+#[tokio::test]
+async fn a_fresh_token_that_is_refused_does_not_cost_the_refresh_token() {
+    let world = World::with_tokens_for(EXPIRED);
+    let client = world.client();
+    client.usage().get().await.unwrap();
+    world.backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(3));
+    let error = client.usage().get().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    assert!(error.needs_sign_in());
+    assert_eq!(world.redeemed(), 1);
+}
+
+#[tokio::test]
+async fn a_dead_refresh_token_asks_for_a_sign_in_and_is_not_sent_again() {
+    for code in ["refresh_token_reused", "refresh_token_expired", "refresh_token_invalidated", "invalid_grant"] {
+        let world = World::with_tokens_for(EXPIRED);
+        let before = world.file();
+        let body = json!({ "error": { "code": code, "message": "no" } }).to_string();
+        world.backend.inject(Route::RefreshToken, Fault::status(400).body(body).times(9));
+        let client = world.client();
+        for _ in 0..2 {
+            let error = client.usage().get().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Auth, "{code}");
+            assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::ReauthRequired);
+            assert!(error.needs_sign_in() && !error.may_have_been_sent());
+        }
+        assert_eq!((world.redeemed(), world.file()), (1, before));
+
+        // A new sign-in mends it, without a restart.
+        world.write(&world.backend.issue_auth_json("acct-1", HOUR));
+        client.usage().get().await.unwrap();
+        assert_eq!(world.redeemed(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_loser_of_a_race_adopts_what_the_winner_saved() {
+    let world = World::with_tokens_for(EXPIRED);
+    let newer = world.backend.issue_auth_json("acct-1", HOUR);
+    let body = json!({ "error": "refresh_token_reused" }).to_string();
+    world.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(300)));
+    world.backend.inject(Route::RefreshToken, Fault::status(401).body(body));
+    let client = world.client();
+    let usage = client.usage();
+    let call = tokio::spawn(async move { usage.get().await });
+    until(|| world.redeemed() == 1).await;
+    // The official tool does not take our lock: it saves while our request is on its way.
+    world.write(&newer);
+    call.await.unwrap().unwrap();
+    assert_eq!(world.file(), serde_json::from_str::<Value>(&newer).unwrap());
+}
+
+#[tokio::test]
+async fn a_failure_that_may_pass_costs_nothing() {
+    let world = World::with_tokens_for(Duration::from_secs(20));
+    let before = world.file();
+    let client = world.client();
+    for fault in [Fault::status(500).body("oops"), Fault::reset_before_headers(), Fault::reset_in_body()] {
+        world.backend.inject(Route::RefreshToken, fault);
+        client.usage().get().await.unwrap();
+    }
+    assert_eq!((world.redeemed(), world.file()), (3, before));
+    assert_eq!(world.leftovers(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_expired_token_and_a_failure_that_may_pass_is_a_transient_error() {
+    let world = World::with_tokens_for(EXPIRED);
+    world.backend.inject(Route::RefreshToken, Fault::status(503));
+    let client = world.client();
+    let error = client.usage().get().await.unwrap_err();
+    assert!(error.is_retryable() && !error.needs_sign_in(), "{error:?}");
+    client.usage().get().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_without_an_access_token_is_an_error() {
+    let world = World::with_tokens_for(EXPIRED);
+    let before = world.file();
+    world.backend.inject(Route::RefreshToken, Fault::status(200).body(r#"{"refresh_token":"rt_new"}"#));
+    let error = world.client().usage().get().await.unwrap_err();
+    assert!(error.to_string().contains("without an access token"), "{error}");
+    assert_eq!(world.file(), before);
+}
+
+#[tokio::test]
+async fn another_account_in_the_file_is_an_error_and_never_a_mixture() {
+    let world = World::with_tokens_for(EXPIRED);
+    let client = world.client();
+    let other = world.backend.issue_auth_json("acct-2", HOUR);
+    world.write(&other);
+    let error = client.usage().get().await.unwrap_err();
+    assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);
+    assert_eq!((world.redeemed(), world.file()), (0, serde_json::from_str::<Value>(&other).unwrap()));
+}
+
+#[tokio::test]
+async fn a_file_for_reading_only_is_followed_and_its_refresh_token_never_redeemed() {
+    let world = World::with_tokens_for(EXPIRED);
+    let session = ChatGptSession::open(FileStore::read_only(world.path())).unwrap();
+    let client = world.backend.client().provider(session).build().unwrap();
+    let error = client.usage().get().await.unwrap_err();
+    assert!(error.to_string().contains("reading only"), "{error}");
+    world.write(&world.backend.issue_auth_json("acct-1", HOUR));
+    client.usage().get().await.unwrap();
+    assert_eq!(world.redeemed(), 0);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_is_found_out_before_the_token_is_redeemed() {
+    let world = World::with_tokens_for(EXPIRED);
+    std::fs::create_dir(world.folder.path().join("auth.json.renewal.lock")).unwrap();
+    let error = world.client().usage().get().await.unwrap_err();
+    assert!(error.to_string().contains("auth.json.renewal.lock"), "{error}");
+    assert_eq!(world.redeemed(), 0);
+}
+
+#[test]
+fn a_renewal_is_finished_and_saved_although_the_run_time_is_gone() {
+    let world = World::with_tokens_for(EXPIRED);
+    let before = world.file();
+    world.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(300)));
+    {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let client = world.client();
+        runtime.spawn(async move { client.usage().get().await });
+        while world.redeemed() == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        runtime.shutdown_background();
+    }
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while world.file() == before {
+        assert!(std::time::Instant::now() < deadline, "the renewed tokens were lost");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // What was saved works.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async { world.client().usage().get().await }).unwrap();
+    assert_eq!(world.redeemed(), 1);
+}
+
+#[tokio::test]
+async fn a_cancelled_caller_does_not_cancel_the_renewal() {
+    let world = World::with_tokens_for(EXPIRED);
+    let before = world.file();
+    world.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(200)));
+    let usage = world.client().usage();
+    let call = tokio::spawn(async move { usage.get().await });
+    until(|| world.redeemed() == 1).await;
+    call.abort();
+    until(|| world.file() != before).await;
+}
+
+#[tokio::test]
+async fn the_clock_is_the_clients() {
+    let world = World::with_tokens_for(HOUR);
+    let clock = ManualClock::starting_at(SystemTime::now());
+    let session = ChatGptSession::open(FileStore::new(world.path())).unwrap();
+    let client = world.backend.client().clock(clock.clone()).provider(session).build().unwrap();
+    client.usage().get().await.unwrap();
+    clock.advance(HOUR - Duration::from_secs(10));
+    client.usage().get().await.unwrap();
+    assert_eq!(world.redeemed(), 1);
+    // A clock that was set back makes an old token look young; it is used, and nothing breaks.
+    clock.set_now(SystemTime::UNIX_EPOCH);
+    client.usage().get().await.unwrap();
+    assert_eq!(world.redeemed(), 1);
+}
+
+#[tokio::test]
+async fn memory_keeps_tokens_too() {
+    let backend = Backend::start().unwrap();
+    let credentials = StoredCredentials::from_json(&backend.issue_auth_json("acct-1", EXPIRED)).unwrap();
+    let session = ChatGptSession::open(MemoryStore::new(credentials)).unwrap();
+    let client = backend.client().provider(session.clone()).build().unwrap();
+    client.usage().get().await.unwrap();
+    assert_eq!(session.account_id().as_deref(), Some("acct-1"));
+    assert!(session.expires_at().unwrap() > SystemTime::now());
+}
+
+#[test]
+fn what_is_no_login_says_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("auth.json");
+    let open = |text: Option<&[u8]>| {
+        let _absent = std::fs::remove_file(&path);
+        if let Some(text) = text {
+            std::fs::write(&path, text).unwrap();
+        }
+        ChatGptSession::open(FileStore::new(&path)).unwrap_err().to_string()
+    };
+    let deep = "[".repeat(100_000);
+    let huge = vec![b' '; 10 << 20];
+    for (text, said) in [
+        (None, "there are no credentials"),
+        (Some(&b"{\"OPENAI_API_KEY\":\"sk-MARK\"}"[..]), "`apikey`"),
+        (Some(b"{\"auth_mode\":\"bedrockApiKey\"}"), "`bedrockApiKey`"),
+        (Some(b"{\"auth_mode\":\"MARK\"}"), "not known"),
+        (Some(b"{\"tokens\":{\"access_token\":\"\"}}"), "tokens.access_token"),
+        (Some(b"{}"), "no `tokens`"),
+        (Some(b"[]"), "not a JSON object"),
+        (Some(b"{\"tokens\":{\"access_token\":\"MARK"), "ends too early (line 1"),
+        (Some(b"{\n  MARK"), "line 2, column 3"),
+        (Some(b"\0\0\0"), "not JSON"),
+        (Some(b"\xff\xfe"), "not UTF-8"),
+        (Some(deep.as_bytes()), "not JSON"),
+        (Some(&huge), "larger than 1 MiB"),
+    ] {
+        let error = open(text);
+        assert!(error.contains(said) && !error.contains("MARK"), "{said}: {error}");
+        assert!(error.contains("auth.json") || !said.contains("line"), "{error}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let error = ChatGptSession::open(FileStore::new(&path)).unwrap_err().to_string();
+    assert!(error.contains("not a regular file") || error.contains("directory"), "{error}");
+    assert!(Path::new(&path).is_dir());
+}
+
+async fn until(mut condition: impl FnMut() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it did not come to pass");
+}
