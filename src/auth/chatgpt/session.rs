@@ -68,9 +68,12 @@ struct Current {
     renewed_at: Option<Duration>,
 }
 
+/// Tells how a renewal ended, once it has.
+type Running = watch::Receiver<Option<Result<(), AuthError>>>;
+
 #[derive(Default)]
 struct Renewing {
-    running: Option<watch::Receiver<Option<Result<(), AuthError>>>>,
+    running: Option<Running>,
     /// When, on the monotonic clock, the background may try again.
     not_before: Duration,
     /// A failure that only other credentials mend, and the credentials it is about.
@@ -115,7 +118,7 @@ impl AuthProvider for ChatGptSession {
             Urgency::None => AuthFuture::ready(Ok(current.headers.clone())),
             Urgency::Advisory => {
                 if self.shared.may_renew_in_background(&current, context) {
-                    let _runs_by_itself = self.shared.start_renewal(context);
+                    let _runs_by_itself = self.shared.start_renewal(&current, context);
                 }
                 AuthFuture::ready(Ok(current.headers.clone()))
             }
@@ -130,7 +133,7 @@ impl AuthProvider for ChatGptSession {
 
 impl ChatGptSession {
     async fn renewed_headers(&self, current: Arc<Current>, context: &AuthContext) -> Result<AuthHeaders, AuthError> {
-        let Err(error) = self.shared.renewal(context).await else {
+        let Err(error) = self.shared.renewal(&current, context).await else {
             return Ok(self.shared.current().headers.clone());
         };
         // Somebody else may have put working tokens into the store, whatever stands in the way of ours.
@@ -152,7 +155,7 @@ impl ChatGptSession {
         if age.is_some_and(|age| age < TOO_YOUNG_TO_RENEW) {
             return Ok(Recovery::GiveUp);
         }
-        self.shared.renewal(context).await.map(|()| Recovery::Resend)
+        self.shared.renewal(&current, context).await.map(|()| Recovery::Resend)
     }
 }
 
@@ -175,9 +178,11 @@ impl Shared {
         renewing.running.is_none() && !hopeless && renewing.not_before <= context.exchange.clock().monotonic()
     }
 
-    /// Waits for the renewal that runs, or starts one and waits for that.
-    async fn renewal(self: &Arc<Self>, context: &AuthContext) -> Result<(), AuthError> {
-        let mut running = self.start_renewal(context)?;
+    /// Waits until `old` is no longer in use: for the renewal that runs, or for one that is started.
+    async fn renewal(self: &Arc<Self>, old: &Current, context: &AuthContext) -> Result<(), AuthError> {
+        let Some(mut running) = self.start_renewal(old, context)? else {
+            return Ok(());
+        };
         let outcome = running.wait_for(Option::is_some).await;
         match outcome {
             Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
@@ -185,15 +190,16 @@ impl Shared {
         }
     }
 
-    fn start_renewal(
-        self: &Arc<Self>,
-        context: &AuthContext,
-    ) -> Result<watch::Receiver<Option<Result<(), AuthError>>>, AuthError> {
+    /// `None` when `old` has been replaced meanwhile: whoever was refused with it must not cause a second renewal.
+    fn start_renewal(self: &Arc<Self>, old: &Current, context: &AuthContext) -> Result<Option<Running>, AuthError> {
         let mut renewing = self.renewing();
         if let Some(running) = &renewing.running {
-            return Ok(running.clone());
+            return Ok(Some(running.clone()));
         }
         let before = self.current();
+        if before.headers.generation() != old.headers.generation() {
+            return Ok(None);
+        }
         if let Some((about, error)) = &renewing.dead
             && *about == before.known.stored
         {
@@ -212,7 +218,7 @@ impl Shared {
             .spawn(move || work.run())
             .map_err(|error| AuthError::transient("no thread could be started for a renewal").with_source(error))?;
         renewing.running = Some(outcome.clone());
-        Ok(outcome)
+        Ok(Some(outcome))
     }
 
     /// Takes over what another process has saved, if it is newer than what is in use.
