@@ -44,6 +44,8 @@
 //! * [`mode`] explains modes and the gate. [`CodexBackend`], [`OpenAiApi`] and [`NoAuth`] are the modes there are.
 //! * A client whose mode is known only at run time is an [`AnyClient`]; narrow it once.
 //! * Credentials of any kind go through one [`AuthProvider`]; write your own where none fits.
+//! * ChatGPT tokens that are kept in a store, such as the `auth.json` of the official tool, and renewed in time, are a
+//!   [`ChatGptSession`]. Give each account a store of its own.
 //! * To adopt the auth alone and send requests with another HTTP stack, take [`Client::auth_headers`].
 //!
 //! # What every call does
