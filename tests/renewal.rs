@@ -281,6 +281,42 @@ async fn a_store_that_cannot_be_written_is_found_out_before_the_token_is_redeeme
     assert_eq!(world.redeemed(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_written_for_a_while_is_tried_again_and_nobody_waits_for_it() {
+    let world = World::with_tokens_for(EXPIRED);
+    let before = world.file();
+    world.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(300)));
+    let client = world.client();
+    let call = tokio::spawn({
+        let usage = client.usage();
+        async move { usage.get().await }
+    });
+    until(|| world.redeemed() == 1).await;
+    // What the save needs is taken away while the request is on its way.
+    let lock = world.folder.path().join("auth.lock");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+
+    call.await.unwrap().unwrap();
+    client.usage().get().await.unwrap();
+    assert_eq!(world.file(), before);
+    std::fs::remove_dir(&lock).unwrap();
+    until(|| world.file() != before).await;
+    world.client().usage().get().await.unwrap();
+    assert_eq!(world.redeemed(), 1);
+}
+
+#[tokio::test]
+async fn another_user_of_the_same_account_is_another_login() {
+    let world = World::with_tokens_for(EXPIRED);
+    let client = world.client();
+    let other = as_user(&world.backend.issue_auth_json("acct-1", HOUR), "user-other");
+    world.write(&other);
+    let error = client.usage().get().await.unwrap_err();
+    assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);
+    assert_eq!(world.redeemed(), 0);
+}
+
 #[test]
 fn a_renewal_is_finished_and_saved_although_the_run_time_is_gone() {
     let world = World::with_tokens_for(EXPIRED);
@@ -382,6 +418,19 @@ fn what_is_no_login_says_what_it_is() {
     let error = ChatGptSession::open(FileStore::new(&path)).unwrap_err().to_string();
     assert!(error.contains("not a regular file") || error.contains("directory"), "{error}");
     assert!(Path::new(&path).is_dir());
+}
+
+/// The same credentials, with another user in the claims of the access token.
+fn as_user(auth_json: &str, user_id: &str) -> String {
+    use base64::Engine;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+    let mut document: Value = serde_json::from_str(auth_json).unwrap();
+    let token = document["tokens"]["access_token"].as_str().unwrap().to_owned();
+    let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("not a JWT") };
+    let mut claims: Value = serde_json::from_slice(&BASE64.decode(claims).unwrap()).unwrap();
+    claims["https://api.openai.com/auth"]["chatgpt_user_id"] = json!(user_id);
+    document["tokens"]["access_token"] = json!(format!("{header}.{}.{signature}", BASE64.encode(claims.to_string())));
+    document.to_string()
 }
 
 async fn until(mut condition: impl FnMut() -> bool) {

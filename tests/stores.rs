@@ -19,9 +19,10 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{
-    AuthErrorKind, ChatGptSession, Client, ClientBuilder, CredentialStore, Environment, FileStore, MemoryStore,
-    StoreError, StoreErrorKind, StoredCredentials, Swap, Unset,
+    AuthError, AuthErrorKind, ChatGptSession, Client, ClientBuilder, CredentialStore, Environment, FileStore,
+    MemoryStore, StoreError, StoreErrorKind, StoredCredentials, Swap, Unset,
 };
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use self::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces, traced};
@@ -101,7 +102,9 @@ fn expired_login(account: &str) -> Value {
     let jwt = format!("e30.{}.MARK", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
     json!({
         "auth_mode": "chatgpt",
-        "tokens": { "id_token": jwt, "access_token": jwt, "refresh_token": "rt_MARK_0123456789", "account_id": account },
+        "tokens": {
+            "id_token": jwt, "access_token": jwt, "refresh_token": "rt_MARK_0123456789", "account_id": account,
+        },
         "mine": "MARK",
     })
 }
@@ -162,6 +165,14 @@ fn credentials_can_be_removed_and_kept_again() {
 }
 
 #[test]
+fn nothing_in_place_of_nothing_is_done() {
+    with_each_store(|store| {
+        assert_eq!(store.swap(None, None).unwrap(), Swap::Done);
+        assert_eq!(store.load().unwrap(), None);
+    });
+}
+
+#[test]
 fn content_is_compared_and_not_its_layout() {
     let folder = Folder::with("{\n\t\"count\" : 1,\n\n\"OPENAI_API_KEY\":\"sk-\\u004dARK\"}");
     assert_eq!(folder.store().swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Done);
@@ -170,7 +181,8 @@ fn content_is_compared_and_not_its_layout() {
 #[test]
 fn foreign_members_survive_at_every_level() {
     let foreign = json!({
-        "null": null, "empty": {}, "list": [1, -1, 1.5, [], [{}], u64::MAX, i64::MIN], "ünïcode \" \\ \u{1}": "\u{10ffff}",
+        "null": null, "empty": {}, "list": [1, -1, 1.5, [], [{}], u64::MAX, i64::MIN],
+        "ünïcode \" \\ \u{1}": "\u{10ffff}",
         "deep": (0..100).fold(json!(0), |inner, _| json!([inner])),
     });
     let mut login = expired_login("acct-1");
@@ -478,6 +490,67 @@ fn memory_renews_as_it_swaps() {
     assert_debug_hides(&store);
 }
 
+#[test]
+fn a_file_without_an_extension_does_not_lock_itself_out() {
+    let folder = Folder::new();
+    let store = FileStore::new(folder.join("credentials"));
+    assert_eq!(store.swap(None, Some(&numbered(1))).unwrap(), Swap::Done);
+    assert_eq!(store.load().unwrap(), Some(numbered(1)));
+}
+
+#[test]
+fn accounts_in_one_folder_renew_side_by_side() {
+    let folder = Folder::new();
+    let stores = ["one.json", "two.json", "one.json-too"].map(|name| FileStore::new(folder.join(name)));
+    for store in &stores {
+        store.swap(None, Some(&numbered(1))).unwrap();
+    }
+    let renewals = stores.each_ref().map(|store| store.begin_renewal(Duration::ZERO).unwrap());
+    for (mut renewal, store) in renewals.into_iter().zip(&stores) {
+        assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), Swap::Done);
+        assert_eq!(store.load().unwrap(), Some(numbered(2)));
+    }
+    assert_eq!(leftovers_in(folder.path()), [""; 0]);
+}
+
+#[test]
+fn a_lock_that_cannot_be_had_is_found_out_before_the_token_is_redeemed() {
+    for lock in ["auth.lock", "auth.json.lock", "auth.json.renewal.lock"] {
+        let folder = Folder::with(expired_login("acct-1").to_string());
+        fs::create_dir(folder.join(lock)).unwrap();
+        let said = fails(folder.store().begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+        assert!(said.contains(lock), "{said}");
+        let backend = Backend::start().unwrap();
+        assert_error_hides(&call(&backend, folder.store()).unwrap_err());
+        assert_eq!(backend.requests().len(), 0, "{lock}");
+        assert_eq!(leftovers_in(folder.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn what_a_killed_writer_left_behind_goes_with_the_next_renewal() {
+    let folder = Folder::with("{}");
+    let task = json!({ "do": "rewrite", "path": folder.auth_json() });
+    let mut left = 0;
+    for round in 0..400 {
+        let mut writer = Second::start(&mut command(&task)).unwrap();
+        assert_eq!(writer.told(), "begins");
+        thread::sleep(Duration::from_micros(1_000 + 97 * round));
+        writer.kill();
+        left = leftovers_in(folder.path()).len();
+        if left > 0 {
+            break;
+        }
+    }
+    assert!(left > 0, "no writer was killed in time");
+    let store = folder.store();
+    let kept = store.load().unwrap().unwrap();
+    let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+    assert_eq!(renewal.save(&kept, &numbered(1)).unwrap(), Swap::Done);
+    drop(renewal);
+    assert_eq!(leftovers_in(folder.path()), [""; 0]);
+}
+
 // ---- files of Unix ----
 
 #[cfg(unix)]
@@ -620,6 +693,84 @@ mod unix {
         assert_eq!(leftovers_in(folder.path()), [""; 0]);
     }
 
+    #[test]
+    fn no_count_is_lost_between_a_link_and_the_file_itself() {
+        let folder = Folder::with(r#"{"count":0}"#);
+        fs::create_dir(folder.join("elsewhere")).unwrap();
+        let link = folder.join("elsewhere/auth.json");
+        symlink("../auth.json", &link).unwrap();
+        thread::scope(|scope| {
+            for path in [folder.auth_json(), link] {
+                scope.spawn(move || count(&FileStore::new(path), 300));
+            }
+        });
+        assert_eq!(folder.store().load().unwrap(), Some(credentials(&json!({ "count": 600 }))));
+    }
+
+    #[test]
+    fn a_link_in_a_folder_that_may_only_be_read_is_found_out_before_the_token_is_redeemed() {
+        let folder = Folder::with(expired_login("acct-1").to_string());
+        chown(folder.auth_json(), Some(NOBODY), Some(NOBODY)).unwrap_or_else(|error| skip(&error.to_string()));
+        set_mode(folder.path(), 0o777);
+        fs::create_dir(folder.join("links")).unwrap();
+        symlink("../auth.json", folder.join("links/auth.json")).unwrap();
+        let backend = Backend::start().unwrap();
+        let (path, base_url) = (folder.join("links/auth.json"), backend.codex_base_url());
+        let task = |what: &str| json!({ "do": what, "path": path, "base_url": base_url });
+        let Some(told) = told_to_nobody(&task("prepare")) else { return };
+        assert_eq!(told["kind"], "Unwritable");
+        assert_eq!(told_to_nobody(&task("call")).unwrap()["kind"], "Some(Transient)");
+        assert_eq!(backend.requests().len(), 0);
+    }
+
+    #[test]
+    fn a_lock_file_of_another_user_that_may_be_read_can_be_taken() {
+        let folder = Folder::new();
+        set_mode(folder.path(), 0o777);
+        for lock in ["auth.lock", "auth.json.lock", "auth.json.renewal.lock"] {
+            fs::write(folder.join(lock), "").unwrap();
+            set_mode(&folder.join(lock), 0o644);
+        }
+        let task = |what: &str| json!({ "do": what, "path": folder.auth_json(), "new": {} });
+        let Some(told) = told_to_nobody(&task("swap")) else { return };
+        assert_eq!(told, Value::Null);
+        assert_eq!(told_to_nobody(&task("prepare")).unwrap(), Value::Null);
+    }
+
+    #[test]
+    fn a_file_of_another_owner_is_not_removed() {
+        let folder = Folder::with("{}");
+        set_mode(folder.path(), 0o777);
+        set_mode(&folder.auth_json(), 0o644);
+        let Some(told) = told_to_nobody(&json!({ "do": "remove", "path": folder.auth_json() })) else { return };
+        assert_eq!(told["kind"], "Unwritable");
+        assert_eq!(fs::read(folder.auth_json()).unwrap(), b"{}");
+    }
+
+    #[test]
+    fn a_write_into_a_folder_that_may_not_be_listed_succeeds() {
+        let folder = Folder::new();
+        set_mode(folder.path(), 0o333);
+        let Some(told) = told_to_nobody(&json!({ "do": "swap", "path": folder.auth_json(), "new": {} })) else {
+            return;
+        };
+        assert_eq!(told, Value::Null);
+        assert_eq!(fs::read(folder.auth_json()).unwrap(), b"{}");
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_the_file_is_a_typed_error_and_no_hang() {
+        let folder = Folder::new();
+        let made = Command::new("mkfifo").arg(folder.auth_json()).status();
+        if !made.is_ok_and(|status| status.success()) {
+            return skip("`mkfifo` makes no pipe here");
+        }
+        let (tell, told) = mpsc::channel();
+        let store = folder.store();
+        thread::spawn(move || tell.send(store.load()));
+        fails(told.recv_timeout(Duration::from_secs(20)).expect("it hangs"), StoreErrorKind::Unreadable);
+    }
+
     // ---- full disks ----
 
     /// A file system of 64 KiB in a folder, for as long as this value lives.
@@ -722,7 +873,8 @@ mod unix {
         set_mode(&folder.auth_json(), 0o644);
         let before = fs::read(folder.auth_json()).unwrap();
         let backend = Backend::start().unwrap();
-        let task = |what: &str| json!({ "do": what, "path": folder.auth_json(), "new": {}, "base_url": backend.codex_base_url() });
+        let (path, base_url) = (folder.auth_json(), backend.codex_base_url());
+        let task = |what: &str| json!({ "do": what, "path": path, "new": {}, "base_url": base_url });
         let Some(told) = told_to_nobody(&task("load")) else { return };
         assert_eq!(told, Value::Null);
         for what in ["swap", "remove", "prepare"] {
@@ -894,6 +1046,29 @@ fn a_file_that_changes_during_a_renewal_shows_no_token() {
         assert_eq!(leftovers_in(folder.path()), [""; 0]);
     }
     assert!(traced().contains("renewed credentials could not be saved"));
+}
+
+#[test]
+fn an_answer_that_cannot_be_understood_shows_no_token() {
+    for body in [json!({ "access_token": { "value": "MARK" } }), json!({ "access_token": ["MARK"] }), json!(["MARK"])] {
+        let folder = Folder::with(expired_login("acct-1").to_string());
+        let backend = Backend::start().unwrap();
+        backend.inject(Route::RefreshToken, json_answer(&body));
+        assert_call_hides(&call(&backend, folder.store()).unwrap_err());
+    }
+}
+
+#[test]
+fn a_renewed_token_of_another_account_is_an_error_and_never_a_mixture() {
+    let login = expired_login("acct-1");
+    let folder = Folder::with(login.to_string());
+    let backend = Backend::start().unwrap();
+    let other = backend.issue_access_token("acct-2");
+    let body = json!({ "access_token": other.expose_secret(), "refresh_token": "rt_of_acct_2" });
+    backend.inject(Route::RefreshToken, json_answer(&body));
+    let error = call(&backend, folder.store()).unwrap_err();
+    assert_eq!(error.auth_error().map(AuthError::kind), Some(AuthErrorKind::AccountMismatch), "{error:?}");
+    assert_eq!(folder.store().load().unwrap(), Some(credentials(&login)));
 }
 
 #[test]

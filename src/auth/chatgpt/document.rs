@@ -17,6 +17,7 @@ pub(super) struct Tokens {
     pub(super) access_token: SecretString,
     pub(super) refresh_token: Option<SecretString>,
     pub(super) account_id: Option<String>,
+    pub(super) user_id: Option<String>,
     pub(super) expires_at: Option<SystemTime>,
     pub(super) last_refresh: Option<SystemTime>,
     is_fedramp: bool,
@@ -48,6 +49,7 @@ impl Tokens {
             access_token: access_token.into(),
             refresh_token: text("refresh_token").map(SecretString::from),
             account_id: text("account_id").map(str::to_owned).or(from_access.account_id).or(from_id.account_id),
+            user_id: from_access.user_id.or(from_id.user_id),
             expires_at: from_access.expires_at,
             last_refresh,
             is_fedramp: from_id.is_fedramp || from_access.is_fedramp,
@@ -111,6 +113,12 @@ pub(super) struct Renewed {
 }
 
 impl Renewed {
+    /// The account that the new tokens say they are for.
+    pub(super) fn account_id(&self) -> Option<String> {
+        let claimed = |token: &Option<SecretString>| Claims::of(token.as_ref()?.expose_secret())?.account_id;
+        claimed(&self.access_token).or_else(|| claimed(&self.id_token))
+    }
+
     /// The document with the new tokens in it, and everything else as it was.
     pub(super) fn put_into(&self, stored: &StoredCredentials, now: SystemTime) -> StoredCredentials {
         let mut document = stored.document.clone();

@@ -1,15 +1,15 @@
 //! One renewal: lock, read again, adopt what another process saved, else redeem the refresh token once, save, publish.
 
+use std::time::{Duration, Instant};
+
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
 use secrecy::{ExposeSecret, SecretString};
-use std::time::Duration;
 use tracing::Instrument;
 use url::Url;
 
 use super::document::{Renewed, Tokens};
-use crate::auth::store::CredentialStore;
-use crate::auth::store::{StoredCredentials, Swap};
+use crate::auth::store::{CredentialStore, Renewal, StoredCredentials, Swap};
 use crate::error::{AuthError, AuthErrorKind, Error};
 use crate::exchange::{Bare, CallOptions, Exchange, Operation, Outgoing, Pace, Payload, Repeat, Scrubber, Timeouts};
 
@@ -17,6 +17,9 @@ use crate::exchange::{Bare, CallOptions, Exchange, Operation, Outgoing, Pace, Pa
 const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 /// How long another process may take for its renewal.
 const LOCK_PATIENCE: Duration = Duration::from_secs(45);
+/// How long a store that cannot be written is tried again, with what the server gave in hand, and how often.
+const SAVE_PATIENCE: Duration = Duration::from_secs(60);
+const SAVE_PAUSE: Duration = Duration::from_millis(250);
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 static REDEEM: Operation = Operation {
@@ -53,6 +56,7 @@ pub(super) async fn renew(
     known: &Known,
     exchange: &Exchange,
     token_url: &Url,
+    unsaved: impl Fn(&Known),
 ) -> Result<Known, AuthError> {
     let mut renewal = store.begin_renewal(LOCK_PATIENCE)?;
     let in_store = reload(store)?;
@@ -80,16 +84,41 @@ pub(super) async fn renew(
         Err(error) => return Err(error),
     };
 
-    let (mut base, mut in_store) = (stored, in_store);
+    if let (Some(before), Some(renewed)) = (&before.account_id, renewed.account_id())
+        && *before != renewed
+    {
+        return Err(AuthError::new(
+            AuthErrorKind::AccountMismatch,
+            "the token endpoint answered with the tokens of another account",
+        ));
+    }
+
+    save(&mut *renewal, &renewed, &before, stored, in_store, exchange, unsaved).await
+}
+
+/// Puts what the server gave into the store. It is the only copy there is of a token that works once, so a store that
+/// cannot be written now is tried again for a while; `unsaved` is told meanwhile.
+async fn save(
+    renewal: &mut dyn Renewal,
+    renewed: &Renewed,
+    before: &Tokens,
+    mut base: StoredCredentials,
+    mut in_store: StoredCredentials,
+    exchange: &Exchange,
+    unsaved: impl Fn(&Known),
+) -> Result<Known, AuthError> {
+    let give_up = Instant::now() + SAVE_PATIENCE;
+    let redeemed = Tokens::of(&base)?;
+    let now = exchange.now();
     loop {
-        let fresh = renewed.put_into(&base, exchange.now());
-        check_account(&before, &Tokens::of(&fresh)?)?;
+        let fresh = renewed.put_into(&base, now);
+        check_account(before, &Tokens::of(&fresh)?)?;
         match renewal.save(&in_store, &fresh) {
             Ok(Swap::Done) => return Ok(Known::saved(fresh)),
             Ok(Swap::Changed(Some(meanwhile))) => {
                 let theirs = Tokens::of(&meanwhile)?;
-                check_account(&before, &theirs)?;
-                if !theirs.has_refresh_token_of(&kept) {
+                check_account(before, &theirs)?;
+                if !theirs.has_refresh_token_of(&redeemed) {
                     // A new sign-in, or the same renewal by another program: what it saved is the newest.
                     return Ok(Known::saved(meanwhile));
                 }
@@ -100,8 +129,14 @@ pub(super) async fn renew(
                 return Err(AuthError::reauth_required("the credentials were removed while they were being renewed"));
             }
             Err(error) => {
-                tracing::error!(%error, "renewed credentials could not be saved; they live as long as this process");
-                return Ok(Known { stored: fresh, in_store: Some(in_store) });
+                let known = Known { stored: fresh, in_store: Some(in_store.clone()) };
+                if Instant::now() >= give_up {
+                    tracing::error!(%error, "renewed credentials could not be saved; they live as long as this process");
+                    return Ok(known);
+                }
+                tracing::warn!(%error, "renewed credentials could not be saved yet");
+                unsaved(&known);
+                std::thread::sleep(SAVE_PAUSE);
             }
         }
     }
@@ -111,14 +146,15 @@ fn reload(store: &dyn CredentialStore) -> Result<StoredCredentials, AuthError> {
     store.load()?.ok_or_else(|| AuthError::reauth_required("the credentials have been removed"))
 }
 
-/// Tokens of two accounts are never mixed.
+/// Tokens of two accounts, or of two users of one account, are never mixed.
 pub(super) fn check_account(before: &Tokens, after: &Tokens) -> Result<(), AuthError> {
-    if before.account_id == after.account_id {
+    let other_user = matches!((&before.user_id, &after.user_id), (Some(before), Some(after)) if before != after);
+    if before.account_id == after.account_id && !other_user {
         return Ok(());
     }
     Err(AuthError::new(
         AuthErrorKind::AccountMismatch,
-        "the store now holds the credentials of another account than this session was opened with",
+        "the store now holds the credentials of another account or user than this session was opened with",
     ))
 }
 
@@ -140,7 +176,9 @@ async fn redeem(refresh_token: &SecretString, exchange: &Exchange, token_url: &U
     let mut bare = Bare { scrubber: Scrubber::for_secret(refresh_token.clone()), to_api: true };
     let mut progress = exchange.begin();
     let answer = exchange.send(&mut request, &mut bare, &mut progress).instrument(REDEEM.span("refresh token")).await;
-    let renewed: Renewed = answer.and_then(|answer| answer.json(&REDEEM)).map_err(refused)?;
+    // Without its source, which keeps the answer: that one is full of tokens.
+    let unreadable = |error: Error| AuthError::transient(format!("the credentials could not be renewed: {error}"));
+    let renewed: Renewed = answer.map_err(refused)?.json(&REDEEM).map_err(unreadable)?;
     if renewed.access_token.as_ref().is_none_or(|token| token.expose_secret().is_empty()) {
         return Err(AuthError::permanent("the token endpoint answered without an access token"));
     }

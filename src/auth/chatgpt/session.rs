@@ -241,7 +241,11 @@ impl Shared {
 
     fn publish(&self, known: Known, renewed_at: Option<Duration>) -> Result<(), AuthError> {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if current.known.stored != known.stored {
+        if current.known.stored == known.stored {
+            // The same tokens, perhaps saved by now: no new generation.
+            let renewed_at = current.renewed_at;
+            *current = Arc::new(Current::new(known, current.headers.generation(), renewed_at)?);
+        } else {
             *current = Arc::new(Current::new(known, current.headers.generation() + 1, renewed_at)?);
         }
         Ok(())
@@ -284,7 +288,13 @@ impl Work {
             .build()
             .map_err(|error| AuthError::transient("no run time could be started for a renewal").with_source(error))?;
         let store = &*self.shared.store;
-        let fresh = runtime.block_on(renew(store, &self.before.known, &self.exchange, &self.token_url))?;
+        let unsaved = |known: &Known| {
+            // They work: whoever waits may go on while the store is tried again.
+            let renewed_at = Some(self.exchange.clock().monotonic());
+            let published = self.shared.publish(known.clone(), renewed_at);
+            self.publish.send_replace(Some(published));
+        };
+        let fresh = runtime.block_on(renew(store, &self.before.known, &self.exchange, &self.token_url, unsaved))?;
         self.shared.publish(fresh, Some(self.exchange.clock().monotonic()))
     }
 }

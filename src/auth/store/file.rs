@@ -4,6 +4,7 @@
 //! any instant the old or the new content is there. It is made under the two locks that the official tool takes, in its
 //! order. Those are never held over the network; a renewal has a lock of its own.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,10 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_POLL: Duration = Duration::from_millis(10);
 /// Room for what a renewal may add to the file.
 const RESERVE: usize = 16 << 10;
+
+/// What a temporary file is for: the one of a renewal lives under the renewal lock, the other under the write locks.
+const RENEWAL: &str = "renewal";
+const NEW: &str = "new";
 
 /// Keeps credentials in a file in the shape of the official tool's `auth.json`, which may be that very file.
 ///
@@ -65,14 +70,17 @@ impl FileStore {
 
     fn read(&self) -> Result<Option<StoredCredentials>, StoreError> {
         let unreadable = |error| StoreError::io(StoreErrorKind::Unreadable, self.describe(), error);
-        let file = match File::open(&self.path) {
+        // Looked at before it is opened: to open a pipe is to wait for somebody who writes into it.
+        let file = match fs::metadata(&self.path).map(|found| found.is_file()) {
+            Ok(true) => File::open(&self.path),
+            Ok(false) => return Err(self.error(StoreErrorKind::Unreadable, "it is not a regular file")),
+            Err(error) => Err(error),
+        };
+        let file = match file {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(error)),
         };
-        if !file.metadata().map_err(unreadable)?.is_file() {
-            return Err(self.error(StoreErrorKind::Unreadable, "it is not a regular file"));
-        }
         let mut bytes = Vec::new();
         file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if bytes.len() as u64 > LARGEST_FILE {
@@ -113,14 +121,35 @@ impl FileStore {
         let target = self.target()?;
         self.create_folder(&target)?;
         self.create_folder(&self.path)?;
-        let _first = self.lock(&self.path.with_extension("lock"), 0o666, LOCK_PATIENCE)?;
-        let _second = self.lock(&with_suffix(&self.path, ".lock"), 0o600, LOCK_PATIENCE)?;
+        let mut held = Vec::new();
+        for (path, mode) in self.write_locks(&target)? {
+            held.push(self.lock(&path, mode, LOCK_PATIENCE)?);
+        }
+        // Left behind by a process that was killed while it held the locks.
+        remove_leftovers(&target, NEW);
         let current = self.read()?;
         if current.as_ref() != expected {
             return Ok(Swap::Changed(current));
         }
         write(&target)?;
         Ok(Swap::Done)
+    }
+
+    /// The official tool's locks, in its order, and each once. Behind a link, those beside the file itself too: it may be
+    /// written by that path as well.
+    fn write_locks(&self, target: &Path) -> Result<Vec<(PathBuf, u32)>, StoreError> {
+        let mut locks: Vec<(PathBuf, u32)> = Vec::with_capacity(4);
+        for path in [&self.path, target] {
+            let folder = fs::canonicalize(folder_of(path))
+                .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error))?;
+            let path = folder.join(path.file_name().unwrap_or_default());
+            for lock in [(path.with_extension("lock"), 0o666), (with_suffix(&path, ".lock"), 0o600)] {
+                if locks.iter().all(|(known, _)| *known != lock.0) {
+                    locks.push(lock);
+                }
+            }
+        }
+        Ok(locks)
     }
 
     fn create_folder(&self, path: &Path) -> Result<(), StoreError> {
@@ -136,10 +165,19 @@ impl FileStore {
             .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error))
     }
 
+    fn open_lock(&self, path: &Path, mode: u32) -> Result<File, StoreError> {
+        let opened = open_with_mode(OpenOptions::new().read(true).write(true).create(true).truncate(false), path, mode);
+        match opened {
+            // Another user's, such as root's: to lock it, reading is enough.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path).map_err(|_| error),
+            opened => opened,
+        }
+        .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, path.display().to_string(), error))
+    }
+
     fn lock(&self, path: &Path, mode: u32, patience: Duration) -> Result<File, StoreError> {
         let failed = |error| StoreError::io(StoreErrorKind::Unwritable, path.display().to_string(), error);
-        let file = open_with_mode(OpenOptions::new().read(true).write(true).create(true).truncate(false), path, mode)
-            .map_err(failed)?;
+        let file = self.open_lock(path, mode)?;
         let deadline = Instant::now() + patience;
         loop {
             match file.try_lock() {
@@ -173,9 +211,9 @@ impl CredentialStore for FileStore {
 
     fn swap(&self, expected: Option<&StoredCredentials>, new: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
         self.swap_locked(expected, |target| match new {
-            Some(new) => self.temporary(target, "new")?.replace(new),
-            None => fs::remove_file(target)
-                .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error)),
+            Some(new) => self.temporary(target, NEW)?.replace(new),
+            None if target.exists() => self.temporary(target, NEW)?.remove_target(),
+            None => Ok(()),
         })
     }
 
@@ -190,10 +228,11 @@ impl CredentialStore for FileStore {
         let target = self.target()?;
         let lock = self.lock(&with_suffix(&target, ".renewal.lock"), 0o600, patience)?;
         // Left behind by a process that was killed while it held the lock.
-        for leftover in leftovers(&target) {
-            let _best_effort = fs::remove_file(leftover);
+        remove_leftovers(&target, RENEWAL);
+        for (path, mode) in self.write_locks(&target)? {
+            self.open_lock(&path, mode)?;
         }
-        let mut temporary = self.temporary(&target, "renewal")?;
+        let mut temporary = self.temporary(&target, RENEWAL)?;
         temporary.reserve()?;
         Ok(Box::new(FileRenewal { store: self, temporary: Some(temporary), _lock: lock }))
     }
@@ -214,7 +253,7 @@ impl Renewal for FileRenewal<'_> {
             let temporary = match reserved {
                 // A link may lead elsewhere by now.
                 Some(reserved) if reserved.target == target => reserved,
-                _ => self.store.temporary(target, "new")?,
+                _ => self.store.temporary(target, NEW)?,
             };
             temporary.replace(new)
         })
@@ -233,7 +272,8 @@ struct Temporary<'a> {
 
 impl FileStore {
     fn temporary(&self, target: &Path, purpose: &str) -> Result<Temporary<'_>, StoreError> {
-        let name = format!(".auth-{purpose}-{:016x}", fastrand::u64(..));
+        let mut name = temporary_prefix(target, purpose);
+        name.push(format!("{:016x}", fastrand::u64(..)));
         let path = target.with_file_name(name);
         let file = open_with_mode(OpenOptions::new().read(true).write(true).create_new(true), &path, 0o600)
             .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error))?;
@@ -282,7 +322,15 @@ impl Temporary<'_> {
             .and_then(|()| fs::rename(&self.path, &self.target))
             .map_err(|error| self.unwritable(error))?;
         self.placed = true;
-        sync_folder_of(&self.target).map_err(|error| self.unwritable(error))
+        sync_folder_of(&self.target);
+        Ok(())
+    }
+
+    /// In place of a replacement; it has found out to whom the target belongs.
+    fn remove_target(self) -> Result<(), StoreError> {
+        fs::remove_file(&self.target).map_err(|error| self.unwritable(error))?;
+        sync_folder_of(&self.target);
+        Ok(())
     }
 
     fn unwritable(&self, error: io::Error) -> StoreError {
@@ -298,12 +346,28 @@ impl Drop for Temporary<'_> {
     }
 }
 
-fn leftovers(target: &Path) -> Vec<PathBuf> {
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let is_leftover =
-        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".auth-renewal-"));
-    entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_leftover).collect()
+/// Several files in one folder are renewed side by side: each has temporaries of its own.
+fn temporary_prefix(target: &Path, purpose: &str) -> OsString {
+    let mut prefix = OsString::from(format!(".auth-{purpose}-"));
+    prefix.push(target.file_name().unwrap_or_default());
+    prefix.push("-");
+    prefix
+}
+
+fn remove_leftovers(target: &Path, purpose: &str) {
+    let prefix = temporary_prefix(target, purpose);
+    let is_leftover = |name: &OsStr| {
+        let random = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
+        random.is_some_and(|random| random.len() == 16 && random.iter().all(u8::is_ascii_hexdigit))
+    };
+    let Ok(entries) = fs::read_dir(folder_of(target)) else { return };
+    for entry in entries.filter_map(Result::ok).filter(|entry| is_leftover(&entry.file_name())) {
+        let _best_effort = fs::remove_file(entry.path());
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -320,14 +384,12 @@ fn open_with_mode(options: &mut OpenOptions, path: &Path, mode: u32) -> io::Resu
     options.open(path)
 }
 
-/// Makes the rename itself last.
-fn sync_folder_of(path: &Path) -> io::Result<()> {
+/// Makes the rename itself last. It has happened: that a folder cannot be synced does not undo it.
+fn sync_folder_of(path: &Path) {
     #[cfg(unix)]
-    {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
+    if let Err(error) = File::open(folder_of(path)).and_then(|folder| folder.sync_all()) {
+        tracing::warn!(%error, "the folder of the credentials could not be synced");
     }
     #[cfg(not(unix))]
     let _ = path;
-    Ok(())
 }
