@@ -5,14 +5,16 @@
 //! ```
 //!
 //! With nothing configured it talks to the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` set, or with
-//! `--live`, it talks to that backend instead, with the token in `CODEX_BACKEND_ACCESS_TOKEN`.
+//! `--live`, it talks to that backend instead, with the credentials it finds: the token in `CODEX_BACKEND_ACCESS_TOKEN`,
+//! else the official tool's `auth.json`.
+
+mod support;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use codex_backend::testing::Backend;
-use codex_backend::{ChatGptTokens, Client, CodexBackend, Environment, OpenAiFileUpload, UploadedFile};
+use codex_backend::{OpenAiFileUpload, UploadedFile};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 const USAGE: &str = "usage: upload_file [--live] PATH...
@@ -23,13 +25,13 @@ Uploads each file to the Codex backend and prints one line of JSON for it.
 
 environment:
   CODEX_BACKEND_BASE_URL       where the backend is (with --live: https://chatgpt.com/backend-api if not set)
-  CODEX_BACKEND_ACCESS_TOKEN   the ChatGPT access token
+  CODEX_BACKEND_ACCESS_TOKEN   a ChatGPT access token, in place of the official tool's auth.json
   CODEX_BACKEND_ACCOUNT_ID     the account, if it is not in the token
   CODEX_BACKEND_FEDRAMP        `true` for a FedRAMP account
 
 Without --live and CODEX_BACKEND_BASE_URL, the files go to a backend that lives inside this program.";
 
-type Failure = Box<dyn std::error::Error>;
+use support::{Connection, Failure};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -65,8 +67,8 @@ async fn run() -> Result<ExitCode, Failure> {
         return Err(format!("no file given\n\n{USAGE}").into());
     }
 
-    // Keeps the embedded backend alive, where it is used.
-    let (client, _backend) = connect(&Environment::process(), live)?;
+    let Connection { auth, builder, embedded: _embedded } = support::connect(live)?;
+    let client = builder.application("upload_file", "1.0").codex_auth(&auth)?.build()?;
     let upload = OpenAiFileUpload::new(&client);
     let bars = Arc::new(MultiProgress::with_draw_target(if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()
@@ -97,33 +99,6 @@ async fn run() -> Result<ExitCode, Failure> {
         }
     }
     Ok(code)
-}
-
-/// The client the environment asks for, or one for an embedded backend.
-fn connect(environment: &Environment, live: bool) -> Result<(Client<CodexBackend>, Option<Backend>), Failure> {
-    let base_url = environment.text("CODEX_BACKEND_BASE_URL");
-    if base_url.is_none() && !live {
-        let backend = Backend::start()?;
-        eprintln!("nothing is configured: using the backend embedded in this program, at {}", backend.codex_base_url());
-        let client = backend.client().application("upload_file", "1.0").chatgpt(backend.chatgpt_tokens()).build()?;
-        return Ok((client, Some(backend)));
-    }
-    let token = environment.text("CODEX_BACKEND_ACCESS_TOKEN");
-    let token = token.ok_or("set CODEX_BACKEND_ACCESS_TOKEN to the ChatGPT access token to upload with")?;
-    let mut tokens = ChatGptTokens::new(token);
-    if let Some(account_id) = environment.text("CODEX_BACKEND_ACCOUNT_ID") {
-        tokens = tokens.account_id(account_id);
-    }
-    match environment.text("CODEX_BACKEND_FEDRAMP").as_deref() {
-        Some("true") => tokens = tokens.fedramp(true),
-        Some("false") | None => {}
-        Some(_) => return Err("CODEX_BACKEND_FEDRAMP is neither `true` nor `false`".into()),
-    }
-    let mut builder = Client::builder().application("upload_file", "1.0");
-    if let Some(base_url) = base_url {
-        builder = builder.codex_base_url(base_url);
-    }
-    Ok((builder.chatgpt(tokens).build()?, None))
 }
 
 fn line(file: &UploadedFile) -> serde_json::Value {

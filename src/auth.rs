@@ -3,9 +3,11 @@
 mod api_key;
 mod chatgpt;
 mod claims;
+mod codex_auth;
 mod future;
 mod headers;
 mod mode;
+mod sources;
 mod store;
 
 use std::fmt;
@@ -17,9 +19,11 @@ use url::Url;
 
 pub use self::api_key::ApiKey;
 pub use self::chatgpt::{ChatGptSession, ChatGptTokens};
+pub use self::codex_auth::{AnyProvider, CodexAuth};
 pub use self::future::AuthFuture;
 pub use self::headers::AuthHeaders;
 pub use self::mode::AuthMode;
+pub use self::sources::{AuthSource, AuthSources};
 pub use self::store::{
     CredentialStore, FileStore, MalformedCredentials, MemoryStore, Renewal, StoreError, StoreErrorKind,
     StoredCredentials, Swap,

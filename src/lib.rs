@@ -44,6 +44,8 @@
 //! * [`mode`] explains modes and the gate. [`CodexBackend`], [`OpenAiApi`] and [`NoAuth`] are the modes there are.
 //! * A client whose mode is known only at run time is an [`AnyClient`]; narrow it once.
 //! * Credentials of any kind go through one [`AuthProvider`]; write your own where none fits.
+//! * [`CodexAuth`] finds the user's credentials, in the variables and files that [`AuthSources`] names, and
+//!   [`ClientBuilder::build_any`] or [`ClientBuilder::codex_auth`] makes a client of them.
 //! * ChatGPT tokens that are kept in a store, such as the `auth.json` of the official tool, and renewed in time, are a
 //!   [`ChatGptSession`]. Give each account a store of its own.
 //! * To adopt the auth alone and send requests with another HTTP stack, take [`Client::auth_headers`].
@@ -100,9 +102,9 @@ pub use self::api::usage::{
     SpendControl, SpendLimit, Usage, UsageReport, UsageRequest,
 };
 pub use self::auth::{
-    ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthMode, AuthProvider, ChatGptSession, ChatGptTokens,
-    CredentialStore, FileStore, MalformedCredentials, MemoryStore, Recovery, Refusal, Renewal, StoreError,
-    StoreErrorKind, StoredCredentials, Swap,
+    AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthMode, AuthProvider, AuthSource, AuthSources,
+    ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore, MalformedCredentials, MemoryStore, Recovery,
+    Refusal, Renewal, StoreError, StoreErrorKind, StoredCredentials, Swap,
 };
 pub use self::client::{AnyClient, ApiClient, Client, ClientBuilder, CodexClient, WrongMode};
 pub use self::environment::Environment;

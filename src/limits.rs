@@ -95,6 +95,31 @@ open_enum! {
     }
 }
 
+impl PlanType {
+    /// Whether accounts with this plan are workspaces of several users.
+    #[must_use]
+    pub fn is_workspace(&self) -> bool {
+        const LATER: [&str; 6] = [
+            "ent26",
+            "enterprise_cbp_automation",
+            "self_serve_business_prolite",
+            "self_serve_business_pro_lite",
+            "edu_plus",
+            "edu_pro",
+        ];
+        match self {
+            Self::Team
+            | Self::SelfServeBusinessUsageBased
+            | Self::Business
+            | Self::EnterpriseUsageBased
+            | Self::Enterprise
+            | Self::Education => true,
+            Self::Other(name) => LATER.contains(&name.as_str()),
+            _ => false,
+        }
+    }
+}
+
 /// The usage limit of a plan, as the error about it describes it.
 ///
 /// Wire: the members `plan_type`, `resets_at` (Unix seconds) and `resets_in_seconds` of the error object of a 429 with

@@ -113,6 +113,60 @@ fn upload_file_refuses_what_it_does_not_understand() {
 }
 
 #[test]
+fn upload_file_takes_the_official_tools_credentials() {
+    let backend = Backend::start().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let expired = backend.issue_auth_json("acct-1", std::time::Duration::ZERO);
+    std::fs::write(home.path().join("auth.json"), expired).unwrap();
+    let command = &mut example("upload_file");
+    let output = run(command
+        .env("CODEX_BACKEND_BASE_URL", backend.codex_base_url())
+        .env("CODEX_HOME", home.path())
+        .arg("README.md"));
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(backend.requests_to(Route::RefreshToken).len(), 1);
+}
+
+#[test]
+fn whoami_tells_whose_credentials_are_found_without_a_secret_and_without_a_request() {
+    let backend = Backend::start().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("auth.json");
+    let auth_json = backend.issue_auth_json("acct-1", std::time::Duration::from_secs(3600));
+    std::fs::write(&path, &auth_json).unwrap();
+    let configured = || {
+        let mut command = example("whoami");
+        command.env("CODEX_BACKEND_BASE_URL", backend.codex_base_url()).env("CODEX_HOME", home.path());
+        command
+    };
+    let output = run(configured().arg("--json"));
+    let shown = &stdout_lines(&output)[0];
+    assert_eq!(shown["source"], path.to_str().unwrap());
+    assert_eq!((&shown["mode"], &shown["account_id"]), (&"chatgpt".into(), &"acct-1".into()));
+    assert_eq!((&shown["plan_type"], &shown["is_fedramp"]), (&"pro".into(), &false.into()));
+    assert!(shown["email"].is_null() && shown["expires_at"].as_str().unwrap().ends_with('Z'), "{shown}");
+
+    let document: Value = serde_json::from_str(&auth_json).unwrap();
+    for output in [output, run(&mut configured())] {
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        for secret in ["access_token", "refresh_token", "id_token"] {
+            let secret = document["tokens"][secret].as_str().unwrap();
+            assert!(!String::from_utf8_lossy(&output.stdout).contains(secret), "{output:?}");
+        }
+    }
+    assert!(backend.requests().is_empty());
+}
+
+#[test]
+fn whoami_says_what_to_do_where_nothing_is_found() {
+    let output = run(example("whoami").arg("--live"));
+    assert_eq!(output.status.code(), Some(1));
+    let line = stderr(&output);
+    assert!(line.contains("no credentials were found") && line.contains("Sign in"), "{line}");
+    assert!(run(&mut example("whoami")).status.success());
+}
+
+#[test]
 fn auth_only_prints_the_answer() {
     let output = run(&mut example("auth_only"));
     assert!(output.status.success(), "{output:?}");
@@ -131,6 +185,7 @@ fn example(name: &str) -> Command {
             command.env_remove(&variable);
         }
     }
+    command.env("CODEX_HOME", "no-such-folder");
     command
 }
 

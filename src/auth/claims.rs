@@ -4,12 +4,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use secrecy::SecretString;
 use serde_json::Value;
 
+use super::headers::{ACCOUNT_ID, AuthHeaders, FEDRAMP, RESIDENCY};
+use crate::error::AuthError;
 use crate::limits::PlanType;
 
 /// The claims that become headers, or that tell the account to a person.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Claims {
     pub(super) account_id: Option<String>,
     pub(super) user_id: Option<String>,
@@ -21,6 +24,21 @@ pub(super) struct Claims {
 }
 
 impl Claims {
+    /// The headers of a request in this account's name.
+    pub(super) fn headers(&self, token: &SecretString, generation: u64) -> Result<AuthHeaders, AuthError> {
+        let mut headers = AuthHeaders::new(generation).with_bearer(token)?;
+        if let Some(account_id) = &self.account_id {
+            headers = headers.with_header(ACCOUNT_ID, account_id)?;
+        }
+        if self.is_fedramp {
+            headers = headers.with_header(FEDRAMP, "true")?;
+        }
+        if let Some(residency) = &self.residency {
+            headers = headers.with_header(RESIDENCY, residency)?;
+        }
+        Ok(headers)
+    }
+
     /// The claims of a JWT: at least three non-empty parts, base64url without padding. An opaque token has none.
     pub(super) fn of(token: &str) -> Option<Self> {
         let mut parts = token.split('.');

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 pub use self::file::FileStore;
 pub use self::memory::MemoryStore;
+use super::AuthMode;
 use crate::error::{AuthError, AuthErrorKind};
 
 /// A place that keeps the credentials of **one** account.
@@ -127,6 +128,30 @@ impl StoredCredentials {
     #[must_use]
     pub fn to_json(&self) -> String {
         Value::Object(self.document.clone()).to_string()
+    }
+}
+
+impl StoredCredentials {
+    /// The kind of credentials: the `auth_mode`, else what is there, in the official tool's order.
+    pub(in crate::auth) fn mode(&self) -> Result<AuthMode, AuthError> {
+        let is_there = |name: &str| self.document.get(name).is_some_and(|value| !value.is_null());
+        match self.document.get("auth_mode").and_then(Value::as_str) {
+            Some(name) => AuthMode::from_wire(name).ok_or_else(|| {
+                AuthError::new(
+                    AuthErrorKind::Incomplete,
+                    "the stored credentials have an `auth_mode` that is not known",
+                )
+            }),
+            None => Ok([
+                ("personal_access_token", AuthMode::PersonalAccessToken),
+                ("bedrock_api_key", AuthMode::BedrockApiKey),
+                ("bedrock_access_keys", AuthMode::BedrockAccessKeys),
+                ("OPENAI_API_KEY", AuthMode::ApiKey),
+            ]
+            .into_iter()
+            .find(|(member, _)| is_there(member))
+            .map_or(AuthMode::ChatGpt, |(_, mode)| mode)),
+        }
     }
 }
 

@@ -31,6 +31,12 @@ pub enum AuthErrorKind {
     AccountMismatch,
     /// The credentials are missing or incomplete.
     Incomplete,
+    /// No credentials were found.
+    NotFound,
+    /// The credentials are of a kind that this version of the crate cannot use.
+    Unsupported,
+    /// The credentials are of another mode than is needed.
+    WrongMode,
     /// A failure that may pass; the credentials are not known to be bad.
     Transient,
     /// A failure that repeating does not mend.

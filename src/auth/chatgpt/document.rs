@@ -16,18 +16,15 @@ use crate::error::{AuthError, AuthErrorKind};
 pub(super) struct Tokens {
     pub(super) access_token: SecretString,
     pub(super) refresh_token: Option<SecretString>,
-    pub(super) account_id: Option<String>,
-    pub(super) user_id: Option<String>,
-    pub(super) expires_at: Option<SystemTime>,
     pub(super) last_refresh: Option<SystemTime>,
-    is_fedramp: bool,
-    residency: Option<String>,
+    /// What the document and the tokens' claims say. The end is that of the access token.
+    pub(super) account: Claims,
 }
 
 impl Tokens {
     /// The ChatGPT tokens among stored credentials.
     pub(super) fn of(stored: &StoredCredentials) -> Result<Self, AuthError> {
-        let mode = mode_of(&stored.document)?;
+        let mode = stored.mode()?;
         if mode != AuthMode::ChatGpt {
             return Err(AuthError::new(
                 AuthErrorKind::Incomplete,
@@ -45,30 +42,21 @@ impl Tokens {
             .get("last_refresh")
             .and_then(Value::as_str)
             .and_then(|text| humantime::parse_rfc3339(text).ok());
-        Ok(Self {
-            access_token: access_token.into(),
-            refresh_token: text("refresh_token").map(SecretString::from),
+        let account = Claims {
             account_id: text("account_id").map(str::to_owned).or(from_access.account_id).or(from_id.account_id),
             user_id: from_access.user_id.or(from_id.user_id),
-            expires_at: from_access.expires_at,
-            last_refresh,
+            email: from_id.email.or(from_access.email),
+            plan_type: from_id.plan_type.or(from_access.plan_type),
             is_fedramp: from_id.is_fedramp || from_access.is_fedramp,
             residency: from_access.residency.or(from_id.residency),
-        })
+            expires_at: from_access.expires_at,
+        };
+        let refresh_token = text("refresh_token").map(SecretString::from);
+        Ok(Self { access_token: access_token.into(), refresh_token, last_refresh, account })
     }
 
     pub(super) fn headers(&self, generation: u64) -> Result<AuthHeaders, AuthError> {
-        let mut headers = AuthHeaders::new(generation).with_bearer(&self.access_token)?;
-        if let Some(account_id) = &self.account_id {
-            headers = headers.with_header("chatgpt-account-id", account_id)?;
-        }
-        if self.is_fedramp {
-            headers = headers.with_header("x-openai-fedramp", "true")?;
-        }
-        if let Some(residency) = &self.residency {
-            headers = headers.with_header("x-openai-internal-codex-residency", residency)?;
-        }
-        Ok(headers)
+        self.account.headers(&self.access_token, generation)
     }
 
     pub(super) fn has_access_token_of(&self, other: &Self) -> bool {
@@ -83,25 +71,6 @@ impl Tokens {
 
 fn incomplete(member: &str) -> AuthError {
     AuthError::new(AuthErrorKind::Incomplete, format!("the stored credentials have no `{member}`"))
-}
-
-/// The kind of credentials in a document: its `auth_mode`, else what is there, in the official tool's order.
-fn mode_of(document: &Map<String, Value>) -> Result<AuthMode, AuthError> {
-    let is_there = |name: &str| document.get(name).is_some_and(|value| !value.is_null());
-    match document.get("auth_mode").and_then(Value::as_str) {
-        Some(name) => AuthMode::from_wire(name).ok_or_else(|| {
-            AuthError::new(AuthErrorKind::Incomplete, "the stored credentials have an `auth_mode` that is not known")
-        }),
-        None => Ok([
-            ("personal_access_token", AuthMode::PersonalAccessToken),
-            ("bedrock_api_key", AuthMode::BedrockApiKey),
-            ("bedrock_access_keys", AuthMode::BedrockAccessKeys),
-            ("OPENAI_API_KEY", AuthMode::ApiKey),
-        ]
-        .into_iter()
-        .find(|(member, _)| is_there(member))
-        .map_or(AuthMode::ChatGpt, |(_, mode)| mode)),
-    }
 }
 
 /// What the token endpoint answers. Members that are absent keep their old values.

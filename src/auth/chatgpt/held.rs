@@ -2,9 +2,8 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::auth::HeldHeaders;
 use crate::auth::claims::Claims;
-use crate::auth::headers::{ACCOUNT_ID, FEDRAMP, RESIDENCY};
-use crate::auth::{AuthHeaders, HeldHeaders};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::mode::CodexBackend;
 
@@ -49,9 +48,18 @@ impl ChatGptTokens {
         self
     }
 
+    /// Whose tokens they are, as far as is known.
+    pub(in crate::auth) fn account(&self) -> Claims {
+        let claims = Claims::of(self.access_token.expose_secret()).unwrap_or_default();
+        Claims {
+            account_id: self.account_id.clone().or(claims.account_id),
+            is_fedramp: self.fedramp || claims.is_fedramp,
+            ..claims
+        }
+    }
+
     pub(crate) fn into_provider(self) -> Result<HeldHeaders<CodexBackend>, AuthError> {
         let claims = Claims::of(self.access_token.expose_secret()).unwrap_or_default();
-        let mut headers = AuthHeaders::new(0).with_bearer(&self.access_token)?;
         if let (Some(given), Some(claimed)) = (&self.account_id, &claims.account_id)
             && given != claimed
         {
@@ -60,16 +68,7 @@ impl ChatGptTokens {
                 format!("the account given is `{given:?}`, but the access token is for `{claimed:?}`"),
             ));
         }
-        if let Some(account_id) = self.account_id.or(claims.account_id) {
-            headers = headers.with_header(ACCOUNT_ID, &account_id)?;
-        }
-        if self.fedramp || claims.is_fedramp {
-            headers = headers.with_header(FEDRAMP, "true")?;
-        }
-        if let Some(residency) = claims.residency {
-            headers = headers.with_header(RESIDENCY, &residency)?;
-        }
-        Ok(HeldHeaders::new(headers))
+        Ok(HeldHeaders::new(self.account().headers(&self.access_token, 0)?))
     }
 }
 

@@ -84,7 +84,7 @@ pub(super) async fn renew(
         Err(error) => return Err(error),
     };
 
-    if let (Some(before), Some(renewed)) = (&before.account_id, renewed.account_id())
+    if let (Some(before), Some(renewed)) = (&before.account.account_id, renewed.account_id())
         && *before != renewed
     {
         return Err(AuthError::new(
@@ -148,8 +148,9 @@ fn reload(store: &dyn CredentialStore) -> Result<StoredCredentials, AuthError> {
 
 /// Tokens of two accounts, or of two users of one account, are never mixed.
 pub(super) fn check_account(before: &Tokens, after: &Tokens) -> Result<(), AuthError> {
-    let other_user = matches!((&before.user_id, &after.user_id), (Some(before), Some(after)) if before != after);
-    if before.account_id == after.account_id && !other_user {
+    let other_user =
+        matches!((&before.account.user_id, &after.account.user_id), (Some(before), Some(after)) if before != after);
+    if before.account.account_id == after.account.account_id && !other_user {
         return Ok(());
     }
     Err(AuthError::new(

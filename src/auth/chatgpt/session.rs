@@ -7,6 +7,7 @@ use url::Url;
 
 use super::document::Tokens;
 use super::renewal::{Known, check_account, renew};
+use crate::auth::claims::Claims;
 use crate::auth::store::{CredentialStore, StoredCredentials};
 use crate::auth::{AuthContext, AuthFuture, AuthHeaders, AuthProvider, Recovery, Refusal};
 use crate::error::{AuthError, AuthErrorKind};
@@ -99,13 +100,17 @@ impl ChatGptSession {
     /// The account the tokens are for.
     #[must_use]
     pub fn account_id(&self) -> Option<String> {
-        self.shared.current().tokens.account_id.clone()
+        self.shared.current().tokens.account.account_id.clone()
+    }
+
+    pub(in crate::auth) fn account(&self) -> Claims {
+        self.shared.current().tokens.account.clone()
     }
 
     /// When the access token in use expires, if it tells.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
-        self.shared.current().tokens.expires_at
+        self.shared.current().tokens.account.expires_at
     }
 }
 
@@ -139,7 +144,7 @@ impl ChatGptSession {
         // Somebody else may have put working tokens into the store, whatever stands in the way of ours.
         let adopted = matches!(self.shared.adopt_from_store(&current).await, Ok(true));
         let current = if adopted { self.shared.current() } else { current };
-        let still_valid = current.tokens.expires_at.is_none_or(|end| end > context.now());
+        let still_valid = current.tokens.account.expires_at.is_none_or(|end| end > context.now());
         if still_valid { Ok(current.headers.clone()) } else { Err(error) }
     }
 
@@ -313,11 +318,11 @@ impl Current {
     }
 
     fn urgency(&self, now: SystemTime) -> Urgency {
-        let within = |window: Duration| self.tokens.expires_at.is_some_and(|end| now + window >= end);
+        let within = |window: Duration| self.tokens.account.expires_at.is_some_and(|end| now + window >= end);
         let is_old = || self.tokens.last_refresh.is_some_and(|last| last + UNTOLD_LIFETIME < now);
         if within(MANDATORY_WINDOW) {
             Urgency::Mandatory
-        } else if within(ADVISORY_WINDOW) || (self.tokens.expires_at.is_none() && is_old()) {
+        } else if within(ADVISORY_WINDOW) || (self.tokens.account.expires_at.is_none() && is_old()) {
             Urgency::Advisory
         } else {
             Urgency::None

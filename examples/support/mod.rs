@@ -1,0 +1,36 @@
+//! What the examples share: which backend to talk to, and with which credentials.
+
+use codex_backend::testing::Backend;
+use codex_backend::{AuthSource, AuthSources, Client, ClientBuilder, CodexAuth, Environment, Unset};
+
+pub(crate) type Failure = Box<dyn std::error::Error>;
+
+/// A backend and credentials for it.
+pub(crate) struct Connection {
+    pub(crate) auth: CodexAuth,
+    pub(crate) builder: ClientBuilder<Unset>,
+    /// Lives as long as the example talks to it.
+    pub(crate) embedded: Option<(Backend, tempfile::TempDir)>,
+}
+
+/// With `--live` or `CODEX_BACKEND_BASE_URL`: the real backend, or the one named, with the credentials that are found.
+/// Otherwise a backend inside this program, with an `auth.json` made for it, which is said on stderr.
+pub(crate) fn connect(live: bool) -> Result<Connection, Failure> {
+    let environment = Environment::process();
+    let base_url = environment.text("CODEX_BACKEND_BASE_URL");
+    if base_url.is_none() && !live {
+        let backend = Backend::start()?;
+        eprintln!("nothing is configured: using the backend embedded in this program, at {}", backend.codex_base_url());
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("auth.json");
+        std::fs::write(&path, backend.issue_auth_json("acct-embedded", std::time::Duration::from_secs(3600)))?;
+        let auth = CodexAuth::load(&AuthSources::none().and(AuthSource::AuthJson(path)))?;
+        return Ok(Connection { auth, builder: backend.client(), embedded: Some((backend, folder)) });
+    }
+    let auth = CodexAuth::load(&AuthSources::default())?;
+    let mut builder = Client::builder();
+    if let Some(base_url) = base_url {
+        builder = builder.codex_base_url(base_url);
+    }
+    Ok(Connection { auth, builder, embedded: None })
+}

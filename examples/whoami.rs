@@ -1,0 +1,89 @@
+//! Says which credentials are found, and whose they are. Makes no request, and shows no secret.
+//!
+//! ```text
+//! cargo run --example whoami
+//! ```
+//!
+//! With nothing configured it shows those of the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` set, or with
+//! `--live`, it shows those that are found on this machine.
+
+mod support;
+
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use codex_backend::{AnyClient, CodexAuth};
+use support::{Connection, Failure};
+
+const USAGE: &str = "usage: whoami [--live] [--json]
+
+Says which credentials are found, and whose they are.
+
+  --live    look on this machine, also without CODEX_BACKEND_BASE_URL
+  --json    print one JSON object";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("whoami: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    let (mut live, mut json) = (false, false);
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--live" => live = true,
+            "--json" => json = true,
+            "-h" | "--help" => {
+                println!("{USAGE}");
+                return Ok(());
+            }
+            other => return Err(format!("unknown argument `{other}`\n\n{USAGE}").into()),
+        }
+    }
+    let Connection { auth, builder, embedded: _embedded } = support::connect(live)?;
+    let client = builder.application("whoami", "1.0").build_any(&auth)?;
+    if json {
+        println!("{}", as_json(&auth));
+    } else {
+        print(&auth, &client);
+    }
+    Ok(())
+}
+
+fn as_json(auth: &CodexAuth) -> serde_json::Value {
+    serde_json::json!({
+        "source": auth.source(),
+        "mode": auth.mode().as_str(),
+        "account_id": auth.account_id(),
+        "email": auth.email(),
+        "plan_type": auth.plan_type(),
+        "is_fedramp": auth.is_fedramp(),
+        "expires_at": auth.expires_at().map(in_words),
+    })
+}
+
+fn print(auth: &CodexAuth, client: &AnyClient) {
+    let unknown = || "unknown".to_owned();
+    let opens = match client {
+        AnyClient::Backend(client) => client.base_url(),
+        AnyClient::PublicApi(client) => client.base_url(),
+        _ => "nothing",
+    };
+    println!("source    {}", auth.source());
+    println!("opens     {opens}");
+    println!("mode      {}", auth.mode());
+    println!("account   {}", auth.account_id().map_or_else(unknown, str::to_owned));
+    println!("e-mail    {}", auth.email().map_or_else(unknown, str::to_owned));
+    println!("plan      {}", auth.plan_type().map_or_else(unknown, ToString::to_string));
+    println!("FedRAMP   {}", if auth.is_fedramp() { "yes" } else { "no" });
+    println!("expires   {}", auth.expires_at().map_or_else(unknown, in_words));
+}
+
+fn in_words(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}
