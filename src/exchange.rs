@@ -60,7 +60,7 @@ use crate::error::{Error, ErrorKind};
 const LONGEST_ANSWER: usize = 64 << 20;
 /// Room for the headers of a request, so that they are not moved while it is put together.
 const HEADERS: usize = 12;
-/// How much of an error's body is read before it is scrubbed and cut.
+/// How much of an answer that became an error is scrubbed and then cut; of an error's body, no more is read.
 const LONGEST_ERROR_BODY: usize = 64 << 10;
 
 /// The transport with everything around it. One for each client, shared by all that the client sends, the calls that
@@ -129,6 +129,9 @@ pub(crate) trait PayloadSource: Send {
 
     /// Whether the content can be read from its start again.
     fn is_replayable(&self) -> bool;
+
+    /// Whether all of the content has been handed over in the last attempt.
+    fn is_handed_over(&self) -> bool;
 
     /// Why the content could not be read to its end, if that is why an attempt failed.
     fn take_failure(&mut self) -> Option<Error>;
@@ -270,7 +273,7 @@ impl Exchange {
         }
     }
 
-    /// Bounds something that belongs to a call by what is left of the call's time.
+    /// Bounds work of the auth provider by what is left of the call's time.
     pub(crate) async fn within_call<F: Future + Send>(
         &self,
         bounds: Bounds,
@@ -279,7 +282,8 @@ impl Exchange {
     ) -> Result<F::Output, Error> {
         let left = || Limit::Whole(self.time_left(bounds, progress));
         within(&*self.clock, left, future).await.map_err(|_| {
-            let message = format!("the call took longer than {:?}", bounds.timeouts.call);
+            let message =
+                format!("the call took longer than {:?}: the auth provider did not answer", bounds.timeouts.call);
             Error::new(ErrorKind::Timeout, bounds.operation.name, message)
                 .with_attempts(progress.attempts)
                 .sent(progress.sent)
@@ -343,11 +347,18 @@ impl Exchange {
             };
             Err(Error::new(ErrorKind::Timeout, operation.name, message).sent(true))
         });
-        outcome.map_err(|error| match &mut request.payload {
-            // The connection broke because the source did; the source's own error is the one that helps.
-            Payload::Source(source) => source.take_failure().map_or(error, |failure| failure.sent(true)),
-            Payload::Empty | Payload::Bytes(_) => error,
-        })
+        let Payload::Source(source) = &mut request.payload else { return outcome };
+        let error = match outcome {
+            Ok(answer) if source.is_handed_over() => return Ok(answer),
+            // Neither the server's word for the content nor the checks at its end can be relied on.
+            Ok(answer) => {
+                let message = "the server answered before it had the whole content";
+                Error::new(ErrorKind::Interrupted, operation.name, message).with_status(answer.status)
+            }
+            Err(error) => error,
+        };
+        // The connection broke because the source did; the source's own error is the one that helps.
+        Err(source.take_failure().map_or(error, |failure| failure.sent(true)))
     }
 
     async fn carry<A: Authorize>(
@@ -444,6 +455,8 @@ async fn collect(body: &mut Body, longest: usize, activity: Option<&Activity>) -
     let mut all = BytesMut::new();
     let joined = |first: Bytes, all: BytesMut| if all.is_empty() { first } else { all.freeze() };
     loop {
+        // A body that always has something at hand, be it nothing, must not keep time limits from being looked at.
+        tokio::task::consume_budget().await;
         match body.next().await {
             None => return Collected::Whole(joined(first, all)),
             Some(Err(error)) => return Collected::Broken(joined(first, all), error),

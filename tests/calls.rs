@@ -832,6 +832,30 @@ async fn the_start_of_a_large_error_body_is_kept_however_large_its_chunks_are() 
     assert!(error.body().is_some_and(|body| body.starts_with("what went wrong ")), "{error:?}");
 }
 
+/// Answers with a body that always has a chunk at hand, and never a byte.
+#[derive(Debug)]
+struct EmptyChunks;
+
+impl Transport for EmptyChunks {
+    fn send(&self, _: TransportRequest) -> TransportFuture<'_> {
+        let chunks = futures_util::stream::repeat_with(|| Ok(bytes::Bytes::new()));
+        Box::pin(async { Ok(http::Response::new(Body::from_stream(chunks, None))) })
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_waits_does_not_escape_the_time_limits() {
+    let client = Client::builder()
+        .environment(Environment::empty())
+        .chatgpt(ChatGptTokens::new("opaque-access-token"))
+        .transport(EmptyChunks)
+        .timeouts(Timeouts::default().attempt(Duration::from_millis(20)))
+        .retry_policy(RetryPolicy::never())
+        .build()
+        .unwrap();
+    assert!(usage(&client).await.unwrap_err().is_timeout());
+}
+
 #[tokio::test]
 async fn an_answer_that_is_cut_or_of_another_shape_is_a_decode_error() {
     for (fault, reason) in [

@@ -319,6 +319,7 @@ fn credentials_for_the_codex_backend_go_nowhere_else() {
         {
             assert!(matches!(error, ConfigError::UntrustedOrigin { .. }), "{given}: {error:?}");
             assert!(error.to_string().contains("dangerously_allow_origin"), "{error}");
+            assert_eq!(error.to_string().contains("use `https`"), given.starts_with("http:"), "{given}: {error}");
         }
     }
     for given in NOT_USABLE {

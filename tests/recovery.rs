@@ -361,7 +361,7 @@ async fn a_provider_that_never_answers_is_bounded_by_the_limit_of_the_call() {
     clock.advance(7 * SECOND);
     let error = guard(call).await.unwrap().unwrap_err();
     assert!(error.is_timeout() && !error.may_have_been_sent(), "{error:?}");
-    assert!(error.to_string().contains("7s"), "{error}");
+    assert!(error.to_string().contains("7s") && error.to_string().contains("auth provider"), "{error}");
     assert_eq!((backend.requests().len(), noted.headers_made()), (0, 1));
 }
 

@@ -190,7 +190,8 @@ impl<S> ClientBuilder<S> {
     }
 
     /// Allows a base URL at an origin (`https://gateway.example`) that this crate does not know. **The credentials of
-    /// this client are then sent there**; whoever runs that host can use them.
+    /// this client are then sent there**; whoever runs that host can use them. With an `http` origin, so can everyone on
+    /// the way to it.
     pub fn dangerously_allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.settings.allowed_origins.push(origin.into());
         self

@@ -25,8 +25,9 @@ pub enum ConfigError {
     /// The base URL is one that credentials of this mode do not belong to.
     #[error(
         "credentials of a `Client<{mode}>` are not sent to `{origin}`: not one of its known hosts, not loopback, and not \
-         allowed by name. If you trust that host with these credentials, say so with \
-         `.dangerously_allow_origin(\"{origin}\")`"
+         allowed by name. {}If you trust that host with these credentials, say so with \
+         `.dangerously_allow_origin(\"{origin}\")`",
+        if origin.starts_with("http://") { "Over `http` anyone on the way could read them: use `https`. " } else { "" }
     )]
     UntrustedOrigin {
         /// The mode whose base URL it is.

@@ -123,7 +123,7 @@ impl ErrorKind {
             }
             Self::Connect => "Check the base URL, the network and the proxy settings.",
             Self::Certificate => {
-                "If this network inspects TLS, name its root certificate in CODEX_CA_CERTIFICATE or on the builder."
+                "Correct the certificate file if one is named here. If this network inspects TLS, name its root certificate in CODEX_CA_CERTIFICATE or on the builder."
             }
             Self::UntrustedUrl => "Nothing was sent there.",
             Self::SignedUrlRefused => "Start again: each upload gets a URL of its own.",

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::retry::retry_after;
 use super::scrub::Scrubber;
-use super::{Operation, Origin};
+use super::{LONGEST_ERROR_BODY, Operation, Origin};
 use crate::error::{Error, ErrorKind};
 use crate::limits::UsageLimit;
 
@@ -40,11 +40,13 @@ impl Answer {
                 serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
             };
             let place = format!("line {}, column {}", error.line(), error.column());
+            // No more than of an error's body: cleaning 64 MiB takes seconds.
+            let start = &self.body[..self.body.len().min(LONGEST_ERROR_BODY)];
             Error::new(ErrorKind::Decode, operation.name, format!("the answer cannot be read: {reason} ({place})"))
                 .with_status(self.status)
                 .with_request_id(self.request_id())
                 .with_attempts(self.attempts)
-                .with_body(Some(self.scrubber.clean(&String::from_utf8_lossy(&self.body))))
+                .with_body(Some(self.scrubber.clean(&String::from_utf8_lossy(start))))
         })
     }
 }

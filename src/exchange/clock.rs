@@ -53,6 +53,7 @@ impl Clock for SystemClock {
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(tokio::time::sleep(duration))
+        // A timer that beside a busy future finds the task's budget used up would never be looked at.
+        Box::pin(tokio::task::unconstrained(tokio::time::sleep(duration)))
     }
 }

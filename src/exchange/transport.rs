@@ -13,7 +13,8 @@ use super::body::Body;
 ///
 /// The client's own transport is reqwest. Bring another one for a different HTTP stack, or to record traffic. A transport
 /// must not follow redirects, must not add credentials or default headers of its own, and must not repeat a request:
-/// all of that is done above it, once.
+/// all of that is done above it, once. It reads the request's body to its end before it brings a successful answer: an
+/// upload of which the server took only a part is not an upload.
 ///
 /// Dropping the future cancels the request.
 ///

@@ -47,6 +47,16 @@ async fn a_missing_path_fails() {
 }
 
 #[tokio::test]
+async fn a_path_is_shown_on_one_line() {
+    let backend = start();
+    for path in ["no\nsuch\u{1b}[31m file", "no\r\nsuch"] {
+        let error = guard(uploads(&backend).path(path)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FileNotFound);
+        assert!(!error.to_string().contains(char::is_control), "{error:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_directory_fails() {
     let folder = folder();
     assert_refused(folder.path(), ErrorKind::NotAFile).await;

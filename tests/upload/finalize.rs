@@ -71,10 +71,13 @@ async fn interval_and_time_limit_are_adjustable() {
         upload.with_finalize_interval(Duration::from_secs(2)).with_finalize_time_limit(Duration::from_secs(5))
     };
     let upload = spawn(&backend, &clock, set);
-    poll_through(&backend, &clock, Duration::from_secs(2), 3).await;
+    poll_through(&backend, &clock, Duration::from_secs(2), 2).await;
+    // The last wait is no longer than the time that is left.
+    guard(clock.until_asleep_for(Duration::from_secs(1))).await;
+    clock.advance(Duration::from_secs(1));
     let error = guard(upload).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UploadNotReady);
-    assert_eq!((asked(&backend), clock.monotonic()), (4, Duration::from_secs(6)));
+    assert_eq!((asked(&backend), clock.monotonic()), (4, Duration::from_secs(5)));
 }
 
 #[tokio::test]

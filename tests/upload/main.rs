@@ -3,6 +3,7 @@
 mod before;
 mod cancel;
 mod changes;
+mod early;
 mod faults;
 mod finalize;
 mod lengths;

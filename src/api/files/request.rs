@@ -201,7 +201,7 @@ impl Upload {
                             format!("the server was not ready with `{file_name}` after {waited:.0?}"),
                         );
                     }
-                    clock.sleep(self.finalize_interval).await;
+                    clock.sleep(self.finalize_interval.min(self.finalize_time_limit - waited)).await;
                 }
                 (status, Some(reason)) => {
                     let (status, reason) = (clean.clean_line(status), clean.clean_line(&reason));

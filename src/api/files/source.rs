@@ -5,7 +5,8 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
@@ -70,7 +71,7 @@ impl Source {
             let message = format!("`{file_name}` has {size} bytes, and an upload may have {LARGEST_FILE} (512 MiB)");
             return Err(Error::new(ErrorKind::FileTooLarge, UPLOAD, message));
         }
-        Ok(Content { file_name, size, origin, progress: None, failure: Arc::default() })
+        Ok(Content { file_name, size, origin, progress: None, attempt: Arc::default() })
     }
 }
 
@@ -90,7 +91,15 @@ pub(super) struct Content {
     pub(super) size: u64,
     pub(super) progress: Option<ProgressCallback>,
     origin: Origin,
-    failure: Arc<Mutex<Option<Error>>>,
+    attempt: Arc<Attempt>,
+}
+
+/// One sending of the content. The body holds it weakly: a server that answers early must not keep the source being
+/// read once the next sending has begun, or the upload is over.
+#[derive(Default)]
+struct Attempt {
+    handed_over: AtomicU64,
+    failure: Mutex<Option<Error>>,
 }
 
 enum Origin {
@@ -125,6 +134,7 @@ impl PayloadSource for Content {
                     exactly(chunks, self.size)
                 }
             };
+            self.attempt = Arc::default();
             let mut report = Report { progress: self.progress.clone(), total: self.size, attempt, so_far: 0 };
             report.advance(0);
             let chunks = self.watched(chunks, report, activity);
@@ -141,8 +151,12 @@ impl PayloadSource for Content {
         !matches!(self.origin, Origin::Once(_))
     }
 
+    fn is_handed_over(&self) -> bool {
+        self.attempt.handed_over.load(Ordering::Relaxed) == self.size
+    }
+
     fn take_failure(&mut self) -> Option<Error> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.attempt.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -154,19 +168,25 @@ impl Content {
         mut report: Report,
         activity: Option<Activity>,
     ) -> impl Stream<Item = Result<Bytes, TransportError>> + Send + 'static {
-        let failure = self.failure.clone();
-        chunks.map(move |chunk| match chunk {
-            Ok(chunk) => {
-                if let Some(activity) = &activity {
-                    activity.touch();
+        let attempt: Weak<Attempt> = Arc::downgrade(&self.attempt);
+        chunks.map(move |chunk| {
+            let Some(attempt) = attempt.upgrade() else {
+                return Err(TransportError::interrupted("this sending of the content is over"));
+            };
+            match chunk {
+                Ok(chunk) => {
+                    if let Some(activity) = &activity {
+                        activity.touch();
+                    }
+                    report.advance(chunk.len() as u64);
+                    attempt.handed_over.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                    Ok(chunk)
                 }
-                report.advance(chunk.len() as u64);
-                Ok(chunk)
-            }
-            Err(error) => {
-                let sentence = error.message().to_owned();
-                *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                Err(TransportError::interrupted(sentence))
+                Err(error) => {
+                    let sentence = error.message().to_owned();
+                    *attempt.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    Err(TransportError::interrupted(sentence))
+                }
             }
         })
     }
@@ -279,7 +299,7 @@ struct OpenFile {
 
 impl OpenFile {
     fn open(path: PathBuf) -> Result<(Self, Stamp), Error> {
-        let shown = path.display().to_string();
+        let shown = shown(&path);
         let failed = |error: io::Error| {
             let kind = match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => ErrorKind::FileNotFound,
@@ -325,7 +345,7 @@ impl FileReader {
         let mut chunk = Vec::with_capacity(wanted as usize);
         let read = |file: &mut File, limit: u64, into: &mut Vec<u8>| file.take(limit).read_to_end(into);
         let failed = |path: &Path, error: io::Error| {
-            let message = format!("reading `{}` failed: {error}", path.display());
+            let message = format!("reading `{}` failed: {error}", shown(path));
             Error::new(ErrorKind::FileUnreadable, UPLOAD, message).with_source(error)
         };
         read(&mut self.file, wanted, &mut chunk).map_err(|error| failed(&self.path, error))?;
@@ -377,7 +397,7 @@ fn blocking<T: Send + 'static>(
 fn name_of(path: &Path) -> Result<String, Error> {
     let name = path.file_name().unwrap_or_default();
     name.to_str().map(str::to_owned).ok_or_else(|| {
-        let message = format!("the name of `{}` is not Unicode", path.display());
+        let message = format!("the name of `{}` is not Unicode", shown(path));
         Error::new(ErrorKind::InvalidFileName, UPLOAD, message)
     })
 }
@@ -396,8 +416,14 @@ fn check_name(name: &str) -> Result<(), Error> {
     }
 }
 
+/// The path on one line: a name may hold line ends and control sequences.
+fn shown(path: &Path) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    path.to_string_lossy().chars().map(escape).collect()
+}
+
 fn file_changed(path: &Path) -> Error {
-    let message = format!("`{}` changed while it was being uploaded", path.display());
+    let message = format!("`{}` changed while it was being uploaded", shown(path));
     Error::new(ErrorKind::FileChanged, UPLOAD, message)
 }
 
