@@ -369,7 +369,9 @@ impl Exchange {
         activity: Option<&Activity>,
         authorize: &A,
     ) -> Result<Answer, Error> {
-        let answer = self.transport.send(request).await.map_err(|error| self.not_answered(operation, url, error))?;
+        let sent = self.transport.send(request).await;
+        let not_answered = |error| self.not_answered(operation, url, error, &authorize.scrubber());
+        let answer = sent.map_err(not_answered)?;
         let (parts, mut body) = answer.into_parts();
         if authorize.is_to_api() {
             self.cookies.keep(&parts.headers, url, &*self.clock);
@@ -393,14 +395,14 @@ impl Exchange {
                 let message = format!("the answer is longer than {} MiB", LONGEST_ANSWER >> 20);
                 Err(Error::new(ErrorKind::ResponseTooLarge, operation.name, message).with_status(parts.status))
             }
-            Collected::Broken(_, error) => Err(self.not_answered(operation, url, error).with_status(parts.status)),
+            Collected::Broken(_, error) => Err(not_answered(error).with_status(parts.status)),
         }
     }
 
-    fn not_answered(&self, operation: &Operation, url: &Url, error: TransportError) -> Error {
+    fn not_answered(&self, operation: &Operation, url: &Url, error: TransportError, scrubber: &Scrubber) -> Error {
         // The path and the query may be a signed URL's.
         let server = url.origin().ascii_serialization();
-        let cause = Scrubber::lookalikes().clean_line(&root_cause(&error).to_string());
+        let cause = scrubber.clean_line(&root_cause(&error).to_string());
         let (kind, message, sent) = match error.failure {
             TransportFailure::NotSent => {
                 (ErrorKind::Connect, format!("no connection could be made to {server}: {cause}"), false)
@@ -455,11 +457,11 @@ async fn collect(body: &mut Body, longest: usize, activity: Option<&Activity>) -
     let mut all = BytesMut::new();
     let joined = |first: Bytes, all: BytesMut| if all.is_empty() { first } else { all.freeze() };
     loop {
-        // A body that always has something at hand, be it nothing, must not keep time limits from being looked at.
-        tokio::task::consume_budget().await;
         match body.next().await {
             None => return Collected::Whole(joined(first, all)),
             Some(Err(error)) => return Collected::Broken(joined(first, all), error),
+            // A body that always has nothing at hand must not keep time limits from being looked at.
+            Some(Ok(chunk)) if chunk.is_empty() => tokio::task::consume_budget().await,
             Some(Ok(chunk)) => {
                 if let Some(activity) = activity {
                     activity.touch();
@@ -486,7 +488,7 @@ async fn collect(body: &mut Body, longest: usize, activity: Option<&Activity>) -
 }
 
 fn idle(operation: &Operation, limit: Duration) -> Error {
-    Error::new(ErrorKind::Timeout, operation.name, format!("not one byte moved for {limit:?}"))
+    Error::new(ErrorKind::Timeout, operation.name, format!("nothing moved for {limit:?}"))
 }
 
 fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {

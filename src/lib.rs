@@ -96,6 +96,10 @@ pub mod mode;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+/// The crates whose types stand in this API, in the versions that fit.
+#[doc(no_inline)]
+pub use {bytes, http, secrecy, url};
+
 pub use self::api::files::{OpenAiFileUpload, UploadMany, UploadProgress, UploadRequest, UploadedFile};
 pub use self::api::usage::{
     AdditionalRateLimit, Credits, RateLimitReached, RateLimitReachedReason, RateLimitStatus, ResetCredits,

@@ -31,7 +31,7 @@ const LARGEST_FILE: u64 = 512 << 20;
 /// | --- | --- | --- |
 /// | `POST /files` | only if the server did not act on it | [`Timeouts`](crate::Timeouts) `attempt`, `call` |
 /// | `PUT` to the signed URL | yes, from the start, if the source is a path or bytes | `idle` alone |
-/// | `POST /files/{id}/uploaded` | yes; also repeated while the backend says `retry` | `attempt`, `call`, and 30 s in all |
+/// | `POST /files/{id}/uploaded` | yes; also repeated while the backend says `retry` | `attempt`, `call`; repeated for 30 s |
 ///
 /// Dropping the future cancels the upload; what has been sent may stay on the server as an unfinished file that
 /// nobody can use.

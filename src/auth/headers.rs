@@ -66,7 +66,20 @@ impl AuthHeaders {
     where
         N: TryInto<HeaderName>,
     {
-        const FRAMING: [&str; 6] = ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te"];
+        const FRAMING: [&str; 12] = [
+            "connection",
+            "content-encoding",
+            "content-length",
+            "content-type",
+            "expect",
+            "host",
+            "keep-alive",
+            "proxy-connection",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+        ];
         let name = name
             .try_into()
             .map_err(|_| AuthError::new(AuthErrorKind::InvalidHeaderValue, "an auth header's name is not legal"))?;

@@ -117,7 +117,7 @@ impl ErrorKind {
             Self::UsageLimit => "Wait for the reset, or use another account or plan.",
             Self::QuotaExceeded => "Add credit or raise the quota; repeating does not help.",
             Self::NotIncluded => "Use an account whose plan includes it.",
-            Self::Redirect => "Redirects are not followed. Correct the base URL.",
+            Self::Redirect => "Redirects are not followed; if another server was meant, correct the base URL.",
             Self::Challenge => {
                 "Check the network the request leaves from, and that the application's name and version are set on the builder."
             }

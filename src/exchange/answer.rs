@@ -35,6 +35,7 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|error| {
             // The decoder's own sentence quotes the value it stumbled over.
             let reason = match error.classify() {
+                serde_json::error::Category::Eof if self.body.is_empty() => "it is empty",
                 serde_json::error::Category::Eof => "it ends too early",
                 serde_json::error::Category::Data => "a member is missing or has another type than expected",
                 serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
@@ -67,7 +68,7 @@ pub(super) fn error(operation: &Operation, parts: &Parts, body: &[u8], now: Syst
         },
         ErrorKind::Challenge => "Cloudflare asks for a browser challenge".to_owned(),
         _ => {
-            let sentence = describe(kind, status);
+            let sentence = describe(kind);
             match said.message.as_deref().map(|message| scrubber.clean_line(message)).filter(|line| !line.is_empty()) {
                 Some(said) => format!("{sentence}: {said}"),
                 None => sentence,
@@ -159,7 +160,7 @@ impl Said {
 }
 
 fn classify(status: StatusCode, headers: &HeaderMap, text: &str, said: &Said) -> ErrorKind {
-    if status.is_redirection() {
+    if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
         return ErrorKind::Redirect;
     }
     if is_challenge(status, headers, text) {
@@ -189,7 +190,7 @@ fn classify(status: StatusCode, headers: &HeaderMap, text: &str, said: &Said) ->
     }
 }
 
-fn describe(kind: ErrorKind, status: StatusCode) -> String {
+fn describe(kind: ErrorKind) -> String {
     let sentence = match kind {
         ErrorKind::Unauthorized => "the server refused the credentials",
         ErrorKind::Forbidden => "the server does not allow it",
@@ -202,7 +203,7 @@ fn describe(kind: ErrorKind, status: StatusCode) -> String {
         ErrorKind::NotIncluded => "the plan does not include it",
         ErrorKind::Overloaded => "the server is overloaded",
         ErrorKind::Server => "the server failed",
-        _ => return format!("the server answered {status}"),
+        _ => "the server answered with a status that means nothing here",
     };
     sentence.to_owned()
 }

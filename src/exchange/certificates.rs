@@ -1,11 +1,15 @@
 //! The root certificates that TLS trusts: the system's, and those an application or the environment adds.
 
+use std::io::Read;
 use std::path::PathBuf;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::environment::Environment;
+
+/// Many times the size of a system's whole bundle.
+const LONGEST_FILE: u64 = 16 << 20;
 
 /// Certificates to trust beside the system's. A file is read when the first TLS connection is made, not before.
 #[derive(Debug, Default, Clone)]
@@ -41,7 +45,9 @@ impl RootCertificates {
         let mut certificates = self.given.clone();
         if let Some(CertificateFile { variable, path }) = &self.file {
             let describe = |reason: String| format!("the file {} named by {variable} {reason}", path.display());
-            let pem = std::fs::read(path).map_err(|error| describe(format!("cannot be read: {error}")))?;
+            let mut pem = Vec::new();
+            let read = std::fs::File::open(path).and_then(|file| file.take(LONGEST_FILE).read_to_end(&mut pem));
+            read.map_err(|error| describe(format!("cannot be read: {error}")))?;
             certificates.extend(parse_pem(&pem).map_err(|reason| describe(format!("is not usable: {reason}")))?);
         }
         Ok(certificates)

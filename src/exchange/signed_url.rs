@@ -4,6 +4,9 @@ use url::Url;
 
 use super::origin::{has_user_info, is_loopback};
 
+/// Longer than any real one, and short enough for every HTTP stack.
+const LONGEST_URL: usize = 16 << 10;
+
 /// A URL that is a credential by itself: its query holds a signature. `Debug` and `Display` show the URL without it.
 ///
 /// ```
@@ -24,6 +27,9 @@ pub struct SignedUrl {
 impl SignedUrl {
     /// A URL that a server named: `https`, or loopback where `loopback_base` says that the server itself is.
     pub(crate) fn parse(text: &str, loopback_base: bool) -> Result<Self, &'static str> {
+        if text.len() > LONGEST_URL {
+            return Err("it is too long");
+        }
         let mut url = Url::parse(text).map_err(|_| "it is not an absolute URL")?;
         if has_user_info(&url) {
             return Err("it holds a user name or password");

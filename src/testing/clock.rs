@@ -51,8 +51,8 @@ impl ManualClock {
     /// Moves both clocks, and wakes those whose time has come.
     pub fn advance(&self, by: Duration) {
         let mut state = self.state();
-        state.now += by;
-        state.monotonic += by;
+        state.now = state.now.checked_add(by).unwrap_or(state.now);
+        state.monotonic = state.monotonic.saturating_add(by);
         let monotonic = state.monotonic;
         for index in (0..state.sleepers.len()).rev() {
             if state.sleepers[index].0 <= monotonic {
@@ -73,7 +73,7 @@ impl ManualClock {
             let slept = self.shared.slept.notified();
             {
                 let state = self.state();
-                let until = state.monotonic + duration;
+                let until = state.monotonic.saturating_add(duration);
                 if state.sleepers.iter().any(|(deadline, waker)| *deadline == until && !waker.is_closed()) {
                     return;
                 }
@@ -104,6 +104,7 @@ impl Clock for ManualClock {
         {
             let mut state = self.state();
             let deadline = state.monotonic.saturating_add(duration);
+            state.sleepers.retain(|(_, waker)| !waker.is_closed());
             state.sleepers.push((deadline, waker));
         }
         self.shared.slept.notify_waiters();

@@ -224,7 +224,6 @@ async fn a_hostile_file_id_cannot_leave_its_place_in_the_path() {
         ("a/b?c", "a%2Fb%3Fc"),
         ("a b#c%2e", "a%20b%23c%252e"),
         ("..\\..", "..%5C.."),
-        ("a\r\nx: y", "a%0D%0Ax%3A%20y"),
         ("é", "%C3%A9"),
         ("file_123-A.b~", "file_123-A.b~"),
     ] {

@@ -1,5 +1,6 @@
 //! Uploads through `OpenAiFileUpload` to the embedded backend: real sockets, real files.
 
+mod applications;
 mod before;
 mod cancel;
 mod changes;

@@ -38,6 +38,9 @@ static FINALIZE: Operation = Operation {
     pace: Pace::Bounded,
 };
 
+/// Longer than any real one.
+const LONGEST_FILE_ID: usize = 1024;
+
 /// One upload, made by [`OpenAiFileUpload`](crate::OpenAiFileUpload); `.await` it.
 ///
 /// ```
@@ -104,7 +107,7 @@ impl UploadRequest {
     }
 
     /// Called with 0 bytes when the content starts to be sent, and after every chunk (at most 256 KiB for paths and
-    /// bytes). It runs in the middle of the upload: keep it short.
+    /// bytes). It runs in the middle of the upload: keep it short. If it panics, the upload fails.
     pub fn with_progress(mut self, callback: impl Fn(UploadProgress) + Send + Sync + 'static) -> Self {
         self.progress = Some(Arc::new(callback));
         self
@@ -149,8 +152,9 @@ impl Upload {
         let body = to_json(&CREATE, &CreateRequest { file_name, file_size, use_case: "codex" })?;
         let answer = self.caller.send(&CREATE, CREATE.path, Payload::Bytes(body), &self.options).await?;
         let answer: CreateAnswer = answer.json(&CREATE)?;
-        let finalize_path = path_segment(&answer.file_id).map(|id| format!("/files/{id}/uploaded"));
-        let finalize_path = finalize_path.ok_or_else(|| {
+        let is_usable = answer.file_id.len() <= LONGEST_FILE_ID && !answer.file_id.contains(char::is_control);
+        let finalize_path = path_segment(&answer.file_id).filter(|_| is_usable);
+        let finalize_path = finalize_path.map(|id| format!("/files/{id}/uploaded")).ok_or_else(|| {
             Error::new(ErrorKind::Decode, CREATE.name, "the server gave no usable file id").sent(true)
         })?;
         let upload_url = self.signed_url(&CREATE, "an upload URL", &answer.upload_url)?;
@@ -309,7 +313,8 @@ impl UploadedFile {
         &self.download_url
     }
 
-    /// The name the backend keeps the file under: its own choice, else the one that was sent.
+    /// The name the backend keeps the file under: its own choice, else the one that was sent. It is the server's word,
+    /// so check it before it becomes part of a path.
     #[must_use]
     pub fn file_name(&self) -> &str {
         &self.file_name

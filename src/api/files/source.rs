@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +19,7 @@ use tokio::task::spawn_blocking;
 use super::LARGEST_FILE;
 use super::request::{ProgressCallback, UploadProgress};
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Activity, Body, PayloadSource, TransportError};
+use crate::exchange::{Activity, Body, PayloadSource, Scrubber, TransportError};
 
 /// How errors name the work that is not a request.
 const UPLOAD: &str = "files.upload";
@@ -136,7 +137,7 @@ impl PayloadSource for Content {
             };
             self.attempt = Arc::default();
             let mut report = Report { progress: self.progress.clone(), total: self.size, attempt, so_far: 0 };
-            report.advance(0);
+            report.advance(0)?;
             let chunks = self.watched(chunks, report, activity);
             if self.size == 0 {
                 // No transport reads a body of no bytes, so the check that nothing follows is made here.
@@ -169,16 +170,20 @@ impl Content {
         activity: Option<Activity>,
     ) -> impl Stream<Item = Result<Bytes, TransportError>> + Send + 'static {
         let attempt: Weak<Attempt> = Arc::downgrade(&self.attempt);
-        chunks.map(move |chunk| {
+        // A panic in what the application brought along must not look like a broken connection, and be tried again.
+        AssertUnwindSafe(chunks).catch_unwind().map(move |chunk| {
             let Some(attempt) = attempt.upgrade() else {
                 return Err(TransportError::interrupted("this sending of the content is over"));
             };
+            let chunk = chunk.unwrap_or_else(|_| Err(panicked("source"))).and_then(|chunk| {
+                if let Some(activity) = &activity {
+                    activity.touch();
+                }
+                report.advance(chunk.len() as u64)?;
+                Ok(chunk)
+            });
             match chunk {
                 Ok(chunk) => {
-                    if let Some(activity) = &activity {
-                        activity.touch();
-                    }
-                    report.advance(chunk.len() as u64);
                     attempt.handed_over.fetch_add(chunk.len() as u64, Ordering::Relaxed);
                     Ok(chunk)
                 }
@@ -212,11 +217,12 @@ struct Report {
 }
 
 impl Report {
-    fn advance(&mut self, bytes: u64) {
+    fn advance(&mut self, bytes: u64) -> Result<(), Error> {
         self.so_far += bytes;
-        if let Some(callback) = &self.progress {
-            callback(UploadProgress { bytes_handed_over: self.so_far, total_bytes: self.total, attempt: self.attempt });
-        }
+        let Some(callback) = &self.progress else { return Ok(()) };
+        let progress =
+            UploadProgress { bytes_handed_over: self.so_far, total_bytes: self.total, attempt: self.attempt };
+        catch_unwind(AssertUnwindSafe(|| callback(progress))).map_err(|_| panicked("progress callback"))
     }
 }
 
@@ -322,7 +328,9 @@ impl OpenFile {
         }
         let file = File::open(&path).map_err(&failed)?;
         let metadata = file.metadata().map_err(&failed)?;
-        if !metadata.is_file() {
+        // The kernel's own files (`/proc`, `/sys`) say that they are empty, and are not.
+        let tells_its_size = metadata.len() > 0 || (&file).read(&mut [0]).map_err(&failed)? == 0;
+        if !metadata.is_file() || !tells_its_size {
             return Err(not_a_file(&metadata));
         }
         let stamp = Stamp::of(&metadata);
@@ -427,7 +435,38 @@ fn file_changed(path: &Path) -> Error {
     Error::new(ErrorKind::FileChanged, UPLOAD, message)
 }
 
+fn panicked(what: &str) -> Error {
+    Error::new(ErrorKind::SourceFailed, UPLOAD, format!("the {what} of the upload panicked"))
+}
+
 fn source_failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     let error = error.into();
-    Error::new(ErrorKind::SourceFailed, UPLOAD, format!("the source failed: {error}")).with_source(error)
+    let shown = Scrubber::lookalikes().clean_line(&error.to_string());
+    Error::new(ErrorKind::SourceFailed, UPLOAD, format!("the source failed: {shown}"))
+        .with_source(OwnError { shown, error })
+}
+
+/// The error of the application's source. Where that is a download, it may hold a signed URL: what is shown of it is
+/// scrubbed, and the error itself is the next one in the chain.
+struct OwnError {
+    shown: String,
+    error: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl fmt::Debug for OwnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Display for OwnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl std::error::Error for OwnError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.error)
+    }
 }
