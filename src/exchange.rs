@@ -59,7 +59,7 @@ use crate::error::{Error, ErrorKind};
 /// The longest successful answer that is read into memory.
 const LONGEST_ANSWER: usize = 64 << 20;
 /// Room for the headers of a request, so that they are not moved while it is put together.
-const HEADERS: usize = 12;
+const HEADERS: usize = 8;
 /// How much of an answer that became an error is scrubbed and then cut; of an error's body, no more is read.
 const LONGEST_ERROR_BODY: usize = 64 << 10;
 
