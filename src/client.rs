@@ -81,7 +81,8 @@ impl<M> Client<M> {
     /// The auth headers a request of this client would carry now, for a request that another HTTP stack sends.
     ///
     /// This is the way to adopt this crate's auth alone. Ask anew for each request: some credentials are valid for a
-    /// second. It costs no allocation when the provider has them at hand. Where the headers go is up to you; this crate sends them to the base URL only.
+    /// second. It costs no allocation when the provider has them at hand. No time limit applies but the provider's own.
+    /// Where the headers go is up to you; this crate sends them to the base URL only.
     ///
     /// # Errors
     ///

@@ -56,8 +56,20 @@ impl ApiKey {
     }
 }
 
-impl<S: Into<SecretString>> From<S> for ApiKey {
-    fn from(key: S) -> Self {
+impl From<&str> for ApiKey {
+    fn from(key: &str) -> Self {
+        Self::new(key)
+    }
+}
+
+impl From<String> for ApiKey {
+    fn from(key: String) -> Self {
+        Self::new(key)
+    }
+}
+
+impl From<SecretString> for ApiKey {
+    fn from(key: SecretString) -> Self {
         Self::new(key)
     }
 }
