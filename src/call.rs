@@ -55,8 +55,9 @@ impl Caller {
         if matches!(payload, Payload::Bytes(_)) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let request = Outgoing { operation, url: self.base_url().with_path(path), headers, payload, options };
-        self.send_authorized(request).instrument(operation.span(self.mode))
+        let mut request = Outgoing { operation, url: self.base_url().with_path(path), headers, payload, options };
+        // Borrowed: what an async function takes by value is stored in its future twice.
+        async move { self.send_authorized(&mut request).await }.instrument(operation.span(self.mode))
     }
 
     /// Sends a request to a URL that carries its own signature. No provider can be reached from here.
@@ -96,13 +97,13 @@ impl Caller {
         }
     }
 
-    async fn send_authorized(&self, mut request: Outgoing<'_>) -> Result<Answer, Error> {
+    async fn send_authorized(&self, request: &mut Outgoing<'_>) -> Result<Answer, Error> {
         let mut authorized = Authorized { caller: self, operation: request.operation, last: None };
-        let bounds = self.exchange().bounds(&request);
+        let bounds = self.exchange().bounds(request);
         let mut progress = self.exchange().begin();
         let mut refusals = 0;
         loop {
-            let error = match self.exchange().send(&mut request, &mut authorized, &mut progress).await {
+            let error = match self.exchange().send(request, &mut authorized, &mut progress).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

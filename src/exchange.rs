@@ -335,7 +335,8 @@ impl Exchange {
             }
         };
         let carried = TransportRequest { method: operation.method.clone(), url: request.url.clone(), headers, body };
-        let carried = pin!(self.carry(operation, carried, &request.url, activity.as_ref(), &*authorize));
+        let sending = self.transport.send(carried);
+        let carried = pin!(self.carry(operation, sending, &request.url, activity.as_ref(), &*authorize));
         let outcome = within(&*self.clock, limit, carried).await;
         let outcome = outcome.unwrap_or_else(|_| {
             let message = match operation.pace {
@@ -364,12 +365,12 @@ impl Exchange {
     async fn carry<A: Authorize>(
         &self,
         operation: &'static Operation,
-        request: TransportRequest,
+        sending: TransportFuture<'_>,
         url: &Url,
         activity: Option<&Activity>,
         authorize: &A,
     ) -> Result<Answer, Error> {
-        let sent = self.transport.send(request).await;
+        let sent = sending.await;
         let not_answered = |error| self.not_answered(operation, url, error, &authorize.scrubber());
         let answer = sent.map_err(not_answered)?;
         let (parts, mut body) = answer.into_parts();
