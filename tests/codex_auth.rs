@@ -46,7 +46,7 @@ fn nothing_found_says_where_it_looked() {
         let error = CodexAuth::load(&sources(vars)).unwrap_err();
         assert_eq!(error.kind(), AuthErrorKind::NotFound);
         let said = error.to_string();
-        assert!(said.contains("CODEX_BACKEND_ACCESS_TOKEN, CODEX_API_KEY, CODEX_HOME"), "{said}");
+        assert!(said.contains("CODEX_BACKEND_ACCESS_TOKEN, CODEX_API_KEY, CODEX_ACCESS_TOKEN, CODEX_HOME"), "{said}");
     }
 }
 
@@ -69,6 +69,18 @@ fn what_is_broken_never_looks_like_nothing() {
     let error =
         CodexAuth::load(&sources(&[("CODEX_BACKEND_ACCESS_TOKEN", ID_TOKEN), ("CODEX_BACKEND_ACCOUNT_ID", "acct-2")]));
     assert_eq!(error.unwrap_err().kind(), AuthErrorKind::AccountMismatch);
+}
+
+#[test]
+fn what_cannot_be_used_is_no_reason_to_take_other_credentials() {
+    let home = home_with(r#"{"OPENAI_API_KEY":"sk-file"}"#);
+    for (token, kind) in [("at-MARK12345", "personalAccessToken"), ("a.MARK.c", "agentIdentity")] {
+        let vars = [("CODEX_HOME", path(&home)), ("CODEX_ACCESS_TOKEN", token)];
+        let error = CodexAuth::load(&sources(&vars)).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert_eq!(error.kind(), AuthErrorKind::Unsupported, "{shown}");
+        assert!(shown.contains("CODEX_ACCESS_TOKEN") && shown.contains(kind) && !shown.contains("MARK"), "{shown}");
+    }
 }
 
 #[test]

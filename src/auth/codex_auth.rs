@@ -63,6 +63,10 @@ impl CodexAuth {
                 AuthSource::BackendAccessToken => held_token(sources)?,
                 AuthSource::CodexApiKey => api_key(source, sources.text("CODEX_API_KEY"))?,
                 AuthSource::OpenAiApiKey => api_key(source, sources.text("OPENAI_API_KEY"))?,
+                AuthSource::CodexAccessToken => match sources.text("CODEX_ACCESS_TOKEN") {
+                    Some(token) => return Err(unsupported(source, kind_of(&token))),
+                    None => None,
+                },
                 AuthSource::CodexHome => match sources.codex_home() {
                     Some(path) => from_file(FileStore::new(path))?,
                     None => None,
@@ -217,11 +221,20 @@ fn from_file(store: FileStore) -> Result<Option<CodexAuth>, AuthError> {
             let account = session.account();
             Ok(Some(CodexAuth { mode, source, account, provider: AnyProvider::Backend(Arc::new(session)) }))
         }
-        other => Err(in_file(AuthError::new(
-            AuthErrorKind::Unsupported,
-            format!("credentials of the kind `{other}` are recognised, and cannot be used by this version"),
-        ))),
+        other => Err(unsupported(&AuthSource::AuthJson(path), other)),
     }
+}
+
+/// What a value of `CODEX_ACCESS_TOKEN` is, by its prefix.
+fn kind_of(token: &str) -> AuthMode {
+    if token.starts_with("at-") { AuthMode::PersonalAccessToken } else { AuthMode::AgentIdentity }
+}
+
+fn unsupported(source: &AuthSource, mode: AuthMode) -> AuthError {
+    AuthError::new(
+        AuthErrorKind::Unsupported,
+        format!("{source}: credentials of the kind `{mode}` are recognised, and cannot be used by this version"),
+    )
 }
 
 fn key_of(stored: &StoredCredentials) -> Option<String> {

@@ -15,6 +15,9 @@ pub enum AuthSource {
     /// The variable `OPENAI_API_KEY`: a key of the public OpenAI API. Many programs set it for their own purposes, so it
     /// is not among the sources by default.
     OpenAiApiKey,
+    /// The variable `CODEX_ACCESS_TOKEN`: a personal access token (`at-…`) or an agent identity. This version recognises
+    /// both and cannot use them: where the variable is set, that is an error, not a reason to take other credentials.
+    CodexAccessToken,
     /// The file `auth.json` in the folder that `CODEX_HOME` names, else in `~/.codex`: the official tool's.
     CodexHome,
     /// A file in the shape of `auth.json`.
@@ -29,6 +32,7 @@ impl fmt::Display for AuthSource {
             Self::BackendAccessToken => f.write_str("CODEX_BACKEND_ACCESS_TOKEN"),
             Self::CodexApiKey => f.write_str("CODEX_API_KEY"),
             Self::OpenAiApiKey => f.write_str("OPENAI_API_KEY"),
+            Self::CodexAccessToken => f.write_str("CODEX_ACCESS_TOKEN"),
             Self::CodexHome => f.write_str("CODEX_HOME"),
             Self::AuthJson(path) | Self::ReadOnlyAuthJson(path) => path.display().fmt(f),
         }
@@ -38,8 +42,8 @@ impl fmt::Display for AuthSource {
 /// Which sources are looked at, and in which order. The first that holds something decides: if what it holds is broken,
 /// that is an error, and no later source is tried.
 ///
-/// The default is `CODEX_BACKEND_ACCESS_TOKEN`, then `CODEX_API_KEY`, then `auth.json` in `CODEX_HOME`. A variable that is
-/// blank counts as unset.
+/// The default is `CODEX_BACKEND_ACCESS_TOKEN`, then `CODEX_API_KEY`, then `CODEX_ACCESS_TOKEN`, then `auth.json` in
+/// `CODEX_HOME`. A variable that is blank counts as unset.
 ///
 /// ```
 /// use codex_backend::{AuthSource, AuthSources, Environment};
@@ -95,6 +99,10 @@ impl AuthSources {
 
 impl Default for AuthSources {
     fn default() -> Self {
-        Self::none().and(AuthSource::BackendAccessToken).and(AuthSource::CodexApiKey).and(AuthSource::CodexHome)
+        Self::none()
+            .and(AuthSource::BackendAccessToken)
+            .and(AuthSource::CodexApiKey)
+            .and(AuthSource::CodexAccessToken)
+            .and(AuthSource::CodexHome)
     }
 }
