@@ -1,11 +1,13 @@
 //! ChatGPT tokens that are kept in a file and renewed, against a server on which a refresh token works once.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
 use codex_backend::{
-    AuthErrorKind, ChatGptSession, Client, CodexBackend, ErrorKind, FileStore, MemoryStore, StoredCredentials,
+    AuthErrorKind, ChatGptSession, Client, CodexBackend, CredentialStore, ErrorKind, FileStore, MemoryStore, Renewal,
+    StoreError, StoredCredentials, Swap,
 };
 use serde_json::{Value, json};
 
@@ -304,6 +306,43 @@ async fn a_store_that_cannot_be_written_for_a_while_is_tried_again_and_nobody_wa
     until(|| world.file() != before).await;
     world.client().usage().get().await.unwrap();
     assert_eq!(world.redeemed(), 1);
+}
+
+/// Panics when it is to be renewed for the first time.
+#[derive(Debug)]
+struct Fragile {
+    kept: MemoryStore,
+    panicked: AtomicBool,
+}
+
+impl CredentialStore for Fragile {
+    fn describe(&self) -> String {
+        "a fragile store".to_owned()
+    }
+
+    fn load(&self) -> Result<Option<StoredCredentials>, StoreError> {
+        self.kept.load()
+    }
+
+    fn swap(&self, expected: Option<&StoredCredentials>, new: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+        self.kept.swap(expected, new)
+    }
+
+    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+        assert!(self.panicked.swap(true, Ordering::Relaxed), "a mistake in the application");
+        self.kept.begin_renewal(patience)
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_panics_fails_one_renewal_and_not_all_that_follow() {
+    let backend = Backend::start().unwrap();
+    let credentials = StoredCredentials::from_json(&backend.issue_auth_json("acct-1", EXPIRED)).unwrap();
+    let store = Fragile { kept: MemoryStore::new(credentials), panicked: AtomicBool::new(false) };
+    let client = backend.client().provider(ChatGptSession::open(store).unwrap()).build().unwrap();
+    let error = client.usage().get().await.unwrap_err();
+    assert!(error.to_string().contains("cut off") && error.is_retryable(), "{error:?}");
+    client.usage().get().await.unwrap();
 }
 
 #[tokio::test]

@@ -76,7 +76,10 @@ pub(super) async fn renew(
             // A process that does not take our lock may have been faster with the same token.
             let stored = reload(store)?;
             let now_kept = Tokens::of(&stored)?;
-            if now_kept.has_access_token_of(&kept) || check_account(&before, &now_kept).is_err() {
+            if known.is_newer_than(&stored)
+                || now_kept.has_access_token_of(&kept)
+                || check_account(&before, &now_kept).is_err()
+            {
                 return Err(error);
             }
             return Ok(Known::saved(stored));

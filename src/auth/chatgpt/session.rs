@@ -81,6 +81,13 @@ struct Renewing {
     dead: Option<(StoredCredentials, AuthError)>,
 }
 
+impl Renewing {
+    /// The renewal that is under way. One whose thread has panicked, in a store of the application's own, is not.
+    fn running(&self) -> Option<&Running> {
+        self.running.as_ref().filter(|running| running.has_changed().is_ok())
+    }
+}
+
 impl ChatGptSession {
     /// With the ChatGPT tokens that the store keeps. Reads the store, which blocks for as long as that takes.
     ///
@@ -180,7 +187,7 @@ impl Shared {
         }
         let renewing = self.renewing();
         let hopeless = renewing.dead.as_ref().is_some_and(|(about, _)| *about == current.known.stored);
-        renewing.running.is_none() && !hopeless && renewing.not_before <= context.exchange.clock().monotonic()
+        renewing.running().is_none() && !hopeless && renewing.not_before <= context.exchange.clock().monotonic()
     }
 
     /// Waits until `old` is no longer in use: for the renewal that runs, or for one that is started.
@@ -198,7 +205,7 @@ impl Shared {
     /// `None` when `old` has been replaced meanwhile: whoever was refused with it must not cause a second renewal.
     fn start_renewal(self: &Arc<Self>, old: &Current, context: &AuthContext) -> Result<Option<Running>, AuthError> {
         let mut renewing = self.renewing();
-        if let Some(running) = &renewing.running {
+        if let Some(running) = renewing.running() {
             return Ok(Some(running.clone()));
         }
         let before = self.current();
