@@ -7,6 +7,8 @@ mod codex_auth;
 mod future;
 mod headers;
 mod mode;
+mod service_call;
+mod services;
 mod sources;
 mod store;
 
@@ -15,7 +17,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::StatusCode;
-use url::Url;
 
 pub use self::api_key::ApiKey;
 pub use self::chatgpt::{ChatGptSession, ChatGptTokens};
@@ -23,12 +24,12 @@ pub use self::codex_auth::{AnyProvider, CodexAuth};
 pub use self::future::AuthFuture;
 pub use self::headers::AuthHeaders;
 pub use self::mode::AuthMode;
+pub(crate) use self::services::{AuthServices, GivenAuthUrls};
 pub use self::sources::{AuthSource, AuthSources};
 pub use self::store::{
     CredentialStore, FileStore, MalformedCredentials, MemoryStore, Renewal, StoreError, StoreErrorKind,
     StoredCredentials, Swap,
 };
-use crate::error::AuthError;
 use crate::exchange::{BaseUrl, Exchange};
 use crate::mode::Authenticated;
 
@@ -133,13 +134,16 @@ impl<P: AuthProvider> ErasedProvider for P {
     }
 }
 
-const TOKEN_ORIGIN: &str = "https://auth.openai.com";
-const TOKEN_PATH: &str = "/oauth/token";
-
-/// What a provider may know of the client it works for.
+/// What a provider may know of the client it works for: its network, its clock, and where the services are that auth
+/// itself calls.
+///
+/// A client has its own. To load or verify credentials before there is a client, take
+/// [`ClientBuilder::auth_context`](crate::ClientBuilder::auth_context): the calls then go through the same proxies,
+/// certificates and time limits.
 pub struct AuthContext {
     pub(crate) exchange: Exchange,
     pub(crate) base_url: BaseUrl,
+    pub(crate) services: AuthServices,
 }
 
 impl AuthContext {
@@ -153,16 +157,6 @@ impl AuthContext {
     #[must_use]
     pub fn base_url(&self) -> &str {
         self.base_url.as_str()
-    }
-
-    /// Where refresh tokens are redeemed. With a backend on loopback it is on that backend, never in production.
-    pub(crate) fn token_url(&self) -> Result<Url, AuthError> {
-        if self.base_url.is_loopback() {
-            return Ok(self.base_url.with_root_path(TOKEN_PATH));
-        }
-        Url::parse(TOKEN_ORIGIN)
-            .and_then(|origin| origin.join(TOKEN_PATH))
-            .map_err(|error| AuthError::permanent("the token URL is not usable").with_source(error))
     }
 }
 

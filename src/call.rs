@@ -26,13 +26,8 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    pub(crate) fn new(
-        exchange: Exchange,
-        base_url: BaseUrl,
-        provider: Option<Arc<dyn ErasedProvider>>,
-        mode: &'static str,
-    ) -> Self {
-        Self { context: AuthContext { exchange, base_url }, provider, mode }
+    pub(crate) fn new(context: AuthContext, provider: Option<Arc<dyn ErasedProvider>>, mode: &'static str) -> Self {
+        Self { context, provider, mode }
     }
 
     pub(crate) fn exchange(&self) -> &Exchange {

@@ -43,7 +43,7 @@ use self::cookies::CookieJar;
 pub(crate) use self::identity::Identity;
 pub(crate) use self::limit::Activity;
 use self::limit::{Limit, within};
-pub(crate) use self::origin::Origin;
+pub(crate) use self::origin::{Origin, TrustedHosts, has_user_info, is_loopback};
 pub(crate) use self::proxy::ProxySettings;
 pub(crate) use self::reqwest_transport::{ReqwestTransport, TransportSettings};
 pub(crate) use self::retry::Repeat;

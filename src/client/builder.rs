@@ -3,7 +3,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::{AnyClient, Client};
-use crate::auth::{AnyProvider, ApiKey, AuthProvider, ChatGptTokens, CodexAuth, ErasedProvider};
+use crate::auth::{
+    AnyProvider, ApiKey, AuthContext, AuthProvider, AuthServices, ChatGptTokens, CodexAuth, ErasedProvider,
+    GivenAuthUrls,
+};
 use crate::call::Caller;
 use crate::environment::Environment;
 use crate::error::{AuthError, ConfigError};
@@ -48,9 +51,11 @@ pub struct ClientBuilder<S> {
 }
 
 /// What does not depend on the mode.
+#[derive(Clone)]
 struct Settings {
     codex_base_url: Option<String>,
     openai_base_url: Option<String>,
+    auth_urls: GivenAuthUrls,
     allowed_origins: Vec<String>,
     application: Option<(String, String)>,
     timeouts: Timeouts,
@@ -69,6 +74,7 @@ impl ClientBuilder<Unset> {
             settings: Settings {
                 codex_base_url: None,
                 openai_base_url: None,
+                auth_urls: GivenAuthUrls::default(),
                 allowed_origins: Vec::new(),
                 application: None,
                 timeouts: Timeouts::default(),
@@ -189,6 +195,24 @@ impl<S> ClientBuilder<S> {
         self
     }
 
+    /// Where refresh tokens are redeemed, in place of `https://auth.openai.com/oauth/token`, or of `/oauth/token` on a
+    /// backend that is on this machine. Wins over `CODEX_REFRESH_TOKEN_URL_OVERRIDE`.
+    ///
+    /// Known hosts are `auth.openai.com` and `auth.api.openai.org`, by `https` on the default port; and this machine.
+    pub fn token_url(mut self, url: impl Into<String>) -> Self {
+        self.settings.auth_urls.token_url = Some(url.into());
+        self
+    }
+
+    /// Where personal access tokens are verified and agents registered, in place of
+    /// `https://auth.openai.com/api/accounts`, or of the base URL of a backend that is on this machine. Wins over
+    /// `CODEX_AUTHAPI_BASE_URL` and `CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL`. Known hosts are those of
+    /// [`token_url`](Self::token_url).
+    pub fn auth_api_base_url(mut self, url: impl Into<String>) -> Self {
+        self.settings.auth_urls.auth_api_base_url = Some(url.into());
+        self
+    }
+
     /// Allows a base URL at an origin (`https://gateway.example`) that this crate does not know. **The credentials of
     /// this client are then sent there**; whoever runs that host can use them. With an `http` origin, so can everyone on
     /// the way to it.
@@ -258,27 +282,46 @@ impl<S> ClientBuilder<S> {
         S: CredentialsSet,
     {
         let provider = self.provider.transpose().map_err(ConfigError::Credentials)?;
-        let base_url = self.settings.base_url(S::NAME)?;
-        let exchange = self.settings.into_exchange()?;
-        Ok(Client::from_caller(Caller::new(exchange, base_url, provider, S::NAME)))
+        let context = self.settings.into_context(S::NAME)?;
+        Ok(Client::from_caller(Caller::new(context, provider, S::NAME)))
+    }
+
+    /// What credentials for the Codex backend are loaded and verified with before there is a client: the network, the
+    /// clock and the URLs that are set so far. Does no I/O.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] when a setting cannot be used.
+    pub fn auth_context(&self) -> Result<AuthContext, ConfigError> {
+        self.settings.clone().into_context(CodexBackend::NAME)
     }
 }
 
 impl Settings {
-    fn base_url(&self, mode: &'static str) -> Result<BaseUrl, ConfigError> {
-        let (route, given) = if mode == OpenAiApi::NAME {
-            (Route::openai_api(mode), &self.openai_base_url)
-        } else {
-            (Route::codex_backend(mode), &self.codex_base_url)
-        };
+    fn into_context(self, mode: &'static str) -> Result<AuthContext, ConfigError> {
+        let allowed = self.allowed_origins(mode)?;
+        let base_url = self.base_url(mode, &allowed)?;
+        let services = AuthServices::new(&base_url, &self.auth_urls, &self.environment, &allowed)?;
+        Ok(AuthContext { exchange: self.into_exchange()?, base_url, services })
+    }
+
+    fn allowed_origins(&self, mode: &'static str) -> Result<Vec<Origin>, ConfigError> {
         let allowed = self.allowed_origins.iter().map(|text| {
             Origin::parse(text).ok_or(ConfigError::InvalidBaseUrl {
                 mode,
                 reason: "what `.dangerously_allow_origin(..)` was given is not an origin such as `https://gateway.example`",
             })
         });
-        let allowed = allowed.collect::<Result<Vec<_>, _>>()?;
-        BaseUrl::new(given.as_deref().unwrap_or(route.default_base_url), route, &allowed)
+        allowed.collect()
+    }
+
+    fn base_url(&self, mode: &'static str, allowed: &[Origin]) -> Result<BaseUrl, ConfigError> {
+        let (route, given) = if mode == OpenAiApi::NAME {
+            (Route::openai_api(mode), &self.openai_base_url)
+        } else {
+            (Route::codex_backend(mode), &self.codex_base_url)
+        };
+        BaseUrl::new(given.as_deref().unwrap_or(route.default_base_url), route, allowed)
     }
 
     fn into_exchange(self) -> Result<Exchange, ConfigError> {

@@ -35,6 +35,29 @@ pub enum ConfigError {
         /// Scheme, host and port that were asked for.
         origin: String,
     },
+    /// The URL of a service that auth calls is not usable.
+    #[error("the URL set by {setting} is not usable: {reason}")]
+    InvalidAuthUrl {
+        /// Where the setting comes from: a builder method or an environment variable.
+        setting: &'static str,
+        /// What is wrong with it. The URL itself is not repeated: it may hold a password.
+        reason: &'static str,
+    },
+    /// The URL of a service that auth calls is one that credentials do not belong to.
+    #[error(
+        "credentials are not sent to `{origin}`, which {setting} names: not one of the known hosts, and not loopback. {}",
+        if setting.starts_with('.') {
+            "If you trust that host with them, say so with `.dangerously_allow_origin(..)`"
+        } else {
+            "A variable cannot name another host; the builder can"
+        }
+    )]
+    UntrustedAuthOrigin {
+        /// Where the setting comes from: a builder method or an environment variable.
+        setting: &'static str,
+        /// Scheme, host and port that were asked for.
+        origin: String,
+    },
     /// The credentials cannot be used.
     #[error("the credentials cannot be used: {0}")]
     Credentials(#[source] AuthError),

@@ -116,6 +116,10 @@ impl BaseUrl {
         url
     }
 
+    pub(crate) fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
     pub(crate) fn is_loopback(&self) -> bool {
         self.loopback
     }

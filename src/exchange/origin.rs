@@ -61,6 +61,8 @@ pub(crate) struct TrustedHosts {
 impl TrustedHosts {
     pub(crate) const CODEX_BACKEND: Self =
         Self { exact: &["chat.openai.com"], with_subdomains: &["chatgpt.com", "chatgpt-staging.com"] };
+    /// The services that auth itself calls.
+    pub(crate) const AUTH: Self = Self { exact: &["auth.openai.com", "auth.api.openai.org"], with_subdomains: &[] };
     pub(crate) const OPENAI_API: Self = Self { exact: &["api.openai.com"], with_subdomains: &[] };
 
     pub(crate) fn contains(&self, origin: &Origin) -> bool {

@@ -2,16 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method};
+use http::Method;
 use secrecy::{ExposeSecret, SecretString};
-use tracing::Instrument;
 use url::Url;
 
 use super::document::{Renewed, Tokens};
+use crate::auth::service_call::ServiceCall;
 use crate::auth::store::{CredentialStore, Renewal, StoredCredentials, Swap};
 use crate::error::{AuthError, AuthErrorKind, Error};
-use crate::exchange::{Bare, CallOptions, Exchange, Operation, Outgoing, Pace, Payload, Repeat, Scrubber, Timeouts};
+use crate::exchange::{Exchange, Operation, Pace, Repeat};
 
 /// The client id of the ChatGPT sign-in, which refresh tokens are bound to.
 const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
@@ -168,18 +167,10 @@ async fn redeem(refresh_token: &SecretString, exchange: &Exchange, token_url: &U
         "grant_type": "refresh_token",
         "refresh_token": refresh_token.expose_secret(),
     });
-    let mut headers = HeaderMap::with_capacity(4);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let mut request = Outgoing {
-        operation: &REDEEM,
-        url: token_url.clone(),
-        headers,
-        payload: Payload::Bytes(body.to_string().into()),
-        options: &CallOptions { timeouts: Some(Timeouts::default().attempt(TIME_LIMIT).call(TIME_LIMIT)), retry: None },
-    };
-    let mut bare = Bare { scrubber: Scrubber::for_secret(refresh_token.clone()), to_api: true };
-    let mut progress = exchange.begin();
-    let answer = exchange.send(&mut request, &mut bare, &mut progress).instrument(REDEEM.span("refresh token")).await;
+    let call = ServiceCall::new(&REDEEM, token_url.clone(), TIME_LIMIT)
+        .json(&body)
+        .secret(refresh_token.clone(), "refresh token");
+    let answer = call.send(exchange).await;
     // Without its source, which keeps the answer: that one is full of tokens.
     let unreadable = |error: Error| AuthError::transient(format!("the credentials could not be renewed: {error}"));
     let renewed: Renewed = answer.map_err(refused)?.json(&REDEEM).map_err(unreadable)?;

@@ -222,7 +222,7 @@ impl Shared {
             shared: self.clone(),
             before,
             exchange: context.exchange.detached(),
-            token_url: context.token_url()?,
+            token_url: context.services.token_url.clone(),
             publish,
         };
         std::thread::Builder::new()

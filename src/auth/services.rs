@@ -1,0 +1,236 @@
+//! Where the calls go that auth itself makes.
+
+use url::Url;
+
+use crate::environment::Environment;
+use crate::error::ConfigError;
+use crate::exchange::{BaseUrl, Origin, TrustedHosts, has_user_info, is_loopback};
+
+const PRODUCTION: &str = "https://auth.openai.com";
+const STAGING: &str = "https://auth.api.openai.org";
+const STAGING_BACKEND: &str = "chatgpt-staging.com";
+
+const TOKEN_PATH: &str = "/oauth/token";
+const REVOKE_PATH: &str = "/oauth/revoke";
+const ACCOUNTS_PATH: &str = "/api/accounts";
+
+const TOKEN_URL: &str = "CODEX_REFRESH_TOKEN_URL_OVERRIDE";
+const REVOKE_URL: &str = "CODEX_REVOKE_TOKEN_URL_OVERRIDE";
+const ACCOUNTS_URL: &str = "CODEX_AUTHAPI_BASE_URL";
+const AGENTS_URL: &str = "CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL";
+
+/// The places that auth calls. They belong to the backend: a backend on loopback serves them itself, so that nothing of a
+/// test ever goes to production; a staging backend has those of staging.
+#[derive(Debug, Clone)]
+pub(crate) struct AuthServices {
+    /// Redeems refresh tokens.
+    pub(crate) token_url: Url,
+    /// Revokes tokens.
+    pub(crate) revoke_url: Url,
+    /// Exchanges identity tokens of workloads.
+    pub(crate) exchange_url: Url,
+    /// Knows whose a personal access token is. Without a trailing slash.
+    pub(crate) accounts_url: Url,
+    /// Registers agents and their tasks. Without a trailing slash.
+    pub(crate) agents_url: Url,
+}
+
+/// What the application sets in code.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct GivenAuthUrls {
+    pub(crate) token_url: Option<String>,
+    pub(crate) auth_api_base_url: Option<String>,
+}
+
+impl AuthServices {
+    /// What is set in code wins over the environment, which may name known hosts and loopback only.
+    pub(crate) fn new(
+        base_url: &BaseUrl,
+        given: &GivenAuthUrls,
+        environment: &Environment,
+        allowed: &[Origin],
+    ) -> Result<Self, ConfigError> {
+        let named = |variable: &'static str| match environment.text(variable) {
+            Some(text) => checked(&text, variable, &[]).map(Some),
+            None => Ok(None),
+        };
+        let in_code = |text: &Option<String>, setter: &'static str| match text {
+            Some(text) => checked(text, setter, allowed).map(Some),
+            None => Ok(None),
+        };
+        let given_token_url = in_code(&given.token_url, ".token_url(..)")?.or(named(TOKEN_URL)?);
+        let given_api = in_code(&given.auth_api_base_url, ".auth_api_base_url(..)")?.map(without_slash);
+
+        let issuer = issuer_of(base_url)?;
+        let accounts_url = if base_url.is_loopback() { base_url.with_path("") } else { at(&issuer, ACCOUNTS_PATH) };
+        let revoke_url = match (named(REVOKE_URL)?, &given_token_url) {
+            (Some(url), _) => url,
+            (None, Some(token_url)) => at(token_url, REVOKE_PATH),
+            (None, None) => at(&issuer, REVOKE_PATH),
+        };
+        let or_default = |named: Option<Url>| {
+            given_api.clone().or(named.map(without_slash)).unwrap_or_else(|| without_slash(accounts_url.clone()))
+        };
+        Ok(Self {
+            token_url: given_token_url.unwrap_or_else(|| at(&issuer, TOKEN_PATH)),
+            revoke_url,
+            exchange_url: at(&issuer, TOKEN_PATH),
+            accounts_url: or_default(named(ACCOUNTS_URL)?),
+            agents_url: or_default(named(AGENTS_URL)?),
+        })
+    }
+}
+
+fn issuer_of(base_url: &BaseUrl) -> Result<Url, ConfigError> {
+    if base_url.is_loopback() {
+        return Ok(base_url.with_root_path("/"));
+    }
+    let host = base_url.host();
+    let is_staging = host == STAGING_BACKEND || host.ends_with(&format!(".{STAGING_BACKEND}"));
+    Url::parse(if is_staging { STAGING } else { PRODUCTION })
+        .map_err(|_| ConfigError::InvalidAuthUrl { setting: "this crate", reason: "it is not an absolute URL" })
+}
+
+fn checked(text: &str, setting: &'static str, allowed: &[Origin]) -> Result<Url, ConfigError> {
+    let invalid = |reason| ConfigError::InvalidAuthUrl { setting, reason };
+    let url = Url::parse(text.trim()).map_err(|_| invalid("it is not an absolute URL"))?;
+    let origin = Origin::of(&url).ok_or_else(|| invalid("its scheme is neither `https` nor `http`"))?;
+    if has_user_info(&url) {
+        return Err(invalid("it holds a user name or password"));
+    }
+    if url.fragment().is_some() {
+        return Err(invalid("it holds a fragment"));
+    }
+    if !is_loopback(&url) && !TrustedHosts::AUTH.contains(&origin) && !allowed.contains(&origin) {
+        return Err(ConfigError::UntrustedAuthOrigin { setting, origin: origin.to_string() });
+    }
+    Ok(url)
+}
+
+fn at(server: &Url, path: &str) -> Url {
+    let mut url = server.clone();
+    url.set_path(path);
+    url.set_query(None);
+    url
+}
+
+fn without_slash(mut url: Url) -> Url {
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    url.set_query(None);
+    url
+}
+
+/// `path`, which is encoded already and starts with a slash, below `base`.
+pub(crate) fn below(base: &Url, path: &str) -> Url {
+    at(base, &format!("{}{path}", base.path().trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::Route;
+
+    fn services(base_url: &str, vars: &[(&str, &str)]) -> Result<AuthServices, ConfigError> {
+        let base_url = BaseUrl::new(base_url, Route::codex_backend("CodexBackend"), &[]).unwrap();
+        AuthServices::new(&base_url, &GivenAuthUrls::default(), &Environment::from_vars(vars.iter().copied()), &[])
+    }
+
+    fn texts(services: &AuthServices) -> [&str; 5] {
+        let AuthServices { token_url, revoke_url, exchange_url, accounts_url, agents_url } = services;
+        [token_url, revoke_url, exchange_url, accounts_url, agents_url].map(|url| url.as_str())
+    }
+
+    #[test]
+    fn they_belong_to_the_backend() {
+        for (base_url, expected) in [
+            (
+                "https://chatgpt.com",
+                [
+                    "https://auth.openai.com/oauth/token",
+                    "https://auth.openai.com/oauth/revoke",
+                    "https://auth.openai.com/oauth/token",
+                    "https://auth.openai.com/api/accounts",
+                    "https://auth.openai.com/api/accounts",
+                ],
+            ),
+            (
+                "https://chatgpt-staging.com/backend-api",
+                [
+                    "https://auth.api.openai.org/oauth/token",
+                    "https://auth.api.openai.org/oauth/revoke",
+                    "https://auth.api.openai.org/oauth/token",
+                    "https://auth.api.openai.org/api/accounts",
+                    "https://auth.api.openai.org/api/accounts",
+                ],
+            ),
+            (
+                "http://127.0.0.1:9/backend-api/",
+                [
+                    "http://127.0.0.1:9/oauth/token",
+                    "http://127.0.0.1:9/oauth/revoke",
+                    "http://127.0.0.1:9/oauth/token",
+                    "http://127.0.0.1:9/backend-api",
+                    "http://127.0.0.1:9/backend-api",
+                ],
+            ),
+        ] {
+            assert_eq!(texts(&services(base_url, &[]).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn the_environment_names_loopback_and_known_hosts() {
+        let found = services(
+            "https://chatgpt.com",
+            &[
+                (TOKEN_URL, " http://127.0.0.1:1234/oauth/token?unified=true "),
+                (ACCOUNTS_URL, "https://auth.api.openai.org/api/accounts/"),
+                (AGENTS_URL, "http://localhost:5/agents///"),
+            ],
+        );
+        let expected = [
+            "http://127.0.0.1:1234/oauth/token?unified=true",
+            "http://127.0.0.1:1234/oauth/revoke",
+            "https://auth.openai.com/oauth/token",
+            "https://auth.api.openai.org/api/accounts",
+            "http://localhost:5/agents",
+        ];
+        assert_eq!(texts(&found.unwrap()), expected);
+    }
+
+    #[test]
+    fn the_environment_names_no_other_host() {
+        for variable in [TOKEN_URL, REVOKE_URL, ACCOUNTS_URL, AGENTS_URL] {
+            for text in [
+                "https://auth.openai.com.evil.test/oauth/token",
+                "https://evil.test",
+                "http://auth.openai.com/oauth/token",
+                "https://auth.openai.com:8443/oauth/token",
+                "https://user:MARK@auth.openai.com/oauth/token",
+                "https://auth.openai.com/#MARK",
+                "ftp://auth.openai.com",
+                "MARK",
+            ] {
+                let error = services("https://chatgpt.com", &[(variable, text)]).expect_err(text).to_string();
+                assert!(error.contains(variable) && !error.contains("MARK"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn code_wins_and_may_allow_an_origin_by_name() {
+        let base_url = BaseUrl::new("https://chatgpt.com", Route::codex_backend("CodexBackend"), &[]).unwrap();
+        let given = GivenAuthUrls {
+            token_url: Some("https://sso.example/token".to_owned()),
+            auth_api_base_url: Some("https://sso.example/accounts/".to_owned()),
+        };
+        let environment = Environment::from_vars([(TOKEN_URL, "http://127.0.0.1:1/oauth/token")]);
+        let refused = AuthServices::new(&base_url, &given, &environment, &[]).unwrap_err();
+        assert!(matches!(refused, ConfigError::UntrustedAuthOrigin { setting: ".token_url(..)", .. }), "{refused}");
+        let allowed = [Origin::parse("https://sso.example").unwrap()];
+        let services = AuthServices::new(&base_url, &given, &environment, &allowed).unwrap();
+        assert_eq!(services.token_url.as_str(), "https://sso.example/token");
+        assert_eq!(services.agents_url.as_str(), "https://sso.example/accounts");
+    }
+}
