@@ -1,5 +1,7 @@
 //! Request auth: the [`AuthProvider`] trait that every kind of credential goes through, and the providers built in.
 
+#[cfg(feature = "agent-identity")]
+mod agent_identity;
 mod api_key;
 mod chatgpt;
 mod claims;
@@ -18,12 +20,17 @@ use std::time::SystemTime;
 
 use http::StatusCode;
 
+#[cfg(feature = "agent-identity")]
+pub use self::agent_identity::{
+    AgentDescription, AgentIdentity, AgentKey, AgentProvider, LazyAgent, ManagedAgent, RegisteredAgent,
+};
 pub use self::api_key::ApiKey;
 pub use self::chatgpt::{ChatGptSession, ChatGptTokens};
 pub use self::codex_auth::{AnyProvider, CodexAuth};
 pub use self::future::AuthFuture;
 pub use self::headers::AuthHeaders;
 pub use self::mode::AuthMode;
+pub use self::services::AgentAuthApi;
 pub(crate) use self::services::{AuthServices, GivenAuthUrls};
 pub use self::sources::{AuthSource, AuthSources};
 pub use self::store::{
@@ -157,6 +164,20 @@ impl AuthContext {
     #[must_use]
     pub fn base_url(&self) -> &str {
         self.base_url.as_str()
+    }
+
+    /// Where agents and their tasks are registered; `None` where no such service is known for the backend.
+    #[cfg(feature = "agent-identity")]
+    #[must_use]
+    pub fn agent_auth_api_base_url(&self) -> Option<&url::Url> {
+        self.services.agents_url.as_ref()
+    }
+
+    /// Where the keys are that sign the JWTs of agent identities.
+    #[cfg(feature = "agent-identity")]
+    #[must_use]
+    pub fn agent_keys_url(&self) -> &url::Url {
+        &self.services.agent_keys_url
     }
 }
 

@@ -119,8 +119,12 @@ impl Caller {
                 Ok(Recovery::Resend) => tracing::debug!(refusals, "the provider has other credentials"),
                 Ok(Recovery::GiveUp) => return Err(error),
                 Err(auth) => {
+                    // With what the server said when it refused.
                     return Err(Error::from_auth(authorized.operation.name, auth)
-                        .sent(true)
+                        .with_status(refusal.status)
+                        .with_code(refusal.code)
+                        .with_request_id(error.request_id().map(str::to_owned))
+                        .with_server_date(refusal.server_date)
                         .with_attempts(progress.attempts));
                 }
             }

@@ -34,7 +34,9 @@ use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
 pub(crate) use self::answer::Answer;
-pub(crate) use self::base_url::{BaseUrl, Route, path_segment};
+#[cfg(feature = "agent-identity")]
+pub(crate) use self::answer::TASK_CODES;
+pub(crate) use self::base_url::{BaseUrl, PathStyle, Route, path_segment};
 pub use self::body::Body;
 #[cfg(feature = "rustls-ring")]
 pub(crate) use self::certificates::RootCertificates;

@@ -105,6 +105,10 @@ pub use self::api::usage::{
     AdditionalRateLimit, Credits, RateLimitReached, RateLimitReachedReason, RateLimitStatus, ResetCredits,
     SpendControl, SpendLimit, Usage, UsageReport, UsageRequest,
 };
+#[cfg(feature = "agent-identity")]
+pub use self::auth::{
+    AgentAuthApi, AgentDescription, AgentIdentity, AgentKey, AgentProvider, LazyAgent, ManagedAgent, RegisteredAgent,
+};
 pub use self::auth::{
     AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthMode, AuthProvider, AuthSource, AuthSources,
     ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore, MalformedCredentials, MemoryStore, Recovery,
@@ -112,6 +116,8 @@ pub use self::auth::{
 };
 pub use self::client::{AnyClient, ApiClient, Client, ClientBuilder, CodexClient, WrongMode};
 pub use self::environment::Environment;
+#[cfg(feature = "agent-identity")]
+pub use self::error::{AgentIdentityError, ClockSkew, JwtRejection};
 pub use self::error::{AuthError, AuthErrorKind, ConfigError, Error, ErrorKind};
 pub use self::exchange::{
     Body, Clock, RetryPolicy, SignedUrl, SystemClock, Timeouts, Transport, TransportError, TransportFuture,

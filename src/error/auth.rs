@@ -78,6 +78,20 @@ impl AuthError {
         self.inner.kind
     }
 
+    /// What is wrong with the agent identity, where that is what failed.
+    #[cfg(feature = "agent-identity")]
+    #[must_use]
+    pub fn agent_identity_error(&self) -> Option<&super::AgentIdentityError> {
+        let mut next: Option<&(dyn StdError + 'static)> = self.source();
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
+
     /// Whether the same credentials may work later.
     #[must_use]
     pub fn is_transient(&self) -> bool {

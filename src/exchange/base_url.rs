@@ -46,6 +46,8 @@ const BACKEND_API: &str = "/backend-api";
 pub(crate) struct BaseUrl {
     url: Url,
     text: String,
+    /// The path as it was given, without a trailing slash and before it was completed.
+    given_path: String,
     loopback: bool,
     style: PathStyle,
 }
@@ -84,7 +86,8 @@ impl BaseUrl {
         if !loopback && !route.trusted.contains(&origin) && !allowed.contains(&origin) {
             return Err(ConfigError::UntrustedOrigin { mode: route.mode, origin: origin.to_string() });
         }
-        let mut path = url.path().trim_end_matches('/').to_owned();
+        let given_path = url.path().trim_end_matches('/').to_owned();
+        let mut path = given_path.clone();
         if let Some(completed) = route.completed
             && route.trusted.contains(&origin)
             && completed.hosts.contains(&origin.host())
@@ -95,7 +98,7 @@ impl BaseUrl {
         let style = if has_segment(&path, BACKEND_API) { PathStyle::ChatGpt } else { PathStyle::Codex };
         url.set_path(&path);
         let text = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { url, text, loopback, style })
+        Ok(Self { url, text, given_path, loopback, style })
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -114,6 +117,11 @@ impl BaseUrl {
         let mut url = self.url.clone();
         url.set_path(path);
         url
+    }
+
+    /// The origin together with the path as it was given.
+    pub(crate) fn as_given(&self) -> (Option<Origin>, &str) {
+        (Origin::of(&self.url), &self.given_path)
     }
 
     pub(crate) fn host(&self) -> &str {

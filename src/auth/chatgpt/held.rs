@@ -58,6 +58,11 @@ impl ChatGptTokens {
         }
     }
 
+    #[cfg(feature = "agent-identity")]
+    pub(in crate::auth) fn access_token(&self) -> &SecretString {
+        &self.access_token
+    }
+
     pub(crate) fn into_provider(self) -> Result<HeldHeaders<CodexBackend>, AuthError> {
         let claims = Claims::of(self.access_token.expose_secret()).unwrap_or_default();
         if let (Some(given), Some(claimed)) = (&self.account_id, &claims.account_id)
