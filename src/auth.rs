@@ -20,6 +20,8 @@ use std::time::SystemTime;
 
 use http::StatusCode;
 
+#[cfg(all(feature = "agent-identity", feature = "testing"))]
+pub(crate) use self::agent_identity::seal;
 #[cfg(feature = "agent-identity")]
 pub use self::agent_identity::{
     AgentDescription, AgentIdentity, AgentKey, AgentProvider, LazyAgent, ManagedAgent, RegisteredAgent,

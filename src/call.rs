@@ -122,7 +122,7 @@ impl Caller {
                     // With what the server said when it refused.
                     return Err(Error::from_auth(authorized.operation.name, auth)
                         .with_status(refusal.status)
-                        .with_code(refusal.code)
+                        .with_code(error.code().map(str::to_owned))
                         .with_request_id(error.request_id().map(str::to_owned))
                         .with_server_date(refusal.server_date)
                         .with_attempts(progress.attempts));

@@ -43,6 +43,11 @@ impl Accounts {
         self.accounts.insert(account_id.into(), Account { is_fedramp });
     }
 
+    #[cfg(feature = "agent-identity")]
+    pub(super) fn add_if_missing(&mut self, account_id: &str) {
+        self.accounts.entry(account_id.to_owned()).or_insert(Account { is_fedramp: false });
+    }
+
     pub(super) fn issue_access_token(&mut self, account_id: &str, lifetime: Duration) -> SecretString {
         let expires_at = SystemTime::now() + lifetime;
         let account = self.accounts.entry(account_id.to_owned()).or_insert(Account { is_fedramp: false });
@@ -145,12 +150,21 @@ impl Accounts {
         if text("chatgpt-account-id").is_some_and(|account_id| account_id != token.account_id) {
             return Err(refuse(StatusCode::FORBIDDEN, "account_mismatch", "the token is for another account"));
         }
-        let is_fedramp = self.accounts.get(&token.account_id).is_some_and(|account| account.is_fedramp);
-        match (is_fedramp, text("x-openai-fedramp")) {
-            (true, Some("true")) | (false, None) => Ok(token.account_id.clone()),
+        self.check_fedramp(&token.account_id, headers).map(|()| token.account_id.clone())
+    }
+
+    /// Whether a request to that account carries the FedRAMP header exactly where it belongs.
+    pub(super) fn check_fedramp(&self, account_id: &str, headers: &HeaderMap) -> Result<(), Reply> {
+        let is_fedramp = self.is_fedramp(account_id);
+        match (is_fedramp, headers.get("x-openai-fedramp").and_then(|value| value.to_str().ok())) {
+            (true, Some("true")) | (false, None) => Ok(()),
             (true, _) => Err(refuse(StatusCode::FORBIDDEN, "fedramp_required", "a FedRAMP account needs its header")),
             (false, _) => Err(refuse(StatusCode::FORBIDDEN, "not_fedramp", "the account is not a FedRAMP one")),
         }
+    }
+
+    pub(super) fn is_fedramp(&self, account_id: &str) -> bool {
+        self.accounts.get(account_id).is_some_and(|account| account.is_fedramp)
     }
 
     /// Whether the headers of an OpenAI API request hold a key, or the answer that refuses them.
@@ -169,7 +183,7 @@ impl fmt::Debug for Accounts {
     }
 }
 
-fn refuse(status: StatusCode, code: &str, message: &str) -> Reply {
+pub(super) fn refuse(status: StatusCode, code: &str, message: &str) -> Reply {
     Reply::error(status, code, message)
 }
 

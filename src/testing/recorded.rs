@@ -17,6 +17,12 @@ pub enum Route {
     GetUsage,
     /// `POST /oauth/token`
     RefreshToken,
+    /// `GET /backend-api/wham/agent-identities/jwks`
+    AgentKeys,
+    /// `POST /backend-api/v1/agent/register`
+    RegisterAgent,
+    /// `POST /backend-api/v1/agent/{agent_runtime_id}/task/register`
+    RegisterTask,
 }
 
 impl Route {
@@ -28,6 +34,9 @@ impl Route {
             ("POST", ["backend-api", "files", id, "uploaded"]) => Some((Self::FinalizeFile, Some(id))),
             ("GET", ["backend-api", "wham", "usage"]) => Some((Self::GetUsage, None)),
             ("POST", ["oauth", "token"]) => Some((Self::RefreshToken, None)),
+            ("GET", ["backend-api", "wham", "agent-identities", "jwks"]) => Some((Self::AgentKeys, None)),
+            ("POST", ["backend-api", "v1", "agent", "register"]) => Some((Self::RegisterAgent, None)),
+            ("POST", ["backend-api", "v1", "agent", id, "task", "register"]) => Some((Self::RegisterTask, Some(id))),
             ("PUT", ["upload", id]) => Some((Self::PutFile, Some(id))),
             _ => None,
         }

@@ -27,7 +27,7 @@ const TOLERATED_SKEW: Duration = Duration::from_secs(60);
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
-/// # let identity = backend.issue_agent_identity("acct-1");
+/// # let identity = backend.issue_agent_identity("acct-1")?;
 /// use codex_backend::OpenAiFileUpload;
 ///
 /// let builder = backend.client();
@@ -53,7 +53,7 @@ pub struct RegisteredAgent {
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
-/// # let identity = backend.issue_agent_identity("acct-1");
+/// # let identity = backend.issue_agent_identity("acct-1")?;
 /// let client = backend.client().agent_identity(identity.lazy()).build()?;
 /// client.usage().get().await?;
 /// # Ok(()) }
