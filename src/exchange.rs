@@ -290,6 +290,15 @@ impl Exchange {
         })
     }
 
+    /// Bounds work outside of calls. `None` when the limit has passed.
+    pub(crate) async fn within<F: Future + Send + ?Sized>(
+        &self,
+        limit: Duration,
+        future: Pin<&mut F>,
+    ) -> Option<F::Output> {
+        within(&*self.clock, || Limit::Whole(limit), future).await.ok()
+    }
+
     /// What bounds the call that the request belongs to.
     pub(crate) fn bounds(&self, request: &Outgoing<'_>) -> Bounds {
         Bounds { operation: request.operation, timeouts: request.options.timeouts.unwrap_or(self.timeouts) }

@@ -168,7 +168,7 @@ async fn serve(
 ) -> Result<Response<ReplyBody>, Reset> {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let (head, mut body) = request.into_parts();
-    let route = Route::of(&head.method, head.uri.path());
+    let route = Route::of(&head.method, head.uri.path(), &head.headers);
     let (record, effect) = {
         let mut world = state.world();
         world.requests.push(RecordedRequest {
@@ -244,8 +244,12 @@ impl super::World {
             };
             return refusal.unwrap_or_else(|| Reply::error(StatusCode::NOT_FOUND, "not_found", "no such route"));
         };
-        if route == Route::RefreshToken {
-            return self.accounts.redeem(body);
+        match route {
+            Route::RefreshToken => return self.accounts.redeem(body),
+            Route::ExchangeIdentity => return self.accounts.exchange(body),
+            Route::RevokeToken => return self.accounts.revoke_by_request(body),
+            Route::Whoami => return self.accounts.whoami(headers),
+            _ => {}
         }
         let account_id = match self.accounts.check_backend(headers) {
             Ok(account_id) => account_id,
@@ -255,9 +259,7 @@ impl super::World {
             (Route::CreateFile, _) => self.files.create(&self.origin, account_id, body),
             (Route::FinalizeFile, Some(id)) => self.files.finalize(&self.origin, &account_id, id),
             (Route::GetUsage, _) => Reply::json(&self.usage),
-            (Route::FinalizeFile | Route::PutFile | Route::RefreshToken, _) => {
-                Reply::error(StatusCode::NOT_FOUND, "not_found", "no id")
-            }
+            _ => Reply::error(StatusCode::NOT_FOUND, "not_found", "no id"),
         }
     }
 }
