@@ -67,7 +67,7 @@ async fn run() -> Result<ExitCode, Failure> {
         return Err(format!("no file given\n\n{USAGE}").into());
     }
 
-    let Connection { auth, builder, embedded: _embedded } = support::connect(live)?;
+    let Connection { auth, builder, embedded: _embedded } = support::connect(live).await?;
     let client = builder.application("upload_file", "1.0").codex_auth(&auth)?.build()?;
     let upload = OpenAiFileUpload::new(&client);
     let bars = Arc::new(MultiProgress::with_draw_target(if std::io::stderr().is_terminal() {

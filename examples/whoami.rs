@@ -22,8 +22,9 @@ Says which credentials are found, and whose they are.
   --live    look on this machine, also without CODEX_BACKEND_BASE_URL
   --json    print one JSON object";
 
-fn main() -> ExitCode {
-    match run() {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("whoami: {error}");
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Failure> {
+async fn run() -> Result<(), Failure> {
     let (mut live, mut json) = (false, false);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
@@ -45,7 +46,7 @@ fn run() -> Result<(), Failure> {
             other => return Err(format!("unknown argument `{other}`\n\n{USAGE}").into()),
         }
     }
-    let Connection { auth, builder, embedded: _embedded } = support::connect(live)?;
+    let Connection { auth, builder, embedded: _embedded } = support::connect(live).await?;
     let client = builder.application("whoami", "1.0").build_any(&auth)?;
     if json {
         println!("{}", as_json(&auth));

@@ -3,16 +3,25 @@
 #[cfg(feature = "agent-identity")]
 mod agent_identity;
 mod api_key;
+mod bearer_command;
 mod chatgpt;
 mod claims;
 mod codex_auth;
+mod fetched;
 mod future;
 mod headers;
+mod health;
+mod host_tokens;
 mod mode;
+mod personal_access_token;
+mod ready_made_headers;
+mod restrictions;
 mod service_call;
 mod services;
+mod sign_out;
 mod sources;
 mod store;
+mod workload_identity;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,21 +33,28 @@ use http::StatusCode;
 pub(crate) use self::agent_identity::seal;
 #[cfg(feature = "agent-identity")]
 pub use self::agent_identity::{
-    AgentDescription, AgentIdentity, AgentKey, AgentProvider, LazyAgent, ManagedAgent, RegisteredAgent,
+    AgentAuthApi, AgentDescription, AgentIdentity, AgentKey, AgentProvider, LazyAgent, ManagedAgent, RegisteredAgent,
 };
 pub use self::api_key::ApiKey;
+pub use self::bearer_command::BearerCommand;
 pub use self::chatgpt::{ChatGptSession, ChatGptTokens};
 pub use self::codex_auth::{AnyProvider, CodexAuth};
 pub use self::future::AuthFuture;
 pub use self::headers::AuthHeaders;
+pub use self::health::AuthHealth;
+pub use self::host_tokens::{HostTokenRequest, HostTokens};
 pub use self::mode::AuthMode;
-pub use self::services::AgentAuthApi;
+pub use self::personal_access_token::PersonalAccessToken;
+pub use self::ready_made_headers::ReadyMadeHeaders;
+pub use self::restrictions::{LoginMethod, Restrictions};
 pub(crate) use self::services::{AuthServices, GivenAuthUrls};
+pub use self::sign_out::{Forgotten, Revoked, RevokedToken, SignOut};
 pub use self::sources::{AuthSource, AuthSources};
 pub use self::store::{
     CredentialStore, FileStore, MalformedCredentials, MemoryStore, Renewal, StoreError, StoreErrorKind,
     StoredCredentials, Swap,
 };
+pub use self::workload_identity::WorkloadIdentity;
 use crate::exchange::{BaseUrl, Exchange};
 use crate::mode::Authenticated;
 
@@ -113,6 +129,19 @@ pub trait AuthProvider: Send + Sync + 'static {
         let _ = (refusal, context);
         AuthFuture::ready(Ok(Recovery::GiveUp))
     }
+
+    /// How the credentials are now. Makes no request and does not block. The default is [`AuthHealth::Ready`].
+    fn health(&self, context: &AuthContext) -> AuthHealth {
+        let _ = context;
+        AuthHealth::Ready
+    }
+
+    /// Completes with the health of the credentials as soon as it is another than `seen`: at once if it already is. The
+    /// default never completes.
+    fn health_after<'a>(&'a self, seen: AuthHealth, context: &'a AuthContext) -> AuthFuture<'a, AuthHealth> {
+        let _ = (seen, context);
+        AuthFuture::boxed(std::future::pending())
+    }
 }
 
 impl<P: AuthProvider + ?Sized> AuthProvider for Arc<P> {
@@ -125,12 +154,22 @@ impl<P: AuthProvider + ?Sized> AuthProvider for Arc<P> {
     fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
         (**self).refused(refusal, context)
     }
+
+    fn health(&self, context: &AuthContext) -> AuthHealth {
+        (**self).health(context)
+    }
+
+    fn health_after<'a>(&'a self, seen: AuthHealth, context: &'a AuthContext) -> AuthFuture<'a, AuthHealth> {
+        (**self).health_after(seen, context)
+    }
 }
 
 /// A provider whose route has been checked and erased: nothing below the client is generic over the mode.
 pub(crate) trait ErasedProvider: Send + Sync {
     fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a>;
     fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery>;
+    fn health(&self, context: &AuthContext) -> AuthHealth;
+    fn health_after<'a>(&'a self, seen: AuthHealth, context: &'a AuthContext) -> AuthFuture<'a, AuthHealth>;
 }
 
 impl<P: AuthProvider> ErasedProvider for P {
@@ -140,6 +179,14 @@ impl<P: AuthProvider> ErasedProvider for P {
 
     fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
         AuthProvider::refused(self, refusal, context)
+    }
+
+    fn health(&self, context: &AuthContext) -> AuthHealth {
+        AuthProvider::health(self, context)
+    }
+
+    fn health_after<'a>(&'a self, seen: AuthHealth, context: &'a AuthContext) -> AuthFuture<'a, AuthHealth> {
+        AuthProvider::health_after(self, seen, context)
     }
 }
 
@@ -172,14 +219,14 @@ impl AuthContext {
     #[cfg(feature = "agent-identity")]
     #[must_use]
     pub fn agent_auth_api_base_url(&self) -> Option<&url::Url> {
-        self.services.agents_url.as_ref()
+        self.services.agents.url.as_ref()
     }
 
     /// Where the keys are that sign the JWTs of agent identities.
     #[cfg(feature = "agent-identity")]
     #[must_use]
     pub fn agent_keys_url(&self) -> &url::Url {
-        &self.services.agent_keys_url
+        &self.services.agents.keys_url
     }
 }
 

@@ -8,8 +8,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use tracing::Instrument;
 
-use crate::auth::{AuthContext, AuthFuture, AuthHeaders, ErasedProvider, Recovery, Refusal};
-use crate::error::{AuthError, AuthErrorKind, Error, ErrorKind};
+use crate::auth::{AuthContext, AuthFuture, AuthHeaders, AuthHealth, ErasedProvider, Recovery, Refusal};
+use crate::error::{AuthError, AuthErrorKind, Error, ErrorKind, ReauthReason};
 use crate::exchange::{
     Answer, Authorize, Bare, BaseUrl, CallOptions, Exchange, Operation, Outgoing, Payload, Scrubber, SignedUrl,
     is_unauthorized,
@@ -75,6 +75,17 @@ impl Caller {
         })
     }
 
+    pub(crate) fn auth_health(&self) -> AuthHealth {
+        self.provider.as_ref().map_or(AuthHealth::Ready, |provider| provider.health(&self.context))
+    }
+
+    pub(crate) fn auth_health_after(&self, seen: AuthHealth) -> AuthFuture<'_, AuthHealth> {
+        match &self.provider {
+            Some(provider) => provider.health_after(seen, &self.context),
+            None => AuthFuture::boxed(std::future::pending()),
+        }
+    }
+
     /// The headers as the provider has them now.
     pub(crate) fn auth_headers(&self) -> AuthFuture<'_> {
         match &self.provider {
@@ -104,8 +115,11 @@ impl Caller {
             };
             refusals += 1;
             let Some(sent) = &authorized.last else { return Err(error) };
-            if !is_unauthorized(&error) || progress.attempts >= MOST_SENDS {
+            if !is_unauthorized(&error) {
                 return Err(error);
+            }
+            if progress.attempts >= MOST_SENDS {
+                return Err(if refusals > 1 { refused_again(error) } else { error });
             }
             let refusal = Refusal {
                 status: error.status().unwrap_or(http::StatusCode::UNAUTHORIZED),
@@ -117,6 +131,7 @@ impl Caller {
             let recovery = self.auth_refused(&refusal);
             match self.exchange().within_call(bounds, &progress, pin!(recovery)).await? {
                 Ok(Recovery::Resend) => tracing::debug!(refusals, "the provider has other credentials"),
+                Ok(Recovery::GiveUp) if refusals > 1 => return Err(refused_again(error)),
                 Ok(Recovery::GiveUp) => return Err(error),
                 Err(auth) => {
                     // With what the server said when it refused.
@@ -130,6 +145,11 @@ impl Caller {
             }
         }
     }
+}
+
+/// The server refuses also what the provider had instead. What it said is kept.
+fn refused_again(error: Error) -> Error {
+    error.with_auth(AuthError::reauth(ReauthReason::RefusedAgain))
 }
 
 impl fmt::Debug for Caller {

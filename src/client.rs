@@ -2,14 +2,17 @@
 
 mod any;
 mod builder;
+mod codex_auth;
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use futures_util::stream::{self, BoxStream};
+
 pub use self::any::{AnyClient, WrongMode};
 pub use self::builder::ClientBuilder;
-use crate::auth::{AuthFuture, Recovery, Refusal};
+use crate::auth::{AuthFuture, AuthHealth, Recovery, Refusal};
 use crate::call::Caller;
 use crate::mode::{Authenticated, CodexBackend, Mode, OpenAiApi, Unset};
 
@@ -106,6 +109,46 @@ impl<M> Client<M> {
     {
         let caller = self.caller.clone();
         AuthFuture::boxed(async move { caller.auth_refused(&refusal).await })
+    }
+}
+
+impl<M> Client<M> {
+    /// How the credentials are now: whether they will do, soon expire, are being renewed, or are lost. Makes no request.
+    #[must_use]
+    pub fn auth_health(&self) -> AuthHealth
+    where
+        M: Authenticated,
+    {
+        self.caller.auth_health()
+    }
+
+    /// The health of the credentials as it is now, and then each time that it has changed. A change that lasts a moment
+    /// may be passed over. Nothing runs in the background: what polls the stream watches.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use codex_backend::AuthHealth;
+    /// use futures_util::StreamExt;
+    ///
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// let mut health = client.watch_auth_health();
+    /// assert_eq!(health.next().await, Some(AuthHealth::Ready));
+    /// # Ok(()) }
+    /// ```
+    pub fn watch_auth_health(&self) -> BoxStream<'static, AuthHealth>
+    where
+        M: Authenticated,
+    {
+        let first = (self.caller.clone(), None);
+        Box::pin(stream::unfold(first, |(caller, seen)| async move {
+            let health = match seen {
+                None => caller.auth_health(),
+                // A provider that can no longer tell has nothing more to say.
+                Some(seen) => caller.auth_health_after(seen).await.ok()?,
+            };
+            Some((health, (caller, Some(health))))
+        }))
     }
 }
 

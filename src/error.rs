@@ -14,7 +14,7 @@ use http::StatusCode;
 
 #[cfg(feature = "agent-identity")]
 pub use self::agent_identity::{AgentIdentityError, ClockSkew, JwtRejection};
-pub use self::auth::{AuthError, AuthErrorKind};
+pub use self::auth::{AuthError, AuthErrorKind, ReauthReason};
 pub use self::config::ConfigError;
 pub use self::kind::ErrorKind;
 use crate::limits::UsageLimit;
@@ -81,6 +81,13 @@ impl Error {
 
     pub(crate) fn from_auth(operation: &'static str, error: AuthError) -> Self {
         Self::new(ErrorKind::Auth, operation, error.to_string()).with_source(error)
+    }
+
+    /// The same failure, known to be one of the credentials themselves.
+    pub(crate) fn with_auth(mut self, error: AuthError) -> Self {
+        self.inner.kind = ErrorKind::Auth;
+        self.inner.message = error.to_string();
+        self.with_source(error)
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {

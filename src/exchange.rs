@@ -36,7 +36,9 @@ use url::Url;
 pub(crate) use self::answer::Answer;
 #[cfg(feature = "agent-identity")]
 pub(crate) use self::answer::TASK_CODES;
-pub(crate) use self::base_url::{BaseUrl, PathStyle, Route, path_segment};
+#[cfg(feature = "agent-identity")]
+pub(crate) use self::base_url::PathStyle;
+pub(crate) use self::base_url::{BaseUrl, Route, path_segment};
 pub use self::body::Body;
 #[cfg(feature = "rustls-ring")]
 pub(crate) use self::certificates::RootCertificates;
@@ -290,6 +292,15 @@ impl Exchange {
                 .with_attempts(progress.attempts)
                 .sent(progress.sent)
         })
+    }
+
+    /// Bounds work outside of calls. `None` when the limit has passed.
+    pub(crate) async fn within<F: Future + Send + ?Sized>(
+        &self,
+        limit: Duration,
+        future: Pin<&mut F>,
+    ) -> Option<F::Output> {
+        within(&*self.clock, || Limit::Whole(limit), future).await.ok()
     }
 
     /// What bounds the call that the request belongs to.

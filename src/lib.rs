@@ -110,15 +110,17 @@ pub use self::auth::{
     AgentAuthApi, AgentDescription, AgentIdentity, AgentKey, AgentProvider, LazyAgent, ManagedAgent, RegisteredAgent,
 };
 pub use self::auth::{
-    AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthMode, AuthProvider, AuthSource, AuthSources,
-    ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore, MalformedCredentials, MemoryStore, Recovery,
-    Refusal, Renewal, StoreError, StoreErrorKind, StoredCredentials, Swap,
+    AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthMode, AuthProvider, AuthSource,
+    AuthSources, BearerCommand, ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore, Forgotten,
+    HostTokenRequest, HostTokens, LoginMethod, MalformedCredentials, MemoryStore, PersonalAccessToken,
+    ReadyMadeHeaders, Recovery, Refusal, Renewal, Restrictions, Revoked, RevokedToken, SignOut, StoreError,
+    StoreErrorKind, StoredCredentials, Swap, WorkloadIdentity,
 };
 pub use self::client::{AnyClient, ApiClient, Client, ClientBuilder, CodexClient, WrongMode};
 pub use self::environment::Environment;
 #[cfg(feature = "agent-identity")]
 pub use self::error::{AgentIdentityError, ClockSkew, JwtRejection};
-pub use self::error::{AuthError, AuthErrorKind, ConfigError, Error, ErrorKind};
+pub use self::error::{AuthError, AuthErrorKind, ConfigError, Error, ErrorKind, ReauthReason};
 pub use self::exchange::{
     Body, Clock, RetryPolicy, SignedUrl, SystemClock, Timeouts, Transport, TransportError, TransportFuture,
     TransportRequest,

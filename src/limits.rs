@@ -96,6 +96,14 @@ open_enum! {
 }
 
 impl PlanType {
+    /// The plan of a name that may be written in any case. One that is not known keeps its spelling.
+    pub(crate) fn in_any_case(name: String) -> Self {
+        match Self::from(name.to_ascii_lowercase()) {
+            Self::Other(_) => Self::Other(name),
+            known => known,
+        }
+    }
+
     /// Whether accounts with this plan are workspaces of several users.
     #[must_use]
     pub fn is_workspace(&self) -> bool {

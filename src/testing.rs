@@ -217,6 +217,19 @@ impl Backend {
         self.state.world().accounts.issue_auth_json(account_id, lifetime)
     }
 
+    /// A personal access token of an account. An account that does not exist is added.
+    #[must_use]
+    pub fn issue_personal_access_token(&self, account_id: &str) -> SecretString {
+        self.state.world().accounts.issue_personal_access_token(account_id)
+    }
+
+    /// An identity token of a workload, as its platform would keep it in a file: by that federation rule it can be exchanged
+    /// for access tokens of the account, as often as one likes.
+    #[must_use]
+    pub fn issue_workload_identity(&self, rule_id: &str, account_id: &str) -> String {
+        self.state.world().accounts.issue_workload_identity(rule_id, account_id)
+    }
+
     /// Refuses a token from now on, with the code `token_revoked`.
     pub fn revoke_access_token(&self, token: &SecretString) {
         self.state.world().accounts.revoke(token.expose_secret());

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
 use codex_backend::{
     AuthContext, AuthError, AuthErrorKind, AuthFuture, AuthHeaders, AuthProvider, Client, CodexBackend, Error,
-    ErrorKind, OpenAiFileUpload, Recovery, Refusal, RetryPolicy, Timeouts, Usage, UsageReport,
+    ErrorKind, OpenAiFileUpload, ReauthReason, Recovery, Refusal, RetryPolicy, Timeouts, Usage, UsageReport,
 };
 use secrecy::SecretString;
 
@@ -189,7 +189,9 @@ async fn one_call_is_sent_three_times_at_the_most_whatever_the_provider_says() {
     backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(99));
     let (provider, noted) = scripted(answering(&backend, always(Recovery::Resend)));
     let error = usage(&client(&backend, provider)).await.unwrap_err();
-    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Unauthorized, 3));
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::Auth, 3));
+    assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::RefusedAgain));
+    assert_eq!((error.status(), error.code()), (Some(http::StatusCode::UNAUTHORIZED), Some("token_expired")));
     assert_eq!((backend.requests().len(), noted.headers_made()), (3, 3));
     assert!(error.needs_sign_in());
 }

@@ -15,7 +15,7 @@ pub(crate) struct Connection {
 
 /// With `--live` or `CODEX_BACKEND_BASE_URL`: the real backend, or the one named, with the credentials that are found.
 /// Otherwise a backend inside this program, with an `auth.json` made for it, which is said on stderr.
-pub(crate) fn connect(live: bool) -> Result<Connection, Failure> {
+pub(crate) async fn connect(live: bool) -> Result<Connection, Failure> {
     let environment = Environment::process();
     let base_url = environment.text("CODEX_BACKEND_BASE_URL");
     if base_url.is_none() && !live {
@@ -24,13 +24,14 @@ pub(crate) fn connect(live: bool) -> Result<Connection, Failure> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("auth.json");
         std::fs::write(&path, backend.issue_auth_json("acct-embedded", std::time::Duration::from_secs(3600)))?;
-        let auth = CodexAuth::load(&AuthSources::none().and(AuthSource::AuthJson(path)))?;
-        return Ok(Connection { auth, builder: backend.client(), embedded: Some((backend, folder)) });
+        let builder = backend.client();
+        let auth = builder.load_auth(&AuthSources::none().and(AuthSource::AuthJson(path))).await?;
+        return Ok(Connection { auth, builder, embedded: Some((backend, folder)) });
     }
-    let auth = CodexAuth::load(&AuthSources::default())?;
     let mut builder = Client::builder();
     if let Some(base_url) = base_url {
         builder = builder.codex_base_url(base_url);
     }
+    let auth = builder.load_auth(&AuthSources::default()).await?;
     Ok(Connection { auth, builder, embedded: None })
 }

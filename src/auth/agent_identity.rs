@@ -13,6 +13,7 @@ mod provider;
 mod record;
 mod registration;
 mod sealed_box;
+mod services;
 mod single_flight;
 
 use std::fmt;
@@ -26,11 +27,12 @@ use serde_json::Value;
 
 pub use self::bootstrap::ManagedAgent;
 pub use self::key::AgentKey;
-pub(crate) use self::keys::KeySetCache;
 pub use self::provider::{AgentProvider, LazyAgent, RegisteredAgent};
 pub use self::registration::AgentDescription;
 #[cfg(feature = "testing")]
 pub(crate) use self::sealed_box::seal;
+pub use self::services::AgentAuthApi;
+pub(crate) use self::services::AgentServices;
 use super::claims::Claims;
 use super::headers::{ACCOUNT_ID, AuthHeaders, FEDRAMP};
 use super::store::StoredCredentials;
@@ -279,7 +281,6 @@ impl AgentIdentity {
         record::text(self, self.inner.task_id.as_ref())
     }
 
-    #[allow(dead_code, reason = "for the loader of credentials")]
     pub(in crate::auth) fn account(&self) -> Claims {
         self.inner.account.clone()
     }

@@ -5,5 +5,7 @@ mod held;
 mod renewal;
 mod session;
 
+pub(super) use self::document::Tokens;
 pub use self::held::ChatGptTokens;
+pub(super) use self::renewal::CLIENT_ID;
 pub use self::session::ChatGptSession;

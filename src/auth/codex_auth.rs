@@ -1,13 +1,17 @@
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde_json::Value;
+use secrecy::SecretString;
 
 use super::claims::Claims;
 use super::store::{CredentialStore, StoredCredentials};
-use super::{ApiKey, AuthMode, AuthProvider, AuthSource, AuthSources, ChatGptSession, ChatGptTokens, FileStore};
+#[cfg(feature = "agent-identity")]
+use super::{AgentIdentity, LazyAgent, RegisteredAgent};
+use super::{
+    ApiKey, AuthContext, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens,
+    FileStore, Forgotten, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked, SignOut, WorkloadIdentity,
+};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::limits::PlanType;
 use crate::mode::{CodexBackend, OpenAiApi};
@@ -16,20 +20,23 @@ use crate::mode::{CodexBackend, OpenAiApi};
 /// authenticates requests with them.
 ///
 /// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let folder = tempfile::tempdir()?;
 /// # std::fs::write(folder.path().join("auth.json"), r#"{"OPENAI_API_KEY":"sk-example"}"#)?;
 /// # let environment = codex_backend::Environment::from_vars([("CODEX_HOME", folder.path().as_os_str())]);
-/// use codex_backend::{AnyClient, AuthMode, AuthSources, Client, CodexAuth};
+/// use codex_backend::{AnyClient, AuthSources, CodexAuth};
 ///
-/// let auth = CodexAuth::load(&AuthSources::default().environment(environment))?;
+/// let sources = AuthSources::default();
+/// # let sources = sources.environment(environment);
+/// let auth = CodexAuth::load(&sources).await?;
 /// println!("{} from {}", auth.mode(), auth.source());
-/// # assert_eq!(auth.mode(), AuthMode::ApiKey);
-/// match Client::builder().build_any(&auth)? {
+/// # assert_eq!(auth.mode(), codex_backend::AuthMode::ApiKey);
+/// match AnyClient::from_auth(&auth)? {
 ///     AnyClient::Backend(client) => println!("signed in with ChatGPT: {client:?}"),
 ///     AnyClient::PublicApi(client) => println!("an API key: {client:?}"),
 ///     _ => {}
 /// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(()) }
 /// ```
 #[derive(Clone)]
 pub struct CodexAuth {
@@ -37,6 +44,7 @@ pub struct CodexAuth {
     source: String,
     account: Claims,
     provider: AnyProvider,
+    stores: Vec<Arc<dyn CredentialStore>>,
 }
 
 /// The provider of credentials whose mode is known only at run time.
@@ -50,43 +58,26 @@ pub enum AnyProvider {
 }
 
 impl CodexAuth {
-    /// The credentials of the first source that holds any. Reads environment variables and files, which blocks for as
-    /// long as that takes; makes no request.
+    /// The credentials of the first source that holds any.
+    ///
+    /// Reads environment variables and files. Makes no request, unless the kind of credentials needs one to become usable:
+    /// a personal access token is verified, an agent identity in the form of a JWT too, and the identity of a workload is
+    /// exchanged. Those calls are made with the settings of `context`, which a builder gives
+    /// ([`auth_context`](crate::ClientBuilder::auth_context)); [`CodexAuth::load`] takes those that a plain builder has.
     ///
     /// # Errors
     ///
     /// [`AuthErrorKind::NotFound`] when no source holds anything. Any other kind when the first that does holds something
-    /// that cannot be used: broken credentials never look like none.
-    pub fn load(sources: &AuthSources) -> Result<Self, AuthError> {
-        for source in sources.order() {
-            let found = match source {
-                AuthSource::BackendAccessToken => held_token(sources)?,
-                AuthSource::CodexApiKey => api_key(source, sources.text("CODEX_API_KEY"))?,
-                AuthSource::OpenAiApiKey => api_key(source, sources.text("OPENAI_API_KEY"))?,
-                AuthSource::CodexAccessToken => match sources.text("CODEX_ACCESS_TOKEN") {
-                    Some(token) => return Err(unsupported(source, kind_of(&token))),
-                    None => None,
-                },
-                AuthSource::CodexHome => match sources.codex_home() {
-                    Some(path) => from_file(FileStore::new(path))?,
-                    None => None,
-                },
-                AuthSource::AuthJson(path) => from_file(FileStore::new(path))?,
-                AuthSource::ReadOnlyAuthJson(path) => from_file(FileStore::read_only(path))?,
-            };
-            if let Some(auth) = found {
-                tracing::debug!(mode = %auth.mode, source = auth.source, "found credentials");
-                return Ok(auth);
-            }
-        }
-        let looked_at: Vec<String> = sources.order().iter().map(ToString::to_string).collect();
-        Err(AuthError::new(
-            AuthErrorKind::NotFound,
-            format!(
-                "no credentials were found; looked at {}. Sign in with the official tool, or set one of the variables",
-                looked_at.join(", ")
-            ),
-        ))
+    /// that cannot be used: broken credentials never look like none. Dropping the future loses nothing.
+    pub async fn load_with(sources: &AuthSources, context: &AuthContext) -> Result<Self, AuthError> {
+        let looked_at = sources.clone();
+        let found = tokio::task::spawn_blocking(move || look_for(&looked_at)).await;
+        let found =
+            found.map_err(|error| AuthError::transient("looking for credentials was cut off").with_source(error))?;
+        let auth = found?.into_auth(context).await?;
+        sources.restrictions().check(auth.mode, auth.account_id()).map_err(|error| in_source(&auth.source, error))?;
+        tracing::info!(mode = %auth.mode, source = auth.source, "found credentials");
+        Ok(auth)
     }
 
     /// The kind of credentials.
@@ -113,14 +104,10 @@ impl CodexAuth {
         &self.provider
     }
 
-    pub(crate) fn wrong_mode(&self) -> AuthError {
-        AuthError::new(
-            AuthErrorKind::WrongMode,
-            format!(
-                "the credentials from {} are of the kind `{}`, and the Codex backend needs a ChatGPT sign-in",
-                self.source, self.mode
-            ),
-        )
+    /// They do not open what `needed` says.
+    pub(crate) fn wrong_mode(&self, needed: &str) -> AuthError {
+        let message = format!("the credentials from {} are of the kind `{}`, and {needed}", self.source, self.mode);
+        AuthError::new(AuthErrorKind::WrongMode, message)
     }
 
     /// The account (workspace), where known.
@@ -165,6 +152,21 @@ impl CodexAuth {
         self.account.residency.as_deref()
     }
 
+    /// Forgets these credentials in the stores they were found in: [`SignOut::forget`].
+    #[must_use = "it tells which stores could not be emptied"]
+    pub fn forget(&self) -> Forgotten {
+        SignOut::of_all(self.stores.clone()).forget()
+    }
+
+    /// Revokes these credentials at the server, and forgets them: [`SignOut::revoke`], which says what else that signs out.
+    ///
+    /// # Errors
+    ///
+    /// When they are not ChatGPT tokens of a store, or when the server did not confirm.
+    pub async fn revoke(&self, context: &AuthContext) -> Result<Revoked, AuthError> {
+        SignOut::of_all(self.stores.clone()).revoke(context).await
+    }
+
     /// When the access token found expires, if it tells. A session renews it before that.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
@@ -172,7 +174,137 @@ impl CodexAuth {
     }
 }
 
-fn held_token(sources: &AuthSources) -> Result<Option<CodexAuth>, AuthError> {
+/// What a source holds, before any request.
+enum Found {
+    Usable(CodexAuth),
+    PersonalAccessToken {
+        source: String,
+        token: SecretString,
+        stores: Vec<Arc<dyn CredentialStore>>,
+    },
+    WorkloadIdentity {
+        source: String,
+        identity: WorkloadIdentity,
+    },
+    #[cfg(feature = "agent-identity")]
+    AgentIdentity {
+        source: String,
+        stored: StoredCredentials,
+        stores: Vec<Arc<dyn CredentialStore>>,
+    },
+}
+
+impl Found {
+    async fn into_auth(self, context: &AuthContext) -> Result<CodexAuth, AuthError> {
+        match self {
+            Self::Usable(auth) => Ok(auth),
+            Self::PersonalAccessToken { source, token, stores } => {
+                let token = PersonalAccessToken::verify(token, context).await;
+                let token = token.map_err(|error| in_source(&source, error))?;
+                let mode = AuthMode::PersonalAccessToken;
+                Ok(CodexAuth::backend(mode, source, token.account(), token).kept_in(stores))
+            }
+            Self::WorkloadIdentity { source, identity } => {
+                let account = identity.verified_account(context).await;
+                let account = account.map_err(|error| in_source(&source, error))?;
+                Ok(CodexAuth::backend(AuthMode::ChatGptAuthTokens, source, account, identity))
+            }
+            #[cfg(feature = "agent-identity")]
+            Self::AgentIdentity { source, stored, stores } => {
+                let identity = AgentIdentity::from_stored(&stored, context).await;
+                let agent = identity.map_err(|error| in_source(&source, error))?.lazy();
+                let account = agent.identity().account();
+                Ok(CodexAuth::backend(AuthMode::AgentIdentity, source, account, agent).kept_in(stores))
+            }
+        }
+    }
+}
+
+impl CodexAuth {
+    fn backend(
+        mode: AuthMode,
+        source: impl Into<String>,
+        account: Claims,
+        provider: impl AuthProvider<Route = CodexBackend>,
+    ) -> Self {
+        let provider = AnyProvider::Backend(Arc::new(provider));
+        Self { mode, source: source.into(), account, provider, stores: Vec::new() }
+    }
+
+    fn kept_in(self, stores: Vec<Arc<dyn CredentialStore>>) -> Self {
+        Self { stores, ..self }
+    }
+}
+
+/// Credentials that the application brings along itself.
+macro_rules! given {
+    ($($credentials:ty => $mode:expr, $account:expr;)*) => {$(
+        impl From<$credentials> for CodexAuth {
+            fn from(credentials: $credentials) -> Self {
+                let account: fn(&$credentials) -> Claims = $account;
+                let account = account(&credentials);
+                Self::backend($mode, "the application", account, credentials)
+            }
+        }
+    )*};
+}
+
+given! {
+    ChatGptSession => AuthMode::ChatGpt, ChatGptSession::account;
+    HostTokens => AuthMode::ChatGptAuthTokens, |_| Claims::default();
+    PersonalAccessToken => AuthMode::PersonalAccessToken, PersonalAccessToken::account;
+    ReadyMadeHeaders => AuthMode::Headers, ReadyMadeHeaders::account;
+}
+
+#[cfg(feature = "agent-identity")]
+given! {
+    RegisteredAgent => AuthMode::AgentIdentity, |agent| agent.identity().account();
+    LazyAgent => AuthMode::AgentIdentity, |agent| agent.identity().account();
+}
+
+impl From<BearerCommand> for CodexAuth {
+    fn from(command: BearerCommand) -> Self {
+        Self {
+            mode: AuthMode::ApiKey,
+            source: "the application".to_owned(),
+            account: Claims::default(),
+            provider: AnyProvider::PublicApi(Arc::new(command)),
+            stores: Vec::new(),
+        }
+    }
+}
+
+fn look_for(sources: &AuthSources) -> Result<Found, AuthError> {
+    for source in sources.order() {
+        let found = match source {
+            AuthSource::BackendAccessToken => held_token(sources)?,
+            AuthSource::WorkloadIdentity => workload_identity(sources)?,
+            AuthSource::CodexApiKey => api_key(source, sources.text("CODEX_API_KEY"))?,
+            AuthSource::OpenAiApiKey => api_key(source, sources.text("OPENAI_API_KEY"))?,
+            AuthSource::CodexAccessToken => access_token(source, sources.text("CODEX_ACCESS_TOKEN"))?,
+            AuthSource::CodexAgentIdentity => agent_identity(source, sources.text("CODEX_AGENT_IDENTITY"))?,
+            AuthSource::CodexHome => match sources.codex_home() {
+                Some(path) => from_file(FileStore::new(path))?,
+                None => None,
+            },
+            AuthSource::AuthJson(path) => from_file(FileStore::new(path))?,
+            AuthSource::ReadOnlyAuthJson(path) => from_file(FileStore::read_only(path))?,
+        };
+        if let Some(found) = found {
+            return Ok(found);
+        }
+    }
+    let looked_at: Vec<String> = sources.order().iter().map(ToString::to_string).collect();
+    Err(AuthError::new(
+        AuthErrorKind::NotFound,
+        format!(
+            "no credentials were found; looked at {}. Sign in with the official tool, or set one of the variables",
+            looked_at.join(", ")
+        ),
+    ))
+}
+
+fn held_token(sources: &AuthSources) -> Result<Option<Found>, AuthError> {
     let Some(token) = sources.text("CODEX_BACKEND_ACCESS_TOKEN") else { return Ok(None) };
     let mut tokens = ChatGptTokens::new(token);
     if let Some(account_id) = sources.text("CODEX_BACKEND_ACCOUNT_ID") {
@@ -186,60 +318,110 @@ fn held_token(sources: &AuthSources) -> Result<Option<CodexAuth>, AuthError> {
             return Err(AuthError::new(AuthErrorKind::Incomplete, message));
         }
     };
-    Ok(Some(CodexAuth {
-        mode: AuthMode::ChatGptAuthTokens,
-        source: AuthSource::BackendAccessToken.to_string(),
-        account: tokens.account(),
-        provider: AnyProvider::Backend(Arc::new(tokens.into_provider()?)),
-    }))
+    let (mode, source) = (AuthMode::ChatGptAuthTokens, AuthSource::BackendAccessToken.to_string());
+    let account = tokens.account();
+    Ok(Some(Found::Usable(CodexAuth::backend(mode, source, account, tokens.into_provider()?))))
 }
 
-fn api_key(source: &AuthSource, key: Option<String>) -> Result<Option<CodexAuth>, AuthError> {
-    key.map(|key| with_api_key(source.to_string(), key)).transpose()
+fn workload_identity(sources: &AuthSources) -> Result<Option<Found>, AuthError> {
+    let identity = WorkloadIdentity::named_by(sources.variables(), sources.restrictions().clone())?;
+    Ok(identity.map(|identity| Found::WorkloadIdentity { source: AuthSource::WorkloadIdentity.to_string(), identity }))
+}
+
+fn api_key(source: &AuthSource, key: Option<String>) -> Result<Option<Found>, AuthError> {
+    key.map(|key| with_api_key(source.to_string(), key).map(Found::Usable)).transpose()
 }
 
 fn with_api_key(source: String, key: String) -> Result<CodexAuth, AuthError> {
     let provider = AnyProvider::PublicApi(Arc::new(ApiKey::new(key).into_provider()?));
-    Ok(CodexAuth { mode: AuthMode::ApiKey, source, account: Claims::default(), provider })
+    Ok(CodexAuth { mode: AuthMode::ApiKey, source, account: Claims::default(), provider, stores: Vec::new() })
 }
 
-fn from_file(store: FileStore) -> Result<Option<CodexAuth>, AuthError> {
-    let path: PathBuf = store.path().to_owned();
-    let Some(stored) = store.load()? else { return Ok(None) };
-    let source = path.display().to_string();
-    let in_file = |error: AuthError| AuthError::new(error.kind(), format!("{source}: {error}")).with_source(error);
-    let mode = stored.mode().map_err(in_file)?;
-    match mode {
-        AuthMode::ApiKey => {
-            let key = key_of(&stored).ok_or_else(|| {
-                in_file(AuthError::new(AuthErrorKind::Incomplete, "there is no `OPENAI_API_KEY` in it"))
-            })?;
-            with_api_key(source.clone(), key).map(Some).map_err(in_file)
+/// A personal access token, or else an agent identity.
+fn access_token(source: &AuthSource, token: Option<String>) -> Result<Option<Found>, AuthError> {
+    match token {
+        Some(token) if PersonalAccessToken::is_one(&token) => {
+            Ok(Some(Found::PersonalAccessToken { source: source.to_string(), token: token.into(), stores: Vec::new() }))
         }
-        AuthMode::ChatGpt => {
-            let session = ChatGptSession::open(store).map_err(in_file)?;
-            let account = session.account();
-            Ok(Some(CodexAuth { mode, source, account, provider: AnyProvider::Backend(Arc::new(session)) }))
-        }
-        other => Err(unsupported(&AuthSource::AuthJson(path), other)),
+        token => agent_identity(source, token),
     }
 }
 
-/// What a value of `CODEX_ACCESS_TOKEN` is, by its prefix.
-fn kind_of(token: &str) -> AuthMode {
-    if token.starts_with("at-") { AuthMode::PersonalAccessToken } else { AuthMode::AgentIdentity }
+fn agent_identity(source: &AuthSource, jwt: Option<String>) -> Result<Option<Found>, AuthError> {
+    let Some(jwt) = jwt else { return Ok(None) };
+    let stored = StoredCredentials::of_agent_identity(jwt);
+    stored_agent_identity(source.to_string(), stored, Vec::new()).map(Some)
 }
 
-fn unsupported(source: &AuthSource, mode: AuthMode) -> AuthError {
-    AuthError::new(
-        AuthErrorKind::Unsupported,
-        format!("{source}: credentials of the kind `{mode}` are recognised, and cannot be used by this version"),
-    )
+#[cfg(feature = "agent-identity")]
+fn stored_agent_identity(
+    source: String,
+    stored: StoredCredentials,
+    stores: Vec<Arc<dyn CredentialStore>>,
+) -> Result<Found, AuthError> {
+    Ok(Found::AgentIdentity { source, stored, stores })
 }
 
-fn key_of(stored: &StoredCredentials) -> Option<String> {
-    let key = stored.document.get("OPENAI_API_KEY").and_then(Value::as_str).map(str::trim);
-    key.filter(|key| !key.is_empty()).map(str::to_owned)
+#[cfg(not(feature = "agent-identity"))]
+fn stored_agent_identity(
+    source: String,
+    _: StoredCredentials,
+    _: Vec<Arc<dyn CredentialStore>>,
+) -> Result<Found, AuthError> {
+    let message = format!("{source}: an agent identity needs the feature `agent-identity` of this crate");
+    Err(AuthError::new(AuthErrorKind::Unsupported, message))
+}
+
+fn from_file(store: FileStore) -> Result<Option<Found>, AuthError> {
+    let Some(stored) = store.load()? else { return Ok(None) };
+    from_store(store, &stored).map(Some)
+}
+
+/// What a store keeps, by its kind. Every error names the store.
+fn from_store(store: impl CredentialStore + Clone, stored: &StoredCredentials) -> Result<Found, AuthError> {
+    let source = store.describe();
+    let in_store = |error| in_source(&source, error);
+    let mode = stored.mode().map_err(in_store)?;
+    let member = |name: &str| {
+        stored
+            .text(name)
+            .ok_or_else(|| in_store(AuthError::new(AuthErrorKind::Incomplete, format!("there is no `{name}` in it"))))
+    };
+    let stores: Vec<Arc<dyn CredentialStore>> = vec![Arc::new(store.clone())];
+    match mode {
+        AuthMode::ApiKey => {
+            let auth = with_api_key(source.clone(), member("OPENAI_API_KEY")?).map_err(in_store)?;
+            Ok(Found::Usable(auth.kept_in(stores)))
+        }
+        AuthMode::ChatGpt => {
+            let session = ChatGptSession::open(store).map_err(in_store)?;
+            let account = session.account();
+            Ok(Found::Usable(CodexAuth::backend(mode, source, account, session).kept_in(stores)))
+        }
+        AuthMode::PersonalAccessToken => {
+            let token = member("personal_access_token")?.into();
+            Ok(Found::PersonalAccessToken { source, token, stores })
+        }
+        AuthMode::AgentIdentity => stored_agent_identity(source, stored.clone(), stores),
+        other => Err(unsupported(&source, other)),
+    }
+}
+
+/// Says where the credentials are that something is wrong with.
+fn in_source(source: &str, error: AuthError) -> AuthError {
+    error.of_source(source)
+}
+
+fn unsupported(source: &str, mode: AuthMode) -> AuthError {
+    let reason = match mode {
+        AuthMode::BedrockApiKey | AuthMode::BedrockAccessKeys => {
+            "are for Amazon Bedrock, which this crate does not talk to"
+        }
+        AuthMode::Headers | AuthMode::ChatGptAuthTokens => "are never kept in a store",
+        _ => "cannot be used by this version",
+    };
+    let message = format!("{source}: credentials of the kind `{mode}` {reason}");
+    AuthError::new(AuthErrorKind::Unsupported, message)
 }
 
 impl fmt::Debug for CodexAuth {

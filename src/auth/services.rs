@@ -1,26 +1,26 @@
 //! Where the calls go that auth itself makes.
 
-#[cfg(feature = "agent-identity")]
-use std::sync::Arc;
-
 use url::Url;
+
+#[cfg(feature = "agent-identity")]
+use super::agent_identity::{AgentAuthApi, AgentServices};
 
 use crate::environment::Environment;
 use crate::error::ConfigError;
-use crate::exchange::{BaseUrl, Origin, PathStyle, TrustedHosts, has_user_info, is_loopback};
+use crate::exchange::{BaseUrl, Origin, TrustedHosts, has_user_info, is_loopback};
 
-const PRODUCTION: &str = "https://auth.openai.com";
-const STAGING: &str = "https://auth.api.openai.org";
-const STAGING_BACKEND: &str = "chatgpt-staging.com";
-const PRODUCTION_BACKENDS: [&str; 2] = ["chatgpt.com", "chat.openai.com"];
+pub(super) const PRODUCTION: &str = "https://auth.openai.com";
+pub(super) const STAGING: &str = "https://auth.api.openai.org";
+pub(super) const STAGING_BACKEND: &str = "chatgpt-staging.com";
 
 const TOKEN_PATH: &str = "/oauth/token";
 const REVOKE_PATH: &str = "/oauth/revoke";
-const ACCOUNTS_PATH: &str = "/api/accounts";
+pub(super) const ACCOUNTS_PATH: &str = "/api/accounts";
 
 const TOKEN_URL: &str = "CODEX_REFRESH_TOKEN_URL_OVERRIDE";
 const REVOKE_URL: &str = "CODEX_REVOKE_TOKEN_URL_OVERRIDE";
 const ACCOUNTS_URL: &str = "CODEX_AUTHAPI_BASE_URL";
+#[cfg(feature = "agent-identity")]
 const AGENTS_URL: &str = "CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL";
 
 /// The places that auth calls. They belong to the backend: a backend on loopback serves them itself, so that nothing of a
@@ -35,47 +35,9 @@ pub(crate) struct AuthServices {
     pub(crate) exchange_url: Url,
     /// Knows whose a personal access token is. Without a trailing slash.
     pub(crate) accounts_url: Url,
-    /// Registers agents and their tasks. Without a trailing slash. `None` where no such service is known for the backend.
-    pub(crate) agents_url: Option<Url>,
-    /// Has the keys that sign the JWTs of agent identities.
-    pub(crate) agent_keys_url: Url,
-    /// Those keys, once they were fetched.
+    /// Where agents are registered.
     #[cfg(feature = "agent-identity")]
-    pub(crate) agent_keys: Arc<super::agent_identity::KeySetCache>,
-}
-
-/// Where agents and their tasks are registered.
-///
-/// [`ClientBuilder::auth_api_base_url`](crate::ClientBuilder::auth_api_base_url) names any other place, and the variable
-/// `CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL` a known host or this machine. What is set in code wins over the variable.
-///
-/// ```
-/// use codex_backend::{AgentAuthApi, Client};
-///
-/// let at = |base_url: &str, api| {
-///     let builder = Client::builder().codex_base_url(base_url).agent_auth_api(api);
-///     builder.auth_context().map(|context| context.agent_auth_api_base_url().map(|url| url.to_string()))
-/// };
-/// let of_environment = at("https://chatgpt.com", AgentAuthApi::OfEnvironment)?;
-/// assert_eq!(of_environment.as_deref(), Some("https://auth.openai.com/api/accounts"));
-/// let backend = at("http://localhost:8080/api/codex", AgentAuthApi::Backend)?;
-/// assert_eq!(backend.as_deref(), Some("http://localhost:8080/api"));
-/// # Ok::<(), codex_backend::ConfigError>(())
-/// ```
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AgentAuthApi {
-    /// The service that belongs to the backend's environment: `https://auth.openai.com/api/accounts` for the backend at
-    /// `chatgpt.com` and `chat.openai.com`, `https://auth.api.openai.org/api/accounts` for the one at
-    /// `chatgpt-staging.com`, and for a backend on this machine that backend itself. Any other has none, which is an error
-    /// once an agent is to be registered.
-    #[default]
-    OfEnvironment,
-    /// `https://auth.openai.com/api/accounts`, whatever the backend is.
-    Production,
-    /// The backend itself: its base URL without a trailing `/codex`, as the first version of the official tool that knew
-    /// agent identities had it.
-    Backend,
+    pub(crate) agents: AgentServices,
 }
 
 /// What the application sets in code.
@@ -83,6 +45,7 @@ pub enum AgentAuthApi {
 pub(crate) struct GivenAuthUrls {
     pub(crate) token_url: Option<String>,
     pub(crate) auth_api_base_url: Option<String>,
+    #[cfg(feature = "agent-identity")]
     pub(crate) agent_auth_api: Option<AgentAuthApi>,
 }
 
@@ -113,24 +76,18 @@ impl AuthServices {
             (None, None) => at(&issuer, REVOKE_PATH),
         };
         let named_accounts = named(ACCOUNTS_URL)?.map(without_slash);
-        let named_agents = named(AGENTS_URL)?.map(without_slash);
-        let agents_url = match (&given_api, given.agent_auth_api, named_agents) {
-            (Some(url), _, _) => Some(url.clone()),
-            (None, None, Some(url)) => Some(url),
-            (None, preset, _) => preset_of(preset.unwrap_or_default(), base_url),
+        #[cfg(feature = "agent-identity")]
+        let agents = {
+            let named_agents = named(AGENTS_URL)?.map(without_slash);
+            AgentServices::new(base_url, given_api.clone(), given.agent_auth_api, named_agents)
         };
         Ok(Self {
             token_url: given_token_url.unwrap_or_else(|| at(&issuer, TOKEN_PATH)),
             revoke_url,
             exchange_url: at(&issuer, TOKEN_PATH),
             accounts_url: given_api.or(named_accounts).unwrap_or_else(|| without_slash(accounts_url)),
-            agents_url,
-            agent_keys_url: base_url.with_path(match base_url.style() {
-                PathStyle::ChatGpt => "/wham/agent-identities/jwks",
-                PathStyle::Codex => "/agent-identities/jwks",
-            }),
             #[cfg(feature = "agent-identity")]
-            agent_keys: Arc::default(),
+            agents,
         })
     }
 }
@@ -143,39 +100,6 @@ fn issuer_of(base_url: &BaseUrl) -> Result<Url, ConfigError> {
     let is_staging = host == STAGING_BACKEND || host.ends_with(&format!(".{STAGING_BACKEND}"));
     Url::parse(if is_staging { STAGING } else { PRODUCTION })
         .map_err(|_| ConfigError::InvalidAuthUrl { setting: "this crate", reason: "it is not an absolute URL" })
-}
-
-fn preset_of(preset: AgentAuthApi, base_url: &BaseUrl) -> Option<Url> {
-    let accounts_of = |server: &str| Some(at(&Url::parse(server).ok()?, ACCOUNTS_PATH));
-    match preset {
-        AgentAuthApi::OfEnvironment if base_url.is_loopback() => Some(without_slash(base_url.with_path(""))),
-        AgentAuthApi::OfEnvironment => accounts_of(server_of_environment(base_url)?),
-        AgentAuthApi::Production => accounts_of(PRODUCTION),
-        AgentAuthApi::Backend => Some(base_url.with_root_path(&backend_path(base_url))),
-    }
-}
-
-/// The auth server of the environment that the backend belongs to. Backends are compared as wholes, path included.
-fn server_of_environment(base_url: &BaseUrl) -> Option<&'static str> {
-    const PATHS: [&str; 4] = ["", "/backend-api", "/codex", "/backend-api/codex"];
-    let (origin, path) = base_url.as_given();
-    let origin = origin.filter(Origin::is_https_by_default)?;
-    match origin.host() {
-        host if PATHS.contains(&path) && PRODUCTION_BACKENDS.contains(&host) => Some(PRODUCTION),
-        STAGING_BACKEND if PATHS.contains(&path) => Some(STAGING),
-        _ => None,
-    }
-}
-
-/// The backend's path, without what names one service below it.
-fn backend_path(base_url: &BaseUrl) -> String {
-    let (origin, path) = base_url.as_given();
-    let services = ["/wham/remote/control/server/enroll", "/wham/remote/control/server"];
-    let path = services.iter().find_map(|service| path.strip_suffix(service)).unwrap_or(path);
-    let path = path.strip_suffix("/codex").unwrap_or(path);
-    let is_production =
-        origin.is_some_and(|origin| origin.is_https_by_default() && PRODUCTION_BACKENDS.contains(&origin.host()));
-    if is_production && !path.contains("/backend-api") { format!("{path}/backend-api") } else { path.to_owned() }
 }
 
 fn checked(text: &str, setting: &'static str, allowed: &[Origin]) -> Result<Url, ConfigError> {
@@ -194,14 +118,14 @@ fn checked(text: &str, setting: &'static str, allowed: &[Origin]) -> Result<Url,
     Ok(url)
 }
 
-fn at(server: &Url, path: &str) -> Url {
+pub(super) fn at(server: &Url, path: &str) -> Url {
     let mut url = server.clone();
     url.set_path(path);
     url.set_query(None);
     url
 }
 
-fn without_slash(mut url: Url) -> Url {
+pub(super) fn without_slash(mut url: Url) -> Url {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     url.set_query(None);
@@ -213,7 +137,7 @@ pub(crate) fn below(base: &Url, path: &str) -> Url {
     at(base, &format!("{}{path}", base.path().trim_end_matches('/')))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "agent-identity"))]
 mod tests {
     use super::*;
     use crate::exchange::Route;
@@ -224,8 +148,8 @@ mod tests {
     }
 
     fn texts(services: &AuthServices) -> [&str; 5] {
-        let AuthServices { token_url, revoke_url, exchange_url, accounts_url, agents_url, .. } = services;
-        let agents_url = agents_url.as_ref().unwrap();
+        let AuthServices { token_url, revoke_url, exchange_url, accounts_url, .. } = services;
+        let agents_url = services.agents.url.as_ref().unwrap();
         [token_url, revoke_url, exchange_url, accounts_url, agents_url].map(|url| url.as_str())
     }
 
@@ -320,6 +244,6 @@ mod tests {
         let allowed = [Origin::parse("https://sso.example").unwrap()];
         let services = AuthServices::new(&base_url, &given, &environment, &allowed).unwrap();
         assert_eq!(services.token_url.as_str(), "https://sso.example/token");
-        assert_eq!(services.agents_url.unwrap().as_str(), "https://sso.example/accounts");
+        assert_eq!(services.agents.url.unwrap().as_str(), "https://sso.example/accounts");
     }
 }

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::Restrictions;
+use super::workload_identity::RULE_VARIABLE;
 use crate::environment::Environment;
 
 /// A place where credentials may be found.
@@ -15,9 +17,13 @@ pub enum AuthSource {
     /// The variable `OPENAI_API_KEY`: a key of the public OpenAI API. Many programs set it for their own purposes, so it
     /// is not among the sources by default.
     OpenAiApiKey,
-    /// The variable `CODEX_ACCESS_TOKEN`: a personal access token (`at-…`) or an agent identity. This version recognises
-    /// both and cannot use them: where the variable is set, that is an error, not a reason to take other credentials.
+    /// The variable `CODEX_ACCESS_TOKEN`: a personal access token (`at-…`), else an agent identity (a JWT).
     CodexAccessToken,
+    /// The variable `CODEX_AGENT_IDENTITY`: an agent identity (a JWT), by the older name of the variable.
+    CodexAgentIdentity,
+    /// The variables `OPENAI_FEDERATION_RULE_ID` and `OPENAI_IDENTITY_TOKEN_FILE`: the identity of a workload. One of them
+    /// without the other is an error.
+    WorkloadIdentity,
     /// The file `auth.json` in the folder that `CODEX_HOME` names, else in `~/.codex`: the official tool's.
     CodexHome,
     /// A file in the shape of `auth.json`.
@@ -33,6 +39,8 @@ impl fmt::Display for AuthSource {
             Self::CodexApiKey => f.write_str("CODEX_API_KEY"),
             Self::OpenAiApiKey => f.write_str("OPENAI_API_KEY"),
             Self::CodexAccessToken => f.write_str("CODEX_ACCESS_TOKEN"),
+            Self::CodexAgentIdentity => f.write_str("CODEX_AGENT_IDENTITY"),
+            Self::WorkloadIdentity => f.write_str(RULE_VARIABLE),
             Self::CodexHome => f.write_str("CODEX_HOME"),
             Self::AuthJson(path) | Self::ReadOnlyAuthJson(path) => path.display().fmt(f),
         }
@@ -42,8 +50,19 @@ impl fmt::Display for AuthSource {
 /// Which sources are looked at, and in which order. The first that holds something decides: if what it holds is broken,
 /// that is an error, and no later source is tried.
 ///
-/// The default is `CODEX_BACKEND_ACCESS_TOKEN`, then `CODEX_API_KEY`, then `CODEX_ACCESS_TOKEN`, then `auth.json` in
-/// `CODEX_HOME`. A variable that is blank counts as unset.
+/// The default is, in this order:
+///
+/// | source | kind of credentials |
+/// | --- | --- |
+/// | `CODEX_BACKEND_ACCESS_TOKEN`, with `CODEX_BACKEND_ACCOUNT_ID` and `CODEX_BACKEND_FEDRAMP` | a ChatGPT access token |
+/// | `OPENAI_FEDERATION_RULE_ID`, with `OPENAI_IDENTITY_TOKEN_FILE` | the identity of a workload |
+/// | `CODEX_API_KEY` | an API key |
+/// | `CODEX_ACCESS_TOKEN` | a personal access token (`at-…`), else an agent identity |
+/// | `CODEX_AGENT_IDENTITY` | an agent identity |
+/// | `auth.json` in the folder `CODEX_HOME`, else `~/.codex` | what it holds |
+///
+/// `OPENAI_API_KEY` is none of them, since it is often set for other programs: add it where it is meant. A variable that is
+/// blank counts as unset.
 ///
 /// ```
 /// use codex_backend::{AuthSource, AuthSources, Environment};
@@ -56,13 +75,14 @@ impl fmt::Display for AuthSource {
 pub struct AuthSources {
     order: Vec<AuthSource>,
     environment: Environment,
+    restrictions: Restrictions,
 }
 
 impl AuthSources {
     /// No source yet.
     #[must_use]
     pub fn none() -> Self {
-        Self { order: Vec::new(), environment: Environment::process() }
+        Self { order: Vec::new(), environment: Environment::process(), restrictions: Restrictions::default() }
     }
 
     /// One more source, behind those there are.
@@ -78,6 +98,21 @@ impl AuthSources {
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
+    }
+
+    /// Refuses credentials that are not allowed. They are an error, and no later source is tried.
+    #[must_use]
+    pub fn restrict(mut self, restrictions: Restrictions) -> Self {
+        self.restrictions = restrictions;
+        self
+    }
+
+    pub(super) fn restrictions(&self) -> &Restrictions {
+        &self.restrictions
+    }
+
+    pub(crate) fn variables(&self) -> &Environment {
+        &self.environment
     }
 
     pub(super) fn order(&self) -> &[AuthSource] {
@@ -101,8 +136,10 @@ impl Default for AuthSources {
     fn default() -> Self {
         Self::none()
             .and(AuthSource::BackendAccessToken)
+            .and(AuthSource::WorkloadIdentity)
             .and(AuthSource::CodexApiKey)
             .and(AuthSource::CodexAccessToken)
+            .and(AuthSource::CodexAgentIdentity)
             .and(AuthSource::CodexHome)
     }
 }

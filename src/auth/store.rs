@@ -132,6 +132,17 @@ impl StoredCredentials {
 }
 
 impl StoredCredentials {
+    /// Those of an agent, as a JWT.
+    pub(in crate::auth) fn of_agent_identity(jwt: String) -> Self {
+        Self { document: Map::from_iter([("agent_identity".to_owned(), Value::String(jwt))]) }
+    }
+
+    /// A member that is text, trimmed; `None` where there is none, or a blank one.
+    pub(in crate::auth) fn text(&self, member: &str) -> Option<String> {
+        let text = self.document.get(member).and_then(Value::as_str).map(str::trim);
+        text.filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+
     /// The kind of credentials: the `auth_mode`, else what is there, in the official tool's order.
     pub(in crate::auth) fn mode(&self) -> Result<AuthMode, AuthError> {
         let is_there = |name: &str| self.document.get(name).is_some_and(|value| !value.is_null());

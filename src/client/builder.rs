@@ -2,13 +2,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{AnyClient, Client};
+use super::Client;
 #[cfg(feature = "agent-identity")]
 use crate::auth::{AgentAuthApi, AgentProvider};
-use crate::auth::{
-    AnyProvider, ApiKey, AuthContext, AuthProvider, AuthServices, ChatGptTokens, CodexAuth, ErasedProvider,
-    GivenAuthUrls,
-};
+use crate::auth::{ApiKey, AuthContext, AuthProvider, AuthServices, ChatGptTokens, ErasedProvider, GivenAuthUrls};
 use crate::call::Caller;
 use crate::environment::Environment;
 use crate::error::{AuthError, ConfigError};
@@ -138,45 +135,6 @@ impl<S> ClientBuilder<S> {
         S: CredentialsUnset,
     {
         ClientBuilder { settings: self.settings, provider: None, state: PhantomData }
-    }
-
-    /// Credentials that were found at run time, if they open the Codex backend: loads and narrows in one go.
-    ///
-    /// ```
-    /// # let environment = codex_backend::Environment::from_vars([("CODEX_BACKEND_ACCESS_TOKEN", "access-token")]);
-    /// use codex_backend::{AuthSources, Client, CodexAuth};
-    ///
-    /// let sources = AuthSources::default().environment(environment);
-    /// let client = Client::builder().codex_auth(&CodexAuth::load(&sources)?)?.build()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// When they are credentials of another mode; the error says what was found, and where.
-    pub fn codex_auth(self, auth: &CodexAuth) -> Result<ClientBuilder<CodexBackend>, AuthError>
-    where
-        S: CredentialsUnset,
-    {
-        match auth.provider() {
-            AnyProvider::Backend(provider) => Ok(self.provider(provider.clone())),
-            AnyProvider::PublicApi(_) => Err(auth.wrong_mode()),
-        }
-    }
-
-    /// The client that credentials found at run time make. It has the mode they have.
-    ///
-    /// # Errors
-    ///
-    /// A [`ConfigError`] when a setting cannot be used.
-    pub fn build_any(self, auth: &CodexAuth) -> Result<AnyClient, ConfigError>
-    where
-        S: CredentialsUnset,
-    {
-        Ok(match auth.provider() {
-            AnyProvider::Backend(provider) => self.provider(provider.clone()).build()?.into(),
-            AnyProvider::PublicApi(provider) => self.provider(provider.clone()).build()?.into(),
-        })
     }
 
     fn with_provider<M: Authenticated>(self, provider: Result<Arc<dyn ErasedProvider>, AuthError>) -> ClientBuilder<M> {

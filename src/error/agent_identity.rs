@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::error::{AuthError, AuthErrorKind, Error};
+use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
 
 /// What is wrong with an agent identity, in detail. It is the source of the [`AuthError`] that a call or a constructor
 /// returns: [`AuthError::agent_identity_error`] finds it there.
@@ -178,7 +178,7 @@ pub enum JwtRejection {
     #[error("it is meant for another audience")]
     Audience,
     /// `exp` has passed by more than a minute.
-    #[error("it has expired; get a new one")]
+    #[error("it has expired")]
     Expired,
 }
 
@@ -207,9 +207,11 @@ fn skew_note(skew: Option<ClockSkew>) -> String {
 impl From<AgentIdentityError> for AuthError {
     fn from(error: AgentIdentityError) -> Self {
         use AgentIdentityError as E;
+        if let E::JwtVerification { reason: JwtRejection::Expired } = &error {
+            return Self::reauth_because(ReauthReason::Expired, error.to_string()).with_source(error);
+        }
         let kind = match &error {
             E::MissingMaterial | E::RecordIncomplete { .. } => AuthErrorKind::Incomplete,
-            E::JwtVerification { reason: JwtRejection::Expired } => AuthErrorKind::ReauthRequired,
             E::BootstrapUnavailable { .. } => AuthErrorKind::Transient,
             E::KeysNotFetched(source) if source.is_retryable() => AuthErrorKind::Transient,
             E::RegistrationTransport { source, .. } if source.is_retryable() => AuthErrorKind::Transient,

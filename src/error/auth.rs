@@ -17,6 +17,7 @@ pub struct AuthError {
 
 struct Inner {
     kind: AuthErrorKind,
+    reauth: Option<ReauthReason>,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -37,17 +38,80 @@ pub enum AuthErrorKind {
     Unsupported,
     /// The credentials are of another mode than is needed.
     WrongMode,
+    /// The application's [`Restrictions`](crate::Restrictions) do not allow the credentials.
+    NotAllowed,
     /// A failure that may pass; the credentials are not known to be bad.
     Transient,
     /// A failure that repeating does not mend.
     Permanent,
-    /// The user must sign in again.
+    /// The user must sign in again; [`AuthError::reauth_reason`] tells why.
     ReauthRequired,
+}
+
+/// Why the user must sign in again.
+///
+/// ```
+/// use codex_backend::{AuthError, ReauthReason};
+///
+/// let error = AuthError::reauth_required("the vault has no token for this user");
+/// assert_eq!(error.reauth_reason(), Some(ReauthReason::Other));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReauthReason {
+    /// The refresh token has expired (`refresh_token_expired`), or the JWT of an agent identity.
+    Expired,
+    /// The refresh token has been used already, by another program or another machine (`refresh_token_reused`).
+    Reused,
+    /// The refresh token has been revoked (`refresh_token_invalidated`).
+    Revoked,
+    /// The server does not accept the credential, and says no more (401, `invalid_grant`).
+    NotAccepted,
+    /// The server refuses the credentials also after they have been renewed.
+    RefusedAgain,
+    /// The credentials have been removed from their store.
+    Removed,
+    /// There is no refresh token to renew them with.
+    NoRefreshToken,
+    /// A reason of the application's own provider.
+    Other,
+}
+
+impl ReauthReason {
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Expired => "the refresh token has expired",
+            Self::Reused => "the refresh token has been used already, by another program or another machine",
+            Self::Revoked => "the refresh token has been revoked",
+            Self::NotAccepted => "the credentials are not accepted any more",
+            Self::RefusedAgain => "the server refuses the credentials, also after they have been renewed",
+            Self::Removed => "the credentials have been removed",
+            Self::NoRefreshToken => "there is no refresh token to renew the credentials with",
+            Self::Other => "the credentials cannot be used any more",
+        }
+    }
+}
+
+impl fmt::Display for ReauthReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
+    }
 }
 
 impl AuthError {
     pub(crate) fn new(kind: AuthErrorKind, message: impl Into<String>) -> Self {
-        Self { inner: Arc::new(Inner { kind, message: message.into(), source: None }) }
+        Self { inner: Arc::new(Inner { kind, reauth: None, message: message.into(), source: None }) }
+    }
+
+    /// The user must sign in again, for one of the reasons this crate knows.
+    pub(crate) fn reauth(reason: ReauthReason) -> Self {
+        Self::reauth_because(reason, reason.sentence())
+    }
+
+    /// As [`reauth`](Self::reauth), in words of its own.
+    pub(crate) fn reauth_because(reason: ReauthReason, message: impl Into<String>) -> Self {
+        let kind = AuthErrorKind::ReauthRequired;
+        Self { inner: Arc::new(Inner { kind, reauth: Some(reason), message: message.into(), source: None }) }
     }
 
     /// A failure that may pass. The message must not hold a credential: it is shown and logged.
@@ -62,14 +126,21 @@ impl AuthError {
 
     /// The user must sign in again. The reason must not hold a credential: it is shown and logged.
     pub fn reauth_required(reason: impl Into<String>) -> Self {
-        Self::new(AuthErrorKind::ReauthRequired, reason)
+        Self::reauth_because(ReauthReason::Other, reason)
     }
 
     /// Adds the error that caused this one. Its `Debug` and `Display` must not hold a credential.
     #[must_use]
     pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        let (kind, message) = (self.inner.kind, self.inner.message.clone());
-        Self { inner: Arc::new(Inner { kind, message, source: Some(source.into()) }) }
+        let Inner { kind, reauth, ref message, source: _ } = *self.inner;
+        Self { inner: Arc::new(Inner { kind, reauth, message: message.clone(), source: Some(source.into()) }) }
+    }
+
+    /// The same failure, said of the credentials from that place.
+    pub(crate) fn of_source(self, source: &str) -> Self {
+        let Inner { kind, reauth, ref message, .. } = *self.inner;
+        let message = format!("{source}: {message}");
+        Self { inner: Arc::new(Inner { kind, reauth, message, source: Some(Box::new(self)) }) }
     }
 
     /// What went wrong, as a class.
@@ -90,6 +161,12 @@ impl AuthError {
             next = error.source();
         }
         None
+    }
+
+    /// Why the user must sign in again, for [`AuthErrorKind::ReauthRequired`].
+    #[must_use]
+    pub fn reauth_reason(&self) -> Option<ReauthReason> {
+        self.inner.reauth
     }
 
     /// Whether the same credentials may work later.

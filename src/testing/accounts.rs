@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use super::server::Reply;
 
+/// The only user there is.
+const USER: &str = "user-embedded";
+
 /// The accounts, and the credentials that open them.
 #[derive(Default)]
 pub(super) struct Accounts {
@@ -18,6 +21,7 @@ pub(super) struct Accounts {
     refresh_tokens: HashMap<String, RefreshToken>,
     revoked_families: HashSet<u64>,
     api_keys: HashSet<String>,
+    workloads: HashMap<String, Workload>,
 }
 
 #[derive(Debug)]
@@ -27,8 +31,15 @@ struct Account {
 
 struct Token {
     account_id: String,
-    expires_at: SystemTime,
+    /// `None`: a personal access token, whose requests must name the account.
+    expires_at: Option<SystemTime>,
     revoked: bool,
+}
+
+/// What an identity token of a workload opens.
+struct Workload {
+    rule_id: String,
+    account_id: String,
 }
 
 /// A refresh token works once. Whoever brings it again loses all that came of it.
@@ -58,12 +69,15 @@ impl Accounts {
                 "chatgpt_account_id": account_id,
                 "chatgpt_account_is_fedramp": account.is_fedramp,
                 "chatgpt_plan_type": "pro",
-                "chatgpt_user_id": "user-embedded",
+                "chatgpt_user_id": USER,
             },
         });
         let part = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
         let token = format!("{}.{}.{}", part(r#"{"alg":"none"}"#), part(&claims.to_string()), part(&random()));
-        self.tokens.insert(token.clone(), Token { account_id: account_id.to_owned(), expires_at, revoked: false });
+        self.tokens.insert(
+            token.clone(),
+            Token { account_id: account_id.to_owned(), expires_at: Some(expires_at), revoked: false },
+        );
         token.into()
     }
 
@@ -119,6 +133,89 @@ impl Accounts {
         }))
     }
 
+    pub(super) fn issue_personal_access_token(&mut self, account_id: &str) -> SecretString {
+        self.accounts.entry(account_id.to_owned()).or_insert(Account { is_fedramp: false });
+        let token = format!("at-embedded-{}", random());
+        self.tokens
+            .insert(token.clone(), Token { account_id: account_id.to_owned(), expires_at: None, revoked: false });
+        token.into()
+    }
+
+    /// `GET /v1/user-auth-credential/whoami`.
+    pub(super) fn whoami(&self, headers: &HeaderMap) -> Reply {
+        let authorization = headers.get("authorization").and_then(|value| value.to_str().ok());
+        let token =
+            authorization.and_then(|value| value.strip_prefix("Bearer ")).and_then(|token| self.tokens.get(token));
+        match token.filter(|token| token.expires_at.is_none() && !token.revoked) {
+            Some(token) => Reply::json(&json!({
+                "email": "user@embedded.example",
+                "chatgpt_user_id": USER,
+                "chatgpt_account_id": token.account_id,
+                "chatgpt_plan_type": "pro",
+                "chatgpt_account_is_fedramp": self.is_fedramp(&token.account_id),
+            })),
+            None => refuse(StatusCode::UNAUTHORIZED, "invalid_token", "the personal access token is not known"),
+        }
+    }
+
+    pub(super) fn issue_workload_identity(&mut self, rule_id: &str, account_id: &str) -> String {
+        let part = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+        let assertion = format!("{}.{}.{}", part(r#"{"alg":"none"}"#), part(&random()), part(&random()));
+        let workload = Workload { rule_id: rule_id.to_owned(), account_id: account_id.to_owned() };
+        self.workloads.insert(assertion.clone(), workload);
+        assertion
+    }
+
+    /// `POST /oauth/token` with a form: the identity of a workload against an access token.
+    pub(super) fn exchange(&mut self, body: &[u8]) -> Reply {
+        let form: HashMap<String, String> = url::form_urlencoded::parse(body).into_owned().collect();
+        let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
+        if field("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer" {
+            return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type", "not an exchange of an identity token");
+        }
+        let workload =
+            self.workloads.get(field("assertion")).filter(|workload| workload.rule_id == field("federation_rule_id"));
+        let Some(account_id) = workload.map(|workload| workload.account_id.clone()) else {
+            return refuse(StatusCode::BAD_REQUEST, "invalid_grant", "the identity token does not fit the rule");
+        };
+        let lifetime = Duration::from_secs(60 * 60);
+        let access_token = self.issue_access_token(&account_id, lifetime);
+        Reply::json(&json!({
+            "access_token": access_token.expose_secret(),
+            "token_type": "Bearer",
+            "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "expires_in": lifetime.as_secs(),
+            "scope": "codex",
+            "user_id": USER,
+            "chatgpt_account_id": account_id,
+            "chatgpt_account_user_id": format!("{USER}__{account_id}"),
+            "chatgpt_plan_type": "pro",
+        }))
+    }
+
+    /// `POST /oauth/revoke`: a refresh token takes all with it that came of the same sign-in.
+    pub(super) fn revoke_by_request(&mut self, body: &[u8]) -> Reply {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let token = body["token"].as_str().unwrap_or_default();
+        match body["token_type_hint"].as_str() {
+            Some("refresh_token") if body["client_id"].as_str().is_none_or(str::is_empty) => {
+                return refuse(StatusCode::BAD_REQUEST, "invalid_request", "a refresh token is revoked by its client");
+            }
+            Some("refresh_token") => {
+                if let Some(refresh_token) = self.refresh_tokens.get(token) {
+                    self.revoked_families.insert(refresh_token.family);
+                }
+            }
+            Some("access_token") => self.revoke(token),
+            _ => return refuse(StatusCode::BAD_REQUEST, "invalid_request", "no `token_type_hint`"),
+        }
+        Reply::json(&json!({}))
+    }
+
+    pub(super) fn is_fedramp(&self, account_id: &str) -> bool {
+        self.accounts.get(account_id).is_some_and(|account| account.is_fedramp)
+    }
+
     pub(super) fn issue_api_key(&mut self) -> SecretString {
         let key = format!("sk-embedded-{}", random());
         self.api_keys.insert(key.clone());
@@ -141,7 +238,7 @@ impl Accounts {
         let Some(token) = token else {
             return Err(refuse(StatusCode::UNAUTHORIZED, "token_invalidated", "the access token is not known"));
         };
-        if token.expires_at <= SystemTime::now() {
+        if token.expires_at.is_some_and(|end| end <= SystemTime::now()) {
             return Err(refuse(StatusCode::UNAUTHORIZED, "token_expired", "the access token has expired"));
         }
         if token.revoked {
@@ -149,6 +246,9 @@ impl Accounts {
         }
         if text("chatgpt-account-id").is_some_and(|account_id| account_id != token.account_id) {
             return Err(refuse(StatusCode::FORBIDDEN, "account_mismatch", "the token is for another account"));
+        }
+        if token.expires_at.is_none() && text("chatgpt-account-id").is_none() {
+            return Err(refuse(StatusCode::FORBIDDEN, "account_required", "a personal access token needs the account"));
         }
         self.check_fedramp(&token.account_id, headers).map(|()| token.account_id.clone())
     }
@@ -161,10 +261,6 @@ impl Accounts {
             (true, _) => Err(refuse(StatusCode::FORBIDDEN, "fedramp_required", "a FedRAMP account needs its header")),
             (false, _) => Err(refuse(StatusCode::FORBIDDEN, "not_fedramp", "the account is not a FedRAMP one")),
         }
-    }
-
-    pub(super) fn is_fedramp(&self, account_id: &str) -> bool {
-        self.accounts.get(account_id).is_some_and(|account| account.is_fedramp)
     }
 
     /// Whether the headers of an OpenAI API request hold a key, or the answer that refuses them.

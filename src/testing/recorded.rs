@@ -15,7 +15,7 @@ pub enum Route {
     FinalizeFile,
     /// `GET /backend-api/wham/usage`
     GetUsage,
-    /// `POST /oauth/token`
+    /// `POST /oauth/token` with JSON: a refresh token is redeemed
     RefreshToken,
     /// `GET /backend-api/wham/agent-identities/jwks`
     AgentKeys,
@@ -23,24 +23,37 @@ pub enum Route {
     RegisterAgent,
     /// `POST /backend-api/v1/agent/{agent_runtime_id}/task/register`
     RegisterTask,
+    /// `POST /oauth/token` with a form: the identity of a workload is exchanged
+    ExchangeIdentity,
+    /// `POST /oauth/revoke`
+    RevokeToken,
+    /// `GET /backend-api/v1/user-auth-credential/whoami`
+    Whoami,
 }
 
 impl Route {
     /// The route of a request and, where its path holds one, the id.
-    pub(super) fn of<'a>(method: &Method, path: &'a str) -> Option<(Self, Option<&'a str>)> {
+    pub(super) fn of<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Option<(Self, Option<&'a str>)> {
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match (method.as_str(), parts.as_slice()) {
             ("POST", ["backend-api", "files"]) => Some((Self::CreateFile, None)),
             ("POST", ["backend-api", "files", id, "uploaded"]) => Some((Self::FinalizeFile, Some(id))),
             ("GET", ["backend-api", "wham", "usage"]) => Some((Self::GetUsage, None)),
+            ("POST", ["oauth", "token"]) if is_form(headers) => Some((Self::ExchangeIdentity, None)),
             ("POST", ["oauth", "token"]) => Some((Self::RefreshToken, None)),
             ("GET", ["backend-api", "wham", "agent-identities", "jwks"]) => Some((Self::AgentKeys, None)),
             ("POST", ["backend-api", "v1", "agent", "register"]) => Some((Self::RegisterAgent, None)),
             ("POST", ["backend-api", "v1", "agent", id, "task", "register"]) => Some((Self::RegisterTask, Some(id))),
+            ("POST", ["oauth", "revoke"]) => Some((Self::RevokeToken, None)),
+            ("GET", ["backend-api", "v1", "user-auth-credential", "whoami"]) => Some((Self::Whoami, None)),
             ("PUT", ["upload", id]) => Some((Self::PutFile, Some(id))),
             _ => None,
         }
     }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    headers.get("content-type").is_some_and(|value| value == "application/x-www-form-urlencoded")
 }
 
 /// A request as it arrived. `Debug` hides credentials; the accessors do not.

@@ -168,7 +168,7 @@ async fn serve(
 ) -> Result<Response<ReplyBody>, Reset> {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let (head, mut body) = request.into_parts();
-    let route = Route::of(&head.method, head.uri.path());
+    let route = Route::of(&head.method, head.uri.path(), &head.headers);
     let (record, effect) = {
         let mut world = state.world();
         world.requests.push(RecordedRequest {
@@ -248,8 +248,12 @@ impl super::World {
             };
             return refusal.unwrap_or_else(|| Reply::error(StatusCode::NOT_FOUND, "not_found", "no such route"));
         };
-        if route == Route::RefreshToken {
-            return self.accounts.redeem(body);
+        match route {
+            Route::RefreshToken => return self.accounts.redeem(body),
+            Route::ExchangeIdentity => return self.accounts.exchange(body),
+            Route::RevokeToken => return self.accounts.revoke_by_request(body),
+            Route::Whoami => return self.accounts.whoami(headers),
+            _ => {}
         }
         #[cfg(feature = "agent-identity")]
         match (route, id) {

@@ -11,7 +11,7 @@ use super::{AgentIdentity, AgentKey, record};
 use crate::auth::claims::Claims;
 use crate::auth::store::{StoreError, StoreErrorKind, StoredCredentials, Swap};
 use crate::auth::{AuthContext, ChatGptSession};
-use crate::error::{AgentIdentityError, AuthError, AuthErrorKind};
+use crate::error::{AgentIdentityError, AuthError, AuthErrorKind, ReauthReason};
 
 /// After a failure that may pass, nothing is tried for this long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60 * 60);
@@ -98,7 +98,7 @@ impl ManagedAgent {
         let _turn = self.state.turn.lock().await;
         let about = About {
             account_id: self.session.account_id(),
-            auth_api: context.services.agents_url.as_ref().map(ToString::to_string),
+            auth_api: context.services.agents.url.as_ref().map(ToString::to_string),
         };
         let now = context.exchange.clock().monotonic();
         if let Some(error) = self.recent_failure(&about, now) {
@@ -150,7 +150,7 @@ impl ManagedAgent {
         let loaded = tokio::task::spawn_blocking(move || store.load()).await;
         let loaded =
             loaded.map_err(|error| AuthError::transient("reading the store was cut off").with_source(error))?;
-        loaded?.ok_or_else(|| AuthError::reauth_required("the credentials have been removed"))
+        loaded?.ok_or_else(|| AuthError::reauth(ReauthReason::Removed))
     }
 
     /// Puts the agent beside the tokens, unless another process has put one there.
@@ -169,9 +169,8 @@ impl ManagedAgent {
             match swapped.map_err(|error| AuthError::transient("saving the agent was cut off").with_source(error))?? {
                 Swap::Done => return Ok(RegisteredAgent::with_task(identity, task_id)),
                 Swap::Changed(None) => {
-                    return Err(AuthError::reauth_required(
-                        "the credentials were removed while an agent was registered",
-                    ));
+                    let message = "the credentials were removed while an agent was registered";
+                    return Err(AuthError::reauth_because(ReauthReason::Removed, message));
                 }
                 Swap::Changed(Some(meanwhile)) => {
                     check_same_login(&meanwhile, account)?;

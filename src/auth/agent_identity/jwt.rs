@@ -24,7 +24,7 @@ pub(super) async fn verified(jwt: SecretString, context: &AuthContext) -> Result
     let parts = Parts::of(jwt.expose_secret().trim())?;
     let claims = Claimed::of(parts.payload)?;
     let key_id = key_id(parts.header)?;
-    let key = context.services.agent_keys.find(&key_id, context).await?;
+    let key = context.services.agents.keys.find(&key_id, context).await?;
     let rejected = |reason| Err(AgentIdentityError::JwtVerification { reason }.into());
     let signature = BASE64_URL_SAFE_NO_PAD.decode(parts.signature).unwrap_or_default();
     if !key.has_signed(parts.signed.as_bytes(), &signature) {

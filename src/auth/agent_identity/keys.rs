@@ -62,7 +62,7 @@ impl KeySetCache {
 
     async fn fetch(&self, context: &AuthContext) -> Result<Arc<KeySet>, AuthError> {
         let failed = |error: Error| AuthError::from(AgentIdentityError::KeysNotFetched(error));
-        let call = ServiceCall::new(&FETCH, context.services.agent_keys_url.clone(), TIME_LIMIT);
+        let call = ServiceCall::new(&FETCH, context.services.agents.keys_url.clone(), TIME_LIMIT);
         let answer = call.send(&context.exchange).await.map_err(failed)?;
         let keys: Arc<KeySet> = Arc::new(answer.json(&FETCH).map_err(failed)?);
         *self.kept() = Some(Fetched { at: context.exchange.clock().monotonic(), keys: keys.clone() });

@@ -149,7 +149,7 @@ pub(super) async fn register_task(identity: &AgentIdentity, context: &AuthContex
 }
 
 fn service(context: &AuthContext, path: &str) -> Result<Url, AuthError> {
-    match &context.services.agents_url {
+    match &context.services.agents.url {
         Some(base) => Ok(below(base, path)),
         None => Err(AgentIdentityError::UnsupportedEnvironment { base_url: context.base_url().to_owned() }.into()),
     }

@@ -13,9 +13,9 @@ use crate::error::{AuthError, AuthErrorKind};
 
 /// The tokens of one account, as they were read from a store or came from a renewal.
 #[derive(Clone)]
-pub(super) struct Tokens {
-    pub(super) access_token: SecretString,
-    pub(super) refresh_token: Option<SecretString>,
+pub(in crate::auth) struct Tokens {
+    pub(in crate::auth) access_token: SecretString,
+    pub(in crate::auth) refresh_token: Option<SecretString>,
     pub(super) last_refresh: Option<SystemTime>,
     /// What the document and the tokens' claims say. The end is that of the access token.
     pub(super) account: Claims,
@@ -23,7 +23,7 @@ pub(super) struct Tokens {
 
 impl Tokens {
     /// The ChatGPT tokens among stored credentials.
-    pub(super) fn of(stored: &StoredCredentials) -> Result<Self, AuthError> {
+    pub(in crate::auth) fn of(stored: &StoredCredentials) -> Result<Self, AuthError> {
         let mode = stored.mode()?;
         if mode != AuthMode::ChatGpt {
             return Err(AuthError::new(

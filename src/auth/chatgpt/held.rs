@@ -2,8 +2,8 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::auth::HeldHeaders;
 use crate::auth::claims::Claims;
+use crate::auth::{AuthHeaders, HeldHeaders};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::mode::CodexBackend;
 
@@ -64,6 +64,16 @@ impl ChatGptTokens {
     }
 
     pub(crate) fn into_provider(self) -> Result<HeldHeaders<CodexBackend>, AuthError> {
+        self.checked_account()?;
+        Ok(HeldHeaders::new(self.headers(0)?))
+    }
+
+    pub(in crate::auth) fn headers(&self, generation: u64) -> Result<AuthHeaders, AuthError> {
+        self.account().headers(&self.access_token, generation)
+    }
+
+    /// Whose tokens they are. The account given and the one in the token's claims must agree.
+    pub(in crate::auth) fn checked_account(&self) -> Result<Claims, AuthError> {
         let claims = Claims::of(self.access_token.expose_secret()).unwrap_or_default();
         if let (Some(given), Some(claimed)) = (&self.account_id, &claims.account_id)
             && given != claimed
@@ -73,7 +83,7 @@ impl ChatGptTokens {
                 format!("the account given is `{given:?}`, but the access token is for `{claimed:?}`"),
             ));
         }
-        Ok(HeldHeaders::new(self.account().headers(&self.access_token, 0)?))
+        Ok(self.account())
     }
 }
 

@@ -9,11 +9,11 @@ use url::Url;
 use super::document::{Renewed, Tokens};
 use crate::auth::service_call::ServiceCall;
 use crate::auth::store::{CredentialStore, Renewal, StoredCredentials, Swap};
-use crate::error::{AuthError, AuthErrorKind, Error};
+use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
 use crate::exchange::{Exchange, Operation, Pace, Repeat};
 
 /// The client id of the ChatGPT sign-in, which refresh tokens are bound to.
-const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
+pub(in crate::auth) const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 /// How long another process may take for its renewal.
 const LOCK_PATIENCE: Duration = Duration::from_secs(45);
 /// How long a store that cannot be written is tried again, with what the server gave in hand, and how often.
@@ -67,7 +67,7 @@ pub(super) async fn renew(
         return Ok(Known::saved(stored));
     }
     let Some(refresh_token) = &kept.refresh_token else {
-        return Err(AuthError::reauth_required("the stored credentials have no refresh token"));
+        return Err(AuthError::reauth(ReauthReason::NoRefreshToken));
     };
     let renewed = match redeem(refresh_token, exchange, token_url).await {
         Ok(renewed) => renewed,
@@ -117,7 +117,7 @@ async fn save(
         check_account(before, &Tokens::of(&fresh)?)?;
         match renewal.save(&in_store, &fresh) {
             Ok(Swap::Done) => return Ok(Known::saved(fresh)),
-            Ok(Swap::Changed(Some(meanwhile))) => {
+            Ok(Swap::Changed(Some(meanwhile))) if Instant::now() < give_up => {
                 let theirs = Tokens::of(&meanwhile)?;
                 check_account(before, &theirs)?;
                 if !theirs.has_refresh_token_of(&redeemed) {
@@ -127,8 +127,12 @@ async fn save(
                 // Something beside the tokens has changed; ours still are the newest tokens.
                 (base, in_store) = (meanwhile.clone(), meanwhile);
             }
+            Ok(Swap::Changed(Some(meanwhile))) => {
+                tracing::error!("renewed credentials could not be saved: the store changes all the time");
+                return Ok(Known { stored: fresh, in_store: Some(meanwhile) });
+            }
             Ok(Swap::Changed(None)) => {
-                return Err(AuthError::reauth_required("the credentials were removed while they were being renewed"));
+                return Err(AuthError::reauth(ReauthReason::Removed));
             }
             Err(error) => {
                 let known = Known { stored: fresh, in_store: Some(in_store.clone()) };
@@ -145,7 +149,7 @@ async fn save(
 }
 
 fn reload(store: &dyn CredentialStore) -> Result<StoredCredentials, AuthError> {
-    store.load()?.ok_or_else(|| AuthError::reauth_required("the credentials have been removed"))
+    store.load()?.ok_or_else(|| AuthError::reauth(ReauthReason::Removed))
 }
 
 /// Tokens of two accounts, or of two users of one account, are never mixed.
@@ -185,14 +189,12 @@ fn refused(error: Error) -> AuthError {
     let status = error.status().map(|status| status.as_u16());
     let code = error.code().map(str::to_ascii_lowercase);
     let reason = match code.as_deref() {
-        Some("refresh_token_expired") => "the refresh token has expired",
-        Some("refresh_token_reused") => {
-            "the refresh token has been used already, by another program or another machine"
-        }
-        Some("refresh_token_invalidated") => "the refresh token has been revoked",
-        Some("invalid_grant") => "the refresh token is not accepted any more",
-        _ if status == Some(401) => "the refresh token is not accepted",
+        Some("refresh_token_expired") => ReauthReason::Expired,
+        Some("refresh_token_reused") => ReauthReason::Reused,
+        Some("refresh_token_invalidated") => ReauthReason::Revoked,
+        Some("invalid_grant") => ReauthReason::NotAccepted,
+        _ if status == Some(401) => ReauthReason::NotAccepted,
         _ => return AuthError::transient(format!("the credentials could not be renewed: {error}")).with_source(error),
     };
-    AuthError::reauth_required(reason).with_source(error)
+    AuthError::reauth(reason).with_source(error)
 }

@@ -1,7 +1,9 @@
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::select;
 use tokio::sync::watch;
 use url::Url;
 
@@ -9,8 +11,8 @@ use super::document::Tokens;
 use super::renewal::{Known, check_account, renew};
 use crate::auth::claims::Claims;
 use crate::auth::store::{CredentialStore, StoredCredentials};
-use crate::auth::{AuthContext, AuthFuture, AuthHeaders, AuthProvider, Recovery, Refusal};
-use crate::error::{AuthError, AuthErrorKind};
+use crate::auth::{AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthProvider, Recovery, Refusal};
+use crate::error::{AuthError, AuthErrorKind, ReauthReason};
 use crate::exchange::Exchange;
 use crate::mode::CodexBackend;
 
@@ -58,6 +60,8 @@ struct Shared {
     store: Arc<dyn CredentialStore>,
     current: RwLock<Arc<Current>>,
     renewing: Mutex<Renewing>,
+    /// Ticks whenever a renewal begins or ends, or other tokens come into use.
+    changes: watch::Sender<()>,
 }
 
 /// The tokens in use. Replaced as a whole.
@@ -100,7 +104,12 @@ impl ChatGptSession {
             AuthError::new(AuthErrorKind::Incomplete, format!("there are no credentials in {}", store.describe()))
         })?;
         let current = Current::new(Known::saved(stored), 0, None)?;
-        let shared = Shared { store, current: RwLock::new(Arc::new(current)), renewing: Mutex::default() };
+        let shared = Shared {
+            store,
+            current: RwLock::new(Arc::new(current)),
+            renewing: Mutex::default(),
+            changes: watch::Sender::new(()),
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -157,6 +166,30 @@ impl AuthProvider for ChatGptSession {
     fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
         AuthFuture::boxed(self.recover(refusal, context))
     }
+
+    fn health(&self, context: &AuthContext) -> AuthHealth {
+        self.shared.health(context.now())
+    }
+
+    fn health_after<'a>(&'a self, seen: AuthHealth, context: &'a AuthContext) -> AuthFuture<'a, AuthHealth> {
+        let mut changes = self.shared.changes.subscribe();
+        AuthFuture::boxed(async move {
+            loop {
+                changes.mark_unchanged();
+                let now = context.now();
+                let health = self.shared.health(now);
+                if health != seen {
+                    return Ok(health);
+                }
+                let changed = pin!(changes.changed());
+                match self.shared.current().advisory_window_begins().and_then(|begins| begins.duration_since(now).ok())
+                {
+                    Some(left) => drop(select(changed, context.exchange.clock().sleep(left)).await),
+                    None => drop(changed.await),
+                }
+            }
+        })
+    }
 }
 
 impl ChatGptSession {
@@ -194,6 +227,21 @@ impl Shared {
 
     fn renewing(&self) -> MutexGuard<'_, Renewing> {
         self.renewing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn health(&self, now: SystemTime) -> AuthHealth {
+        let current = self.current();
+        let renewing = self.renewing();
+        let dead = renewing.dead.as_ref().filter(|(about, _)| *about == current.known.stored);
+        if let Some(reason) = dead.and_then(|(_, error)| error.reauth_reason()) {
+            AuthHealth::ReauthRequired(reason)
+        } else if renewing.running().is_some() {
+            AuthHealth::Renewing
+        } else if current.urgency(now) == Urgency::None {
+            AuthHealth::Ready
+        } else {
+            AuthHealth::Expiring
+        }
     }
 
     /// Whether the background should try now: not while it runs, soon after a failure, or when it is hopeless.
@@ -246,6 +294,8 @@ impl Shared {
             .spawn(move || work.run())
             .map_err(|error| AuthError::transient("no thread could be started for a renewal").with_source(error))?;
         renewing.running = Some(outcome.clone());
+        drop(renewing);
+        self.changes.send_replace(());
         Ok(Some(outcome))
     }
 
@@ -256,7 +306,7 @@ impl Shared {
         let loaded =
             loaded.map_err(|error| AuthError::transient("reading the store was cut off").with_source(error))?;
         let Some(stored) = loaded? else {
-            return Err(AuthError::reauth_required("the credentials have been removed"));
+            return Err(AuthError::reauth(ReauthReason::Removed));
         };
         let tokens = Tokens::of(&stored)?;
         check_account(&current.tokens, &tokens)?;
@@ -276,6 +326,8 @@ impl Shared {
         } else {
             *current = Arc::new(Current::new(known, current.headers.generation() + 1, renewed_at)?);
         }
+        drop(current);
+        self.changes.send_replace(());
         Ok(())
     }
 }
@@ -303,6 +355,7 @@ impl Work {
                 }
             }
         }
+        self.shared.changes.send_replace(());
         if let Err(error) = &outcome {
             tracing::warn!(%error, "the credentials could not be renewed");
         }
@@ -327,6 +380,7 @@ impl Work {
     }
 }
 
+#[derive(PartialEq, Eq)]
 enum Urgency {
     None,
     Advisory,
@@ -338,6 +392,13 @@ impl Current {
         let tokens = Tokens::of(&known.stored)?;
         let headers = tokens.headers(generation)?;
         Ok(Self { known, tokens, headers, renewed_at })
+    }
+
+    fn advisory_window_begins(&self) -> Option<SystemTime> {
+        match self.tokens.account.expires_at {
+            Some(end) => end.checked_sub(ADVISORY_WINDOW),
+            None => self.tokens.last_refresh?.checked_add(UNTOLD_LIFETIME),
+        }
     }
 
     fn urgency(&self, now: SystemTime) -> Urgency {

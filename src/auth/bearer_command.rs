@@ -1,0 +1,183 @@
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use secrecy::SecretString;
+use tokio::process::Command;
+
+use super::claims::Claims;
+use super::fetched::{Fetch, Fetched, Fresh};
+use super::{AuthContext, AuthFuture, AuthHeaders, AuthProvider, Recovery, Refusal};
+use crate::error::{AuthError, AuthErrorKind};
+use crate::exchange::Scrubber;
+use crate::mode::OpenAiApi;
+
+const TIME_LIMIT: Duration = Duration::from_secs(5);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
+/// A command that prints a bearer token, for a `Client<OpenAiApi>`.
+///
+/// It is run before the first request, again when the token is older than the refresh interval, and after a 401. Any number
+/// of requests run it once. What it prints on its standard output, without white space around it, is the token; its standard
+/// input is empty. When it fails while the token before still works, that one is used for another 30 seconds; after a 401
+/// the failure ends the call.
+///
+/// Dropping a call kills the command that it waits for.
+///
+/// ```
+/// # #[cfg(unix)]
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use codex_backend::{BearerCommand, Client, OpenAiApi};
+///
+/// let command = BearerCommand::new("echo").args(["token-from-a-vault"]).refresh_interval(Duration::from_secs(60));
+/// let client: Client<OpenAiApi> = Client::builder().provider(command).build()?;
+/// let headers = client.auth_headers().await?;
+/// assert_eq!(headers.iter().next().unwrap().1, "Bearer token-from-a-vault");
+/// # Ok(()) }
+/// # #[cfg(not(unix))] fn main() {}
+/// ```
+#[derive(Clone)]
+pub struct BearerCommand {
+    fetched: Arc<Fetched<Invocation>>,
+}
+
+#[derive(Debug, Clone)]
+struct Invocation {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    folder: Option<PathBuf>,
+    time_limit: Duration,
+    refresh_interval: Duration,
+}
+
+impl BearerCommand {
+    /// With a program: a name that is looked up in `PATH`, or a path, which is relative to
+    /// [`current_dir`](Self::current_dir) where that is set.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self::running(Invocation {
+            program: program.into(),
+            arguments: Vec::new(),
+            folder: None,
+            time_limit: TIME_LIMIT,
+            refresh_interval: REFRESH_INTERVAL,
+        })
+    }
+
+    /// Its arguments. No shell looks at them.
+    #[must_use]
+    pub fn args<A: Into<OsString>>(self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.with(|invocation| invocation.arguments = arguments.into_iter().map(Into::into).collect())
+    }
+
+    /// The folder it runs in. Default: that of this process.
+    #[must_use]
+    pub fn current_dir(self, folder: impl Into<PathBuf>) -> Self {
+        self.with(|invocation| invocation.folder = Some(folder.into()))
+    }
+
+    /// How long it may run before it is killed. Default 5 s.
+    #[must_use]
+    pub fn time_limit(self, limit: Duration) -> Self {
+        self.with(|invocation| invocation.time_limit = limit)
+    }
+
+    /// How old a token may grow. Zero: it is used until it is refused. Default 5 min.
+    #[must_use]
+    pub fn refresh_interval(self, interval: Duration) -> Self {
+        self.with(|invocation| invocation.refresh_interval = interval)
+    }
+
+    fn with(self, change: impl FnOnce(&mut Invocation)) -> Self {
+        let mut invocation = self.fetched.source().clone();
+        change(&mut invocation);
+        Self::running(invocation)
+    }
+
+    fn running(invocation: Invocation) -> Self {
+        Self { fetched: Arc::new(Fetched::new(invocation)) }
+    }
+}
+
+impl Invocation {
+    fn command(&self) -> Command {
+        let has_separator = self.program.components().count() > 1;
+        let program = match &self.folder {
+            Some(folder) if has_separator && self.program.is_relative() => folder.join(&self.program),
+            _ => self.program.clone(),
+        };
+        let mut command = Command::new(program);
+        command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        command.kill_on_drop(true);
+        command
+    }
+
+    async fn run(&self, context: &AuthContext) -> Result<SecretString, AuthError> {
+        // Its arguments may hold a secret; its name does not.
+        let name = self.program.file_name().map_or(self.program.as_path(), Path::new).display();
+        let failed = |reason: String| AuthError::transient(format!("the command `{name}` gave no token: {reason}"));
+        let mut running = std::pin::pin!(self.command().output());
+        let output = context.exchange.within(self.time_limit, running.as_mut()).await;
+        let output = output
+            .ok_or_else(|| failed(format!("it ran for longer than {:?}", self.time_limit)))?
+            .map_err(|error| failed(format!("it cannot be run: {error}")).with_source(error))?;
+        if !output.status.success() {
+            let said = Scrubber::lookalikes().clean_line(&String::from_utf8_lossy(&output.stderr));
+            let said = if said.is_empty() { String::new() } else { format!(" and said: {said}") };
+            return Err(failed(format!("it ended with {}{said}", output.status)));
+        }
+        let token = String::from_utf8(output.stdout).map_err(|_| failed("it printed what is not UTF-8".to_owned()))?;
+        match token.trim() {
+            "" => Err(AuthError::new(AuthErrorKind::Incomplete, format!("the command `{name}` printed no token"))),
+            token => Ok(token.into()),
+        }
+    }
+}
+
+impl Fetch for Invocation {
+    fn fetch<'a>(
+        &'a self,
+        _: Option<&'a Fresh>,
+        generation: u64,
+        context: &'a AuthContext,
+    ) -> BoxFuture<'a, Result<Fresh, AuthError>> {
+        Box::pin(async move {
+            let headers = AuthHeaders::new(generation).with_bearer(&self.run(context).await?)?;
+            let fetch_again_after = Some(self.refresh_interval).filter(|interval| !interval.is_zero());
+            Ok(Fresh { headers, account: Claims::default(), fetch_again_after, lifetime: None })
+        })
+    }
+}
+
+impl AuthProvider for BearerCommand {
+    type Route = OpenAiApi;
+
+    fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
+        match self.fetched.at_hand(context) {
+            Some(headers) => AuthFuture::ready(Ok(headers)),
+            None => AuthFuture::boxed(self.fetched.headers(context)),
+        }
+    }
+
+    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+        AuthFuture::boxed(self.fetched.recover(refusal, context))
+    }
+}
+
+impl fmt::Debug for BearerCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let invocation = self.fetched.source();
+        f.debug_struct("BearerCommand")
+            .field("program", &invocation.program)
+            .field("time_limit", &invocation.time_limit)
+            .field("refresh_interval", &invocation.refresh_interval)
+            .finish_non_exhaustive()
+    }
+}
