@@ -270,6 +270,12 @@ impl Backend {
         self.state.world().agents.add(identity);
     }
 
+    /// Makes a task known to the server, as if the agent had registered it.
+    #[cfg(feature = "agent-identity")]
+    pub fn add_agent_task(&self, identity: &AgentIdentity, task_id: impl Into<String>) {
+        self.state.world().agents.add_task(identity.agent_runtime_id(), task_id.into());
+    }
+
     /// The JWT of a new agent of an account, signed by a key that the server makes when it is first needed and that is
     /// among those it serves. Empty where the system has no randomness.
     #[cfg(feature = "agent-identity")]

@@ -97,7 +97,7 @@ pub enum AgentIdentityError {
         source: Error,
     },
     /// The registration was refused.
-    #[error("{operation} was refused after {attempts} attempts: HTTP {status}{}{body}", if body.is_empty() { "" } else { ": " })]
+    #[error("{operation} was refused after {attempts} attempts: HTTP {status}{}{body}{}", if body.is_empty() { "" } else { ": " }, skew_note(*.skew))]
     RegistrationStatus {
         /// What was to be registered: `auth.register_agent` or `auth.register_task`.
         operation: &'static str,
@@ -107,6 +107,8 @@ pub enum AgentIdentityError {
         status: u16,
         /// The start of what the server said, cut to 512 characters and scrubbed of credentials.
         body: String,
+        /// By how much the clocks differ, where a signature was refused (401) and that is more than a minute.
+        skew: Option<ClockSkew>,
         /// The last answer.
         source: Error,
     },

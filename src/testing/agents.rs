@@ -49,6 +49,10 @@ impl Agents {
         }
     }
 
+    pub(super) fn add_task(&mut self, agent_runtime_id: &str, task_id: String) {
+        self.tasks.insert(task_id, Task { agent_runtime_id: agent_runtime_id.to_owned(), expired: false });
+    }
+
     pub(super) fn expire_tasks(&mut self) {
         self.tasks.values_mut().for_each(|task| task.expired = true);
     }
@@ -129,12 +133,13 @@ impl Agents {
             return refusal;
         }
         let task_id = format!("task-{}", random());
-        self.tasks.insert(task_id.clone(), Task { agent_runtime_id: id, expired: false });
+        let public_key = agent.key.to_montgomery().0;
+        self.add_task(&id, task_id.clone());
         if !self.seals {
             return Reply::json(&json!({ "task_id": task_id }));
         }
         let ephemeral: [u8; 32] = std::array::from_fn(|_| fastrand::u8(..));
-        match seal(task_id.as_bytes(), &agent.key.to_montgomery().0, &ephemeral) {
+        match seal(task_id.as_bytes(), &public_key, &ephemeral) {
             Some(sealed) => Reply::json(&json!({ "encrypted_task_id": BASE64_STANDARD.encode(sealed) })),
             None => Reply::empty(StatusCode::INTERNAL_SERVER_ERROR),
         }

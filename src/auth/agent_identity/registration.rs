@@ -17,11 +17,11 @@ use crate::auth::AuthContext;
 use crate::auth::claims::Claims;
 use crate::auth::service_call::ServiceCall;
 use crate::auth::services::below;
-use crate::error::{AgentIdentityError, AuthError, AuthErrorKind, Error, ErrorKind};
+use crate::error::{AgentIdentityError, AuthError, AuthErrorKind, ClockSkew, Error, ErrorKind};
 use crate::exchange::{Answer, Operation, Pace, Repeat, RetryPolicy};
 
 /// How often a registration is sent at the most.
-pub(super) const MOST_ATTEMPTS: u32 = 3;
+const MOST_ATTEMPTS: u32 = 3;
 const AGENT_TIME_LIMIT: Duration = Duration::from_secs(15);
 const TASK_TIME_LIMIT: Duration = Duration::from_secs(30);
 /// An answer is no longer than this.
@@ -29,7 +29,7 @@ const LONGEST_ANSWER: usize = 64 << 10;
 /// Of what a server says to a refusal, this much is shown.
 const SHOWN: usize = 512;
 
-pub(super) static REGISTER_AGENT: Operation = Operation {
+static REGISTER_AGENT: Operation = Operation {
     name: "auth.register_agent",
     method: Method::POST,
     path: "/v1/agent/register",
@@ -38,7 +38,7 @@ pub(super) static REGISTER_AGENT: Operation = Operation {
     pace: Pace::Bounded,
 };
 
-pub(super) static REGISTER_TASK: Operation = Operation {
+static REGISTER_TASK: Operation = Operation {
     name: "auth.register_task",
     method: Method::POST,
     path: "/v1/agent/{agent_runtime_id}/task/register",
@@ -114,7 +114,7 @@ pub(super) async fn register_agent(
         }
         Ok(call)
     };
-    let answer = send(&REGISTER_AGENT, call, |_| false, context).await?;
+    let answer = send(&REGISTER_AGENT, call, None, context).await?;
     let registered: RegisteredAs = read(&REGISTER_AGENT, &answer)?;
     check_id("agent_runtime_id", &registered.agent_runtime_id)?;
     AgentIdentity::of_account(registered.agent_runtime_id, key, Claims { expires_at: None, ..account }, None)
@@ -136,12 +136,7 @@ pub(super) async fn register_task(identity: &AgentIdentity, context: &AuthContex
         let call = ServiceCall::new(&REGISTER_TASK, url.clone(), TASK_TIME_LIMIT);
         Ok(call.json(&body).secret(signature.into(), "agent signature"))
     };
-    // With the server's time, an agent whose clock is wrong gets a second chance.
-    let is_mended = |error: &Error| {
-        let skewed = error.server_date().filter(|date| skew_to(*date, identity, context).is_some());
-        error.kind() == ErrorKind::Unauthorized && skewed.is_some_and(|date| identity.adopt(date, context))
-    };
-    let answer = send(&REGISTER_TASK, call, is_mended, context).await?;
+    let answer = send(&REGISTER_TASK, call, Some(identity), context).await?;
     let task_id = read::<TaskAnswer>(&REGISTER_TASK, &answer)?.task_id(&identity.inner.key)?;
     check_characters("task_id", task_id.expose_secret())?;
     tracing::debug!(agent_runtime_id = identity.agent_runtime_id(), "registered a task");
@@ -155,11 +150,11 @@ fn service(context: &AuthContext, path: &str) -> Result<Url, AuthError> {
     }
 }
 
-/// Sends a registration, anew after a failure that may pass, without a wait.
+/// Sends a registration, anew after a failure that may pass, without a wait. `signer` is who signs it.
 async fn send(
     operation: &'static Operation,
     call: impl Fn() -> Result<ServiceCall, AuthError>,
-    is_mended: impl Fn(&Error) -> bool,
+    signer: Option<&AgentIdentity>,
     context: &AuthContext,
 ) -> Result<Answer, AuthError> {
     let mut attempts = 0;
@@ -174,21 +169,27 @@ async fn send(
             Some(status) => status.as_u16() == 429 || status.is_server_error(),
             None => matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Connect | ErrorKind::Interrupted),
         };
-        if attempts < MOST_ATTEMPTS && (is_passing || is_mended(&error)) {
+        let refused_at = error.server_date().filter(|_| error.kind() == ErrorKind::Unauthorized);
+        let skewed =
+            signer.zip(refused_at).and_then(|(signer, date)| Some((signer, date, skew_to(date, signer, context)?)));
+        // With the server's time, an agent whose clock is wrong gets another chance.
+        let is_mended = skewed.is_some_and(|(signer, date, _)| signer.adopt(date, context));
+        if attempts < MOST_ATTEMPTS && (is_passing || is_mended) {
             tracing::debug!(operation = operation.name, attempts, %error, "will be registered again");
             continue;
         }
-        return Err(failure(operation.name, attempts, error));
+        return Err(failure(operation.name, attempts, skewed.map(|(_, _, skew)| skew), error));
     }
 }
 
-fn failure(operation: &'static str, attempts: u32, error: Error) -> AuthError {
+fn failure(operation: &'static str, attempts: u32, skew: Option<ClockSkew>, error: Error) -> AuthError {
     let failure = match error.status() {
         Some(status) if !status.is_success() => AgentIdentityError::RegistrationStatus {
             operation,
             attempts,
             status: status.as_u16(),
             body: shown(error.body().unwrap_or_default()),
+            skew,
             source: error,
         },
         _ => AgentIdentityError::RegistrationTransport { operation, attempts, source: error },
