@@ -1,4 +1,4 @@
-//~ E0277: `AgentIdentity` is not an auth provider
+//~ E0277: `codex_backend::AgentIdentity` is not an auth provider
 //~ note: an `AgentIdentity` has no task yet
 
 use codex_backend::{AgentIdentity, Client};

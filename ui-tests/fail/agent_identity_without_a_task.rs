@@ -1,4 +1,4 @@
-//~ E0277: `AgentIdentity` cannot authenticate requests as an agent
+//~ E0277: `codex_backend::AgentIdentity` cannot authenticate requests as an agent
 //~ label: neither a `RegisteredAgent` nor a `LazyAgent`
 //~ note: an `AgentIdentity` has no task yet: `identity.register(&context).await?` gives a `RegisteredAgent`
 
