@@ -48,6 +48,7 @@
 //!   [`ClientBuilder::build_any`] or [`ClientBuilder::codex_auth`] makes a client of them.
 //! * ChatGPT tokens that are kept in a store, such as the `auth.json` of the official tool, and renewed in time, are a
 //!   [`ChatGptSession`]. Give each account a store of its own.
+//! * [`guide::credentials`] goes through sources, stores and accounts.
 //! * To adopt the auth alone and send requests with another HTTP stack, take [`Client::auth_headers`].
 //!
 //! # What every call does
@@ -91,6 +92,7 @@ mod client;
 mod environment;
 mod error;
 mod exchange;
+pub mod guide;
 mod limits;
 pub mod mode;
 #[cfg(feature = "testing")]

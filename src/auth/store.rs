@@ -2,15 +2,18 @@
 
 mod file;
 mod memory;
+mod rewrite;
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 pub use self::file::FileStore;
 pub use self::memory::MemoryStore;
+use self::rewrite::{Layout, rewrite};
 use super::AuthMode;
 use crate::error::{AuthError, AuthErrorKind};
 
@@ -97,10 +100,12 @@ pub enum Swap {
 }
 
 /// Credentials as a store keeps them: one JSON object, in the shape of the official tool's `auth.json`. Members that this
-/// crate does not know stay in it. `Debug` shows none of it.
-#[derive(Clone, PartialEq)]
+/// crate does not know stay in it, to the letter. `Debug` shows none of it.
+#[derive(Clone)]
 pub struct StoredCredentials {
     pub(in crate::auth) document: Map<String, Value>,
+    /// The text it was read from.
+    original: Option<Arc<str>>,
 }
 
 impl StoredCredentials {
@@ -112,7 +117,7 @@ impl StoredCredentials {
     pub fn from_json(text: &str) -> Result<Self, MalformedCredentials> {
         let at = |reason, line, column| MalformedCredentials { reason, line, column };
         match serde_json::from_str(text) {
-            Ok(Value::Object(document)) => Ok(Self { document }),
+            Ok(Value::Object(document)) => Ok(Self { document, original: Some(text.into()) }),
             Ok(_) => Err(at("it is not a JSON object", 1, 1)),
             Err(error) => {
                 let reason = match error.classify() {
@@ -127,7 +132,23 @@ impl StoredCredentials {
     /// As JSON text, for a store to keep. Whoever has it can use the credentials.
     #[must_use]
     pub fn to_json(&self) -> String {
-        Value::Object(self.document.clone()).to_string()
+        rewrite(self.original.as_deref(), &self.document, Layout::Compact)
+    }
+
+    fn to_pretty_json(&self) -> String {
+        rewrite(self.original.as_deref(), &self.document, Layout::Pretty)
+    }
+
+    /// These credentials with another content, which is written over the text they were read from.
+    pub(in crate::auth) fn with_document(&self, document: Map<String, Value>) -> Self {
+        Self { document, original: self.original.clone() }
+    }
+}
+
+/// By what they say, however it is spelled.
+impl PartialEq for StoredCredentials {
+    fn eq(&self, other: &Self) -> bool {
+        self.document == other.document
     }
 }
 

@@ -101,6 +101,6 @@ impl Renewed {
             }
         }
         document.insert("last_refresh".to_owned(), Value::from(humantime::format_rfc3339_micros(now).to_string()));
-        StoredCredentials { document }
+        stored.with_document(document)
     }
 }

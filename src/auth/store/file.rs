@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::{CredentialStore, Renewal, StoreError, StoreErrorKind, StoredCredentials, Swap};
 
 /// No real file comes near it.
@@ -20,6 +22,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_POLL: Duration = Duration::from_millis(10);
 /// Room for what a renewal may add to the file.
 const RESERVE: usize = 16 << 10;
+
+/// In the name of an account's file, `@` and `.` are ours.
+const FILE_NAME_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
 /// What a temporary file is for: the one of a renewal lives under the renewal lock, the other under the write locks.
 const RENEWAL: &str = "renewal";
@@ -56,6 +61,14 @@ impl FileStore {
     /// The file at this path, for reading only: it is never written, and its refresh token never redeemed.
     pub fn read_only(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), read_only: true }
+    }
+
+    /// The file in this folder that is kept for one user in one account (workspace). One user may be in several accounts,
+    /// and one account has several users, so both make its name.
+    #[must_use]
+    pub fn for_account(folder: impl AsRef<Path>, user_id: &str, account_id: &str) -> Self {
+        let part = |id| utf8_percent_encode(id, FILE_NAME_PART);
+        Self::new(folder.as_ref().join(format!("{}@{}.json", part(user_id), part(account_id))))
     }
 
     /// The file's path, as it was given.
@@ -312,8 +325,7 @@ impl Temporary<'_> {
     }
 
     fn replace(mut self, new: &StoredCredentials) -> Result<(), StoreError> {
-        let text =
-            serde_json::to_string_pretty(&new.document).map_err(|error| self.unwritable(io::Error::other(error)))?;
+        let text = new.to_pretty_json();
         self.file
             .seek(SeekFrom::Start(0))
             .and_then(|_| self.file.write_all(text.as_bytes()))
@@ -392,4 +404,20 @@ fn sync_folder_of(path: &Path) {
     }
     #[cfg(not(unix))]
     let _ = path;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_user_of_each_account_has_a_file() {
+        let name = |user_id, account_id| FileStore::for_account("folder", user_id, account_id).path;
+        assert_eq!(name("user-1", "acct-1"), Path::new("folder/user-1@acct-1.json"));
+        assert_eq!(name("../x", "a@b.json"), Path::new("folder/%2E%2E%2Fx@a%40b%2Ejson.json"));
+        let names = [name("a", "b"), name("a@", "b"), name("a", "@b"), name("", "a@b"), name("a.b", ""), name("", "")];
+        for (index, path) in names.iter().enumerate() {
+            assert!(!names[..index].contains(path), "{}", path.display());
+        }
+    }
 }
