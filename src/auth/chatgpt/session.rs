@@ -1,8 +1,9 @@
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use futures_util::future::select;
 use tokio::sync::watch;
 use url::Url;
@@ -58,7 +59,8 @@ pub struct ChatGptSession {
 
 struct Shared {
     store: Arc<dyn CredentialStore>,
-    current: RwLock<Arc<Current>>,
+    /// Read by every request of every task: readers must not meet.
+    current: ArcSwap<Current>,
     renewing: Mutex<Renewing>,
     /// Ticks whenever a renewal begins or ends, or other tokens come into use.
     changes: watch::Sender<()>,
@@ -106,7 +108,7 @@ impl ChatGptSession {
         let current = Current::new(Known::saved(stored), 0, None)?;
         let shared = Shared {
             store,
-            current: RwLock::new(Arc::new(current)),
+            current: ArcSwap::from_pointee(current),
             renewing: Mutex::default(),
             changes: watch::Sender::new(()),
         };
@@ -134,7 +136,7 @@ impl AuthProvider for ChatGptSession {
     type Route = CodexBackend;
 
     fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
-        let current = self.shared.current();
+        let current = self.shared.current.load();
         match current.urgency(context.now()) {
             Urgency::None => AuthFuture::ready(Ok(current.headers.clone())),
             Urgency::Advisory => {
@@ -143,7 +145,7 @@ impl AuthProvider for ChatGptSession {
                 }
                 AuthFuture::ready(Ok(current.headers.clone()))
             }
-            Urgency::Mandatory => AuthFuture::boxed(self.renewed_headers(current, context)),
+            Urgency::Mandatory => AuthFuture::boxed(self.renewed_headers(Arc::clone(&current), context)),
         }
     }
 
@@ -206,7 +208,7 @@ impl ChatGptSession {
 
 impl Shared {
     fn current(&self) -> Arc<Current> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.load_full()
     }
 
     fn renewing(&self) -> MutexGuard<'_, Renewing> {
@@ -302,15 +304,18 @@ impl Shared {
     }
 
     fn publish(&self, known: Known, renewed_at: Option<Duration>) -> Result<(), AuthError> {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if current.known.stored == known.stored {
+        // One after the other: what is published depends on what is in use.
+        let turn = self.renewing();
+        let before = self.current();
+        let generation = before.headers.generation();
+        let current = if before.known.stored == known.stored {
             // The same tokens, perhaps saved by now: no new generation.
-            let renewed_at = current.renewed_at;
-            *current = Arc::new(Current::new(known, current.headers.generation(), renewed_at)?);
+            Current::new(known, generation, before.renewed_at)?
         } else {
-            *current = Arc::new(Current::new(known, current.headers.generation() + 1, renewed_at)?);
-        }
-        drop(current);
+            Current::new(known, generation + 1, renewed_at)?
+        };
+        self.current.store(Arc::new(current));
+        drop(turn);
         self.changes.send_replace(());
         Ok(())
     }
