@@ -266,7 +266,11 @@ fn look_for(sources: &AuthSources) -> Result<Found, AuthError> {
             return Ok(found);
         }
     }
-    let looked_at: Vec<String> = sources.order().iter().map(ToString::to_string).collect();
+    let place = |source: &AuthSource| match (source, sources.codex_home()) {
+        (AuthSource::CodexHome, Some(path)) => format!("{source} ({})", path.display()),
+        (source, _) => source.to_string(),
+    };
+    let looked_at: Vec<String> = sources.order().iter().map(place).collect();
     Err(AuthError::new(
         AuthErrorKind::NotFound,
         format!(
