@@ -1,6 +1,7 @@
 //! Where credentials are kept: the trait, and the stores built in.
 
 mod file;
+mod locks;
 mod memory;
 
 use std::fmt;
