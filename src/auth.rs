@@ -26,6 +26,8 @@ pub use self::headers::AuthHeaders;
 pub use self::mode::AuthMode;
 pub(crate) use self::services::{AuthServices, GivenAuthUrls};
 pub use self::sources::{AuthSource, AuthSources};
+#[cfg(feature = "keyring")]
+pub use self::store::KeyringStore;
 pub use self::store::{
     CredentialStore, FileStore, MalformedCredentials, MemoryStore, Renewal, StoreError, StoreErrorKind,
     StoredCredentials, Swap,
