@@ -68,6 +68,7 @@
 //!
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
+//! | `keyring` | no | `KeyringStore`: credentials in the keyring of the operating system. Needs no system library |
 //! | `rustls-ring` | yes | TLS by rustls with ring. Without it only `http` to loopback works, or a [`Transport`] of your own |
 //! | `testing` | no | the embedded backend, `codex_backend::testing`, for tests of yours |
 //!
@@ -107,6 +108,8 @@ pub use self::api::usage::{
     AdditionalRateLimit, Credits, RateLimitReached, RateLimitReachedReason, RateLimitStatus, ResetCredits,
     SpendControl, SpendLimit, Usage, UsageReport, UsageRequest,
 };
+#[cfg(feature = "keyring")]
+pub use self::auth::KeyringStore;
 pub use self::auth::{
     AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthMode, AuthProvider, AuthSource,
     AuthSources, BearerCommand, ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore, Forgotten,

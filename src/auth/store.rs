@@ -1,6 +1,9 @@
 //! Where credentials are kept: the trait, and the stores built in.
 
 mod file;
+#[cfg(feature = "keyring")]
+mod keyring;
+mod locks;
 mod memory;
 mod rewrite;
 
@@ -12,6 +15,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 pub use self::file::FileStore;
+#[cfg(feature = "keyring")]
+pub use self::keyring::KeyringStore;
 pub use self::memory::MemoryStore;
 use self::rewrite::{Layout, rewrite};
 use super::AuthMode;
@@ -222,6 +227,10 @@ pub enum StoreErrorKind {
     ReadOnly,
     /// Another process held a lock for longer than was waited.
     Locked,
+    /// The store cannot be reached: the service that keeps it does not run, stays locked or does not answer.
+    Unavailable,
+    /// The credentials need more room than the store has for them.
+    TooLarge,
 }
 
 impl StoreErrorKind {
@@ -229,8 +238,9 @@ impl StoreErrorKind {
         match self {
             Self::Unreadable => "cannot be read",
             Self::Malformed => "are broken",
-            Self::Unwritable | Self::ReadOnly => "cannot be saved",
+            Self::Unwritable | Self::ReadOnly | Self::TooLarge => "cannot be saved",
             Self::Locked => "are locked by another process",
+            Self::Unavailable => "cannot be reached",
         }
     }
 }
@@ -255,7 +265,9 @@ impl StoreError {
 impl From<StoreError> for AuthError {
     fn from(error: StoreError) -> Self {
         let kind = match error.kind {
-            StoreErrorKind::Locked | StoreErrorKind::Unwritable => AuthErrorKind::Transient,
+            StoreErrorKind::Locked | StoreErrorKind::Unavailable | StoreErrorKind::Unwritable => {
+                AuthErrorKind::Transient
+            }
             _ => AuthErrorKind::Permanent,
         };
         Self::new(kind, error.to_string()).with_source(error)
