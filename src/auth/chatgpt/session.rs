@@ -166,8 +166,9 @@ impl AuthProvider for ChatGptSession {
                     return Ok(health);
                 }
                 let changed = pin!(changes.changed());
-                match self.shared.current().advisory_window_begins().and_then(|begins| begins.duration_since(now).ok())
-                {
+                let begins = self.shared.current().advisory_window_begins();
+                let left = begins.and_then(|begins| begins.duration_since(now).ok());
+                match left.filter(|left| !left.is_zero()) {
                     Some(left) => drop(select(changed, context.exchange.clock().sleep(left)).await),
                     None => drop(changed.await),
                 }
@@ -195,6 +196,9 @@ impl ChatGptSession {
         }
         if self.shared.adopt_from_store(&current).await? {
             return Ok(Recovery::Resend);
+        }
+        if self.shared.store.is_read_only() {
+            return Ok(Recovery::GiveUp);
         }
         let age = current.renewed_at.map(|at| context.exchange.clock().monotonic().saturating_sub(at));
         if age.is_some_and(|age| age < TOO_YOUNG_TO_RENEW) {
@@ -387,7 +391,7 @@ impl Current {
 
     fn urgency(&self, now: SystemTime) -> Urgency {
         let within = |window: Duration| self.tokens.account.expires_at.is_some_and(|end| now + window >= end);
-        let is_old = || self.tokens.last_refresh.is_some_and(|last| last + UNTOLD_LIFETIME < now);
+        let is_old = || self.tokens.last_refresh.is_some_and(|last| last + UNTOLD_LIFETIME <= now);
         if within(MANDATORY_WINDOW) {
             Urgency::Mandatory
         } else if within(ADVISORY_WINDOW) || (self.tokens.account.expires_at.is_none() && is_old()) {
