@@ -90,6 +90,13 @@ impl Renewing {
     fn running(&self) -> Option<&Running> {
         self.running.as_ref().filter(|running| running.has_changed().is_ok())
     }
+
+    /// Keeps in mind that only other credentials mend this, if that is so.
+    fn remember(&mut self, about: &Current, error: &AuthError) {
+        if error.needs_sign_in() {
+            self.dead = Some((about.known.stored.clone(), error.clone()));
+        }
+    }
 }
 
 impl ChatGptSession {
@@ -194,7 +201,12 @@ impl ChatGptSession {
         if refusal.generation != current.headers.generation() {
             return Ok(Recovery::Resend);
         }
-        if self.shared.adopt_from_store(&current).await? {
+        let adopted = self.shared.adopt_from_store(&current).await;
+        if let Err(error) = &adopted {
+            self.shared.renewing().remember(&current, error);
+            self.shared.changes.send_replace(());
+        }
+        if adopted? {
             return Ok(Recovery::Resend);
         }
         if self.shared.store.is_read_only() {
@@ -266,6 +278,8 @@ impl Shared {
         }
         if let Some((about, error)) = &renewing.dead
             && *about == before.known.stored
+            // What was removed may have been put back.
+            && error.reauth_reason() != Some(ReauthReason::Removed)
         {
             return Err(error.clone());
         }
@@ -338,9 +352,7 @@ impl Work {
             renewing.running = None;
             if let Err(error) = &outcome {
                 renewing.not_before = monotonic + PAUSE_AFTER_FAILURE;
-                if error.needs_sign_in() {
-                    renewing.dead = Some((self.before.known.stored.clone(), error.clone()));
-                }
+                renewing.remember(&self.before, error);
             }
         }
         self.shared.changes.send_replace(());
