@@ -251,10 +251,10 @@ fn look_for(sources: &AuthSources) -> Result<Found, AuthError> {
         let found = match source {
             AuthSource::BackendAccessToken => held_token(sources)?,
             AuthSource::WorkloadIdentity => workload_identity(sources)?,
-            AuthSource::CodexApiKey => api_key(source, sources.text("CODEX_API_KEY"))?,
-            AuthSource::OpenAiApiKey => api_key(source, sources.text("OPENAI_API_KEY"))?,
-            AuthSource::CodexAccessToken => access_token(source, sources.text("CODEX_ACCESS_TOKEN"))?,
-            AuthSource::CodexAgentIdentity => agent_identity(source, sources.text("CODEX_AGENT_IDENTITY"))?,
+            AuthSource::CodexApiKey => api_key(source, sources.text("CODEX_API_KEY")?)?,
+            AuthSource::OpenAiApiKey => api_key(source, sources.text("OPENAI_API_KEY")?)?,
+            AuthSource::CodexAccessToken => access_token(source, sources.text("CODEX_ACCESS_TOKEN")?)?,
+            AuthSource::CodexAgentIdentity => agent_identity(source, sources.text("CODEX_AGENT_IDENTITY")?)?,
             AuthSource::CodexHome => match sources.codex_home() {
                 Some(path) => from_file(FileStore::new(path))?,
                 None => None,
@@ -281,12 +281,12 @@ fn look_for(sources: &AuthSources) -> Result<Found, AuthError> {
 }
 
 fn held_token(sources: &AuthSources) -> Result<Option<Found>, AuthError> {
-    let Some(token) = sources.text("CODEX_BACKEND_ACCESS_TOKEN") else { return Ok(None) };
+    let Some(token) = sources.text("CODEX_BACKEND_ACCESS_TOKEN")? else { return Ok(None) };
     let mut tokens = ChatGptTokens::new(token);
-    if let Some(account_id) = sources.text("CODEX_BACKEND_ACCOUNT_ID") {
+    if let Some(account_id) = sources.text("CODEX_BACKEND_ACCOUNT_ID")? {
         tokens = tokens.account_id(account_id);
     }
-    tokens = match sources.text("CODEX_BACKEND_FEDRAMP").as_deref() {
+    tokens = match sources.text("CODEX_BACKEND_FEDRAMP")?.as_deref() {
         Some("true") => tokens.fedramp(true),
         Some("false") | None => tokens,
         Some(_) => {
@@ -296,7 +296,8 @@ fn held_token(sources: &AuthSources) -> Result<Option<Found>, AuthError> {
     };
     let (mode, source) = (AuthMode::ChatGptAuthTokens, AuthSource::BackendAccessToken.to_string());
     let account = tokens.account();
-    Ok(Some(Found::Usable(CodexAuth::backend(mode, source, account, tokens.into_provider()?))))
+    let provider = tokens.into_provider().map_err(|error| in_source(&source, error))?;
+    Ok(Some(Found::Usable(CodexAuth::backend(mode, source, account, provider))))
 }
 
 fn workload_identity(sources: &AuthSources) -> Result<Option<Found>, AuthError> {
@@ -309,7 +310,8 @@ fn api_key(source: &AuthSource, key: Option<String>) -> Result<Option<Found>, Au
 }
 
 fn with_api_key(source: String, key: String) -> Result<CodexAuth, AuthError> {
-    let provider = AnyProvider::PublicApi(Arc::new(ApiKey::new(key).into_provider()?));
+    let provider = ApiKey::new(key).into_provider().map_err(|error| in_source(&source, error))?;
+    let provider = AnyProvider::PublicApi(Arc::new(provider));
     Ok(CodexAuth { mode: AuthMode::ApiKey, source, account: Claims::default(), provider, stores: Vec::new() })
 }
 
@@ -348,7 +350,7 @@ fn from_store(store: impl CredentialStore + Clone, stored: &StoredCredentials) -
     let stores: Vec<Arc<dyn CredentialStore>> = vec![Arc::new(store.clone())];
     match mode {
         AuthMode::ApiKey => {
-            let auth = with_api_key(source.clone(), member("OPENAI_API_KEY")?).map_err(in_store)?;
+            let auth = with_api_key(source.clone(), member("OPENAI_API_KEY")?)?;
             Ok(Found::Usable(auth.kept_in(stores)))
         }
         AuthMode::ChatGpt => {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use super::Restrictions;
 use super::workload_identity::RULE_VARIABLE;
 use crate::environment::Environment;
+use crate::error::{AuthError, AuthErrorKind};
 
 /// A place where credentials may be found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -100,10 +101,11 @@ impl AuthSources {
         self
     }
 
-    /// Refuses credentials that are not allowed. They are an error, and no later source is tried.
+    /// Refuses credentials that are not allowed. They are an error, and no later source is tried. Restrictions that are set
+    /// twice both hold.
     #[must_use]
     pub fn restrict(mut self, restrictions: Restrictions) -> Self {
-        self.restrictions = restrictions;
+        self.restrictions = self.restrictions.and(restrictions);
         self
     }
 
@@ -119,8 +121,13 @@ impl AuthSources {
         &self.order
     }
 
-    pub(super) fn text(&self, variable: &str) -> Option<String> {
-        self.environment.text(variable)
+    /// What a variable holds, if it is set. One that is not text is an error: it never looks like one that is not set.
+    pub(super) fn text(&self, variable: &str) -> Result<Option<String>, AuthError> {
+        let Some(value) = self.environment.value(variable) else { return Ok(None) };
+        match value.to_str() {
+            Some(text) => Ok(Some(text.trim().to_owned())),
+            None => Err(AuthError::new(AuthErrorKind::Incomplete, format!("{variable} is not Unicode"))),
+        }
     }
 
     /// The official tool's `auth.json`, if there is a home to look in.

@@ -68,6 +68,29 @@ pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+/// The store that is shared: by a session, for example, and by whoever signs out of it later.
+impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+
+    fn load(&self) -> Result<Option<StoredCredentials>, StoreError> {
+        (**self).load()
+    }
+
+    fn swap(&self, expected: Option<&StoredCredentials>, new: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+        (**self).swap(expected, new)
+    }
+
+    fn is_read_only(&self) -> bool {
+        (**self).is_read_only()
+    }
+
+    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+        (**self).begin_renewal(patience)
+    }
+}
+
 /// A renewal that has been prepared; it ends when dropped.
 pub trait Renewal: fmt::Debug + Send {
     /// Saves what came of the renewal, as [`CredentialStore::swap`] does.
@@ -167,8 +190,8 @@ impl StoredCredentials {
     /// The kind of credentials: the `auth_mode`, else what is there, in the official tool's order.
     pub(in crate::auth) fn mode(&self) -> Result<AuthMode, AuthError> {
         let is_there = |name: &str| self.document.get(name).is_some_and(|value| !value.is_null());
-        match self.document.get("auth_mode").and_then(Value::as_str) {
-            Some(name) => AuthMode::from_wire(name).ok_or_else(|| {
+        match self.document.get("auth_mode").filter(|mode| !mode.is_null()) {
+            Some(mode) => mode.as_str().and_then(AuthMode::from_wire).ok_or_else(|| {
                 AuthError::new(
                     AuthErrorKind::Incomplete,
                     "the stored credentials have an `auth_mode` that is not known",

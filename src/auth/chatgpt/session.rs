@@ -92,6 +92,13 @@ impl Renewing {
     fn running(&self) -> Option<&Running> {
         self.running.as_ref().filter(|running| running.has_changed().is_ok())
     }
+
+    /// Keeps in mind that only other credentials mend this, if that is so.
+    fn remember(&mut self, about: &Current, error: &AuthError) {
+        if error.needs_sign_in() {
+            self.dead = Some((about.known.stored.clone(), error.clone()));
+        }
+    }
 }
 
 impl ChatGptSession {
@@ -168,8 +175,9 @@ impl AuthProvider for ChatGptSession {
                     return Ok(health);
                 }
                 let changed = pin!(changes.changed());
-                match self.shared.current().advisory_window_begins().and_then(|begins| begins.duration_since(now).ok())
-                {
+                let begins = self.shared.current().advisory_window_begins();
+                let left = begins.and_then(|begins| begins.duration_since(now).ok());
+                match left.filter(|left| !left.is_zero()) {
                     Some(left) => drop(select(changed, context.exchange.clock().sleep(left)).await),
                     None => drop(changed.await),
                 }
@@ -195,8 +203,16 @@ impl ChatGptSession {
         if refusal.generation != current.headers.generation() {
             return Ok(Recovery::Resend);
         }
-        if self.shared.adopt_from_store(&current).await? {
+        let adopted = self.shared.adopt_from_store(&current).await;
+        if let Err(error) = &adopted {
+            self.shared.renewing().remember(&current, error);
+            self.shared.changes.send_replace(());
+        }
+        if adopted? {
             return Ok(Recovery::Resend);
+        }
+        if self.shared.store.is_read_only() {
+            return Ok(Recovery::GiveUp);
         }
         let age = current.renewed_at.map(|at| context.exchange.clock().monotonic().saturating_sub(at));
         if age.is_some_and(|age| age < TOO_YOUNG_TO_RENEW) {
@@ -264,6 +280,8 @@ impl Shared {
         }
         if let Some((about, error)) = &renewing.dead
             && *about == before.known.stored
+            // What was removed may have been put back.
+            && error.reauth_reason() != Some(ReauthReason::Removed)
         {
             return Err(error.clone());
         }
@@ -339,9 +357,7 @@ impl Work {
             renewing.running = None;
             if let Err(error) = &outcome {
                 renewing.not_before = monotonic + PAUSE_AFTER_FAILURE;
-                if error.needs_sign_in() {
-                    renewing.dead = Some((self.before.known.stored.clone(), error.clone()));
-                }
+                renewing.remember(&self.before, error);
             }
         }
         self.shared.changes.send_replace(());
@@ -392,7 +408,7 @@ impl Current {
 
     fn urgency(&self, now: SystemTime) -> Urgency {
         let within = |window: Duration| self.tokens.account.expires_at.is_some_and(|end| now + window >= end);
-        let is_old = || self.tokens.last_refresh.is_some_and(|last| last + UNTOLD_LIFETIME < now);
+        let is_old = || self.tokens.last_refresh.is_some_and(|last| last + UNTOLD_LIFETIME <= now);
         if within(MANDATORY_WINDOW) {
             Urgency::Mandatory
         } else if within(ADVISORY_WINDOW) || (self.tokens.account.expires_at.is_none() && is_old()) {
