@@ -5,6 +5,8 @@ use std::time::SystemTime;
 use secrecy::SecretString;
 
 use super::claims::Claims;
+#[cfg(feature = "keyring")]
+use super::store::KeyringStore;
 use super::store::{CredentialStore, StoredCredentials};
 use super::{
     ApiKey, AuthContext, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens,
@@ -13,6 +15,9 @@ use super::{
 use crate::error::{AuthError, AuthErrorKind};
 use crate::limits::PlanType;
 use crate::mode::{CodexBackend, OpenAiApi};
+
+/// The name of the file in the official tool's folder.
+const AUTH_JSON: &str = "auth.json";
 
 /// Credentials that were found at run time: their kind, where they came from, whose they are, and the provider that
 /// authenticates requests with them.
@@ -256,18 +261,27 @@ fn look_for(sources: &AuthSources) -> Result<Found, AuthError> {
             AuthSource::CodexAccessToken => access_token(source, sources.text("CODEX_ACCESS_TOKEN")?)?,
             AuthSource::CodexAgentIdentity => agent_identity(source, sources.text("CODEX_AGENT_IDENTITY")?)?,
             AuthSource::CodexHome => match sources.codex_home() {
-                Some(path) => from_file(FileStore::new(path))?,
+                Some(home) => from_store(FileStore::new(home.join(AUTH_JSON)), Vec::new())?,
                 None => None,
             },
-            AuthSource::AuthJson(path) => from_file(FileStore::new(path))?,
-            AuthSource::ReadOnlyAuthJson(path) => from_file(FileStore::read_only(path))?,
+            #[cfg(feature = "keyring")]
+            AuthSource::Keyring => match sources.codex_home() {
+                // The official tool falls back to the file when the keyring fails: to forget is to forget both.
+                Some(home) => {
+                    let file = FileStore::new(home.join(AUTH_JSON));
+                    from_store(KeyringStore::new(home), vec![Arc::new(file)])?
+                }
+                None => None,
+            },
+            AuthSource::AuthJson(path) => from_store(FileStore::new(path), Vec::new())?,
+            AuthSource::ReadOnlyAuthJson(path) => from_store(FileStore::read_only(path), Vec::new())?,
         };
         if let Some(found) = found {
             return Ok(found);
         }
     }
     let place = |source: &AuthSource| match (source, sources.codex_home()) {
-        (AuthSource::CodexHome, Some(path)) => format!("{source} ({})", path.display()),
+        (AuthSource::CodexHome, Some(home)) => format!("{source} ({})", home.join(AUTH_JSON).display()),
         (source, _) => source.to_string(),
     };
     let looked_at: Vec<String> = sources.order().iter().map(place).collect();
@@ -332,13 +346,20 @@ fn agent_identity(source: &AuthSource, jwt: Option<String>) -> Result<Option<Fou
     }
 }
 
-fn from_file(store: FileStore) -> Result<Option<Found>, AuthError> {
+/// What a store keeps, by its kind. Every error names the store. `beside` are stores that are to be forgotten with it.
+fn from_store(
+    store: impl CredentialStore + Clone,
+    beside: Vec<Arc<dyn CredentialStore>>,
+) -> Result<Option<Found>, AuthError> {
     let Some(stored) = store.load()? else { return Ok(None) };
-    from_store(store, &stored).map(Some)
+    from_stored(store, beside, &stored).map(Some)
 }
 
-/// What a store keeps, by its kind. Every error names the store.
-fn from_store(store: impl CredentialStore + Clone, stored: &StoredCredentials) -> Result<Found, AuthError> {
+fn from_stored(
+    store: impl CredentialStore + Clone,
+    beside: Vec<Arc<dyn CredentialStore>>,
+    stored: &StoredCredentials,
+) -> Result<Found, AuthError> {
     let source = store.describe();
     let in_store = |error| in_source(&source, error);
     let mode = stored.mode().map_err(in_store)?;
@@ -347,7 +368,8 @@ fn from_store(store: impl CredentialStore + Clone, stored: &StoredCredentials) -
             .text(name)
             .ok_or_else(|| in_store(AuthError::new(AuthErrorKind::Incomplete, format!("there is no `{name}` in it"))))
     };
-    let stores: Vec<Arc<dyn CredentialStore>> = vec![Arc::new(store.clone())];
+    let mut stores: Vec<Arc<dyn CredentialStore>> = vec![Arc::new(store.clone())];
+    stores.extend(beside);
     match mode {
         AuthMode::ApiKey => {
             let auth = with_api_key(source.clone(), member("OPENAI_API_KEY")?)?;

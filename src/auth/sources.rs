@@ -27,6 +27,11 @@ pub enum AuthSource {
     WorkloadIdentity,
     /// The file `auth.json` in the folder that `CODEX_HOME` names, else in `~/.codex`: the official tool's.
     CodexHome,
+    /// The official tool's entry in the keyring of the operating system, for the folder that `CODEX_HOME` names, else
+    /// `~/.codex`: [`KeyringStore`](crate::KeyringStore). Needs the feature `keyring`. That no keyring can be reached is an
+    /// error, so it is not among the sources by default.
+    #[cfg(feature = "keyring")]
+    Keyring,
     /// A file in the shape of `auth.json`.
     AuthJson(PathBuf),
     /// A file in the shape of `auth.json`, for reading only: its refresh token is never redeemed.
@@ -43,6 +48,8 @@ impl fmt::Display for AuthSource {
             Self::CodexAgentIdentity => f.write_str("CODEX_AGENT_IDENTITY"),
             Self::WorkloadIdentity => f.write_str(RULE_VARIABLE),
             Self::CodexHome => f.write_str("CODEX_HOME"),
+            #[cfg(feature = "keyring")]
+            Self::Keyring => f.write_str("the keyring"),
             Self::AuthJson(path) | Self::ReadOnlyAuthJson(path) => path.display().fmt(f),
         }
     }
@@ -130,12 +137,10 @@ impl AuthSources {
         }
     }
 
-    /// The official tool's `auth.json`, if there is a home to look in.
+    /// The official tool's folder, if there is a home to look in.
     pub(super) fn codex_home(&self) -> Option<PathBuf> {
         let folder = |variable| self.environment.value(variable).map(PathBuf::from);
-        let home =
-            folder("CODEX_HOME").or_else(|| Some(folder("HOME").or_else(|| folder("USERPROFILE"))?.join(".codex")));
-        Some(home?.join("auth.json"))
+        folder("CODEX_HOME").or_else(|| Some(folder("HOME").or_else(|| folder("USERPROFILE"))?.join(".codex")))
     }
 }
 

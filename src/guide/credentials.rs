@@ -66,6 +66,8 @@
 //! * **Reading only** ([`FileStore::read_only`](crate::FileStore::read_only)) when the file is somebody else's, such as one mounted into a
 //!   container. Its refresh token is never redeemed, since the new one could not be put back. When the access token has
 //!   expired, calls fail until the owner has renewed it; a new content of the file is taken over by itself.
+//! * **The keyring** of the operating system (`KeyringStore`, feature `keyring`) where the official tool is set to keep its
+//!   sign-in there. Ask for it by name, with `AuthSource::Keyring`: that no keyring can be reached is an error.
 //! * **Memory** ([`MemoryStore`](crate::MemoryStore)) when you keep the credentials elsewhere and see to it yourself that they get back there.
 //! * **A database or a vault**: implement [`CredentialStore`](crate::CredentialStore). All that it must do is to compare and replace in one step.
 //!

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{
-    AuthErrorKind, ChatGptSession, Client, CodexBackend, CredentialStore, Environment, Error, KeyringStore, StoreError,
-    StoreErrorKind, StoredCredentials, Swap,
+    AuthErrorKind, AuthMode, AuthSource, AuthSources, ChatGptSession, Client, CodexBackend, CredentialStore,
+    Environment, Error, KeyringStore, StoreError, StoreErrorKind, StoredCredentials, Swap,
 };
 use serde_json::{Value, json};
 
@@ -46,6 +46,7 @@ tests! {
         a_write_that_was_given_up_keeps_its_locks_until_it_has_ended,
         a_renewal_waits_for_another_and_leaves_nothing_behind,
         a_session_renews_and_unknown_members_survive,
+        the_keyring_is_a_source_and_is_forgotten_with_the_file,
         a_storm_of_processes_redeems_once,
         what_another_program_saved_is_adopted_after_a_refusal,
         what_another_program_saves_during_a_renewal_is_adopted,
@@ -371,6 +372,28 @@ fn a_session_renews_and_unknown_members_survive() {
     login.call().unwrap();
     assert_eq!(login.redeemed(), 2);
     assert!(!traced().contains(&token), "a token was traced");
+}
+
+fn the_keyring_is_a_source_and_is_forgotten_with_the_file() {
+    let login = Login::new(EXPIRED);
+    let home = &login.desk.home;
+    let file = home.join("auth.json");
+    fs::write(&file, r#"{"OPENAI_API_KEY":"sk-file"}"#).unwrap();
+    let environment = Environment::from_vars([("CODEX_HOME", home)]);
+    let sources = AuthSources::none().and(AuthSource::Keyring).environment(environment);
+    block_on(async {
+        let builder = login.backend.client();
+        let auth = builder.load_auth(&sources).await.unwrap();
+        assert_eq!((auth.mode(), auth.source()), (AuthMode::ChatGpt, &*login.desk.store().describe()));
+        builder.codex_auth(&auth).unwrap().build().unwrap().usage().get().await.unwrap();
+        assert_eq!(login.redeemed(), 1);
+
+        let forgotten = auth.forget();
+        assert_eq!((forgotten.removed.len(), forgotten.failed.len()), (2, 0), "{forgotten:?}");
+        assert!(login.desk.store().load().unwrap().is_none() && !file.exists());
+        let error = login.backend.client().load_auth(&sources).await.unwrap_err();
+        assert!(error.kind() == AuthErrorKind::NotFound && error.to_string().contains("the keyring"), "{error}");
+    });
 }
 
 const PROCESSES: usize = 8;
