@@ -1,5 +1,7 @@
 //! Request auth: the [`AuthProvider`] trait that every kind of credential goes through, and the providers built in.
 
+#[cfg(feature = "agent-identity")]
+mod agent_identity;
 mod api_key;
 mod bearer_command;
 mod chatgpt;
@@ -27,6 +29,12 @@ use std::time::SystemTime;
 
 use http::StatusCode;
 
+#[cfg(all(feature = "agent-identity", feature = "testing"))]
+pub(crate) use self::agent_identity::seal;
+#[cfg(feature = "agent-identity")]
+pub use self::agent_identity::{
+    AgentAuthApi, AgentDescription, AgentIdentity, AgentKey, AgentProvider, LazyAgent, ManagedAgent, RegisteredAgent,
+};
 pub use self::api_key::ApiKey;
 pub use self::bearer_command::BearerCommand;
 pub use self::chatgpt::{ChatGptSession, ChatGptTokens};
@@ -207,6 +215,20 @@ impl AuthContext {
     #[must_use]
     pub fn base_url(&self) -> &str {
         self.base_url.as_str()
+    }
+
+    /// Where agents and their tasks are registered; `None` where no such service is known for the backend.
+    #[cfg(feature = "agent-identity")]
+    #[must_use]
+    pub fn agent_auth_api_base_url(&self) -> Option<&url::Url> {
+        self.services.agents.url.as_ref()
+    }
+
+    /// Where the keys are that sign the JWTs of agent identities.
+    #[cfg(feature = "agent-identity")]
+    #[must_use]
+    pub fn agent_keys_url(&self) -> &url::Url {
+        &self.services.agents.keys_url
     }
 }
 

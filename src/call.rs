@@ -134,8 +134,12 @@ impl Caller {
                 Ok(Recovery::GiveUp) if refusals > 1 => return Err(refused_again(error)),
                 Ok(Recovery::GiveUp) => return Err(error),
                 Err(auth) => {
+                    // With what the server said when it refused.
                     return Err(Error::from_auth(authorized.operation.name, auth)
-                        .sent(true)
+                        .with_status(refusal.status)
+                        .with_code(error.code().map(str::to_owned))
+                        .with_request_id(error.request_id().map(str::to_owned))
+                        .with_server_date(refusal.server_date)
                         .with_attempts(progress.attempts));
                 }
             }

@@ -1,5 +1,7 @@
 //! The errors of requests ([`Error`]), of credentials ([`AuthError`]) and of building a client ([`ConfigError`]).
 
+#[cfg(feature = "agent-identity")]
+mod agent_identity;
 mod auth;
 mod config;
 mod kind;
@@ -10,6 +12,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+#[cfg(feature = "agent-identity")]
+pub use self::agent_identity::{AgentIdentityError, ClockSkew, JwtRejection};
 pub use self::auth::{AuthError, AuthErrorKind, ReauthReason};
 pub use self::config::ConfigError;
 pub use self::kind::ErrorKind;

@@ -34,6 +34,10 @@ use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
 pub(crate) use self::answer::Answer;
+#[cfg(feature = "agent-identity")]
+pub(crate) use self::answer::TASK_CODES;
+#[cfg(feature = "agent-identity")]
+pub(crate) use self::base_url::PathStyle;
 pub(crate) use self::base_url::{BaseUrl, Route, path_segment};
 pub use self::body::Body;
 #[cfg(feature = "rustls-ring")]

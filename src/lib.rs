@@ -110,6 +110,10 @@ pub use self::api::usage::{
 };
 #[cfg(feature = "keyring")]
 pub use self::auth::KeyringStore;
+#[cfg(feature = "agent-identity")]
+pub use self::auth::{
+    AgentAuthApi, AgentDescription, AgentIdentity, AgentKey, AgentProvider, LazyAgent, ManagedAgent, RegisteredAgent,
+};
 pub use self::auth::{
     AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthMode, AuthProvider, AuthSource,
     AuthSources, BearerCommand, ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore, Forgotten,
@@ -119,6 +123,8 @@ pub use self::auth::{
 };
 pub use self::client::{AnyClient, ApiClient, Client, ClientBuilder, CodexClient, WrongMode};
 pub use self::environment::Environment;
+#[cfg(feature = "agent-identity")]
+pub use self::error::{AgentIdentityError, ClockSkew, JwtRejection};
 pub use self::error::{AuthError, AuthErrorKind, ConfigError, Error, ErrorKind, ReauthReason};
 pub use self::exchange::{
     Body, Clock, RetryPolicy, SignedUrl, SystemClock, Timeouts, Transport, TransportError, TransportFuture,

@@ -22,9 +22,13 @@
 //! ```
 
 mod accounts;
+#[cfg(feature = "agent-identity")]
+mod agents;
 mod clock;
 mod fault;
 mod files;
+#[cfg(feature = "agent-identity")]
+mod jwt_key;
 mod recorded;
 mod server;
 
@@ -36,6 +40,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::accounts::Accounts;
+#[cfg(feature = "agent-identity")]
+use self::agents::Agents;
 pub use self::clock::ManualClock;
 pub use self::fault::Fault;
 use self::fault::Script;
@@ -43,9 +49,12 @@ use self::files::Files;
 pub use self::files::StoredFile;
 pub use self::recorded::{RecordedRequest, Route};
 use self::server::Server;
+#[cfg(feature = "agent-identity")]
+use crate::auth::{AgentIdentity, AgentKey};
 use crate::auth::{ApiKey, ChatGptTokens};
 use crate::client::{Client, ClientBuilder};
 use crate::environment::Environment;
+use crate::exchange::Clock;
 use crate::mode::Unset;
 
 /// The account that [`Backend::chatgpt_tokens`] signs in to.
@@ -58,7 +67,8 @@ const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 ///
 /// It checks what the real backend checks: a bearer token that it issued and has not revoked, an account header that
 /// fits the token, the FedRAMP header for FedRAMP accounts and for no others, and on signed URLs a signature, the
-/// blob type, the exact length, and no credentials at all.
+/// blob type, the exact length, and no credentials at all. Of an agent it demands an assertion over the right text for a
+/// task of its own, not older or newer than five minutes, and the account header.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -94,10 +104,22 @@ struct State {
 struct World {
     origin: String,
     accounts: Accounts,
+    #[cfg(feature = "agent-identity")]
+    agents: Agents,
+    /// In place of the system's.
+    clock: Option<Arc<dyn Clock>>,
     files: Files,
     usage: serde_json::Value,
     script: Script,
     requests: Vec<RecordedRequest>,
+}
+
+impl World {
+    /// The server's clock.
+    #[cfg(feature = "agent-identity")]
+    fn now(&self) -> std::time::SystemTime {
+        self.clock.as_ref().map_or_else(std::time::SystemTime::now, |clock| clock.now())
+    }
 }
 
 impl State {
@@ -120,6 +142,9 @@ impl Backend {
         let world = World {
             origin: format!("http://{address}"),
             accounts,
+            #[cfg(feature = "agent-identity")]
+            agents: Agents::default(),
+            clock: None,
             files: Files::default(),
             usage: sample_usage(),
             script: Script::default(),
@@ -210,9 +235,93 @@ impl Backend {
         self.state.world().accounts.revoke(token.expose_secret());
     }
 
+    /// The clock that timestamps of agents are compared with, and that answers carry in `Date`, in place of the system's.
+    pub fn set_clock(&self, clock: impl Clock) {
+        self.state.world().clock = Some(Arc::new(clock));
+    }
+
     /// Makes the next requests to a route fail. Faults of one route take effect in the order they are injected.
     pub fn inject(&self, route: Route, fault: Fault) {
         self.state.world().script.push(route, fault);
+    }
+
+    /// A new agent of an account, known to the server, with a key of its own and without a task. An account that does not
+    /// exist is added.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no randomness, or the account's id cannot be sent as a header.
+    #[cfg(feature = "agent-identity")]
+    pub fn issue_agent_identity(&self, account_id: &str) -> Result<AgentIdentity, crate::error::AuthError> {
+        let is_fedramp = {
+            let mut world = self.state.world();
+            world.accounts.add_if_missing(account_id);
+            world.accounts.is_fedramp(account_id)
+        };
+        let id = format!("agent-{}", accounts::random());
+        let identity = AgentIdentity::new(id, AgentKey::generate()?, account_id)?.fedramp(is_fedramp)?;
+        self.add_agent(&identity);
+        Ok(identity)
+    }
+
+    /// Makes an agent known to the server that was made elsewhere.
+    #[cfg(feature = "agent-identity")]
+    pub fn add_agent(&self, identity: &AgentIdentity) {
+        self.state.world().agents.add(identity);
+    }
+
+    /// Makes a task known to the server, as if the agent had registered it.
+    #[cfg(feature = "agent-identity")]
+    pub fn add_agent_task(&self, identity: &AgentIdentity, task_id: impl Into<String>) {
+        self.state.world().agents.add_task(identity.agent_runtime_id(), task_id.into());
+    }
+
+    /// The JWT of a new agent of an account, signed by a key that the server makes when it is first needed and that is
+    /// among those it serves. Empty where the system has no randomness.
+    #[cfg(feature = "agent-identity")]
+    #[must_use]
+    pub fn issue_agent_jwt(&self, account_id: &str) -> SecretString {
+        match self.issue_agent_identity(account_id) {
+            Ok(identity) => self.sign_agent_jwt(&identity, &serde_json::json!({})),
+            Err(_) => SecretString::default(),
+        }
+    }
+
+    /// The JWT of an agent with other claims than it would have (`exp`, `aud`, …); those that are `null` are left out.
+    #[cfg(feature = "agent-identity")]
+    #[must_use]
+    pub fn sign_agent_jwt(&self, identity: &AgentIdentity, claims: &serde_json::Value) -> SecretString {
+        let mut all = serde_json::json!({
+            "agent_runtime_id": identity.agent_runtime_id(),
+            "agent_private_key": identity.key().to_pkcs8_base64().expose_secret(),
+            "account_id": identity.account_id(),
+            "chatgpt_user_id": identity.chatgpt_user_id().unwrap_or("user-embedded"),
+            "email": identity.email().unwrap_or("user@example.com"),
+            "plan_type": identity.plan_type().map_or("pro", |plan| plan.as_str()),
+            "chatgpt_account_is_fedramp": identity.is_fedramp(),
+        });
+        if let (Some(all), Some(claims)) = (all.as_object_mut(), claims.as_object()) {
+            all.extend(claims.clone());
+        }
+        self.state.world().agents.sign_jwt(&all).into()
+    }
+
+    /// Refuses all tasks registered so far, with the code `task_expired`.
+    #[cfg(feature = "agent-identity")]
+    pub fn expire_agent_tasks(&self) {
+        self.state.world().agents.expire_tasks();
+    }
+
+    /// Refuses all tasks registered so far, with the code `task_not_found`.
+    #[cfg(feature = "agent-identity")]
+    pub fn forget_agent_tasks(&self) {
+        self.state.world().agents.forget_tasks();
+    }
+
+    /// Whether the ids of tasks are sealed to the agent's key. Default: no.
+    #[cfg(feature = "agent-identity")]
+    pub fn seal_agent_tasks(&self, seals: bool) {
+        self.state.world().agents.seals = seals;
     }
 
     /// How often the server answers `retry` before an uploaded file is ready. Default 0.

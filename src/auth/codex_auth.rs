@@ -8,6 +8,8 @@ use super::claims::Claims;
 #[cfg(feature = "keyring")]
 use super::store::KeyringStore;
 use super::store::{CredentialStore, StoredCredentials};
+#[cfg(feature = "agent-identity")]
+use super::{AgentIdentity, LazyAgent, RegisteredAgent};
 use super::{
     ApiKey, AuthContext, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens,
     FileStore, Forgotten, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked, SignOut, WorkloadIdentity,
@@ -180,8 +182,21 @@ impl CodexAuth {
 /// What a source holds, before any request.
 enum Found {
     Usable(CodexAuth),
-    PersonalAccessToken { source: String, token: SecretString, stores: Vec<Arc<dyn CredentialStore>> },
-    WorkloadIdentity { source: String, identity: WorkloadIdentity },
+    PersonalAccessToken {
+        source: String,
+        token: SecretString,
+        stores: Vec<Arc<dyn CredentialStore>>,
+    },
+    WorkloadIdentity {
+        source: String,
+        identity: WorkloadIdentity,
+    },
+    #[cfg(feature = "agent-identity")]
+    AgentIdentity {
+        source: String,
+        stored: StoredCredentials,
+        stores: Vec<Arc<dyn CredentialStore>>,
+    },
 }
 
 impl Found {
@@ -198,6 +213,13 @@ impl Found {
                 let account = identity.verified_account(context).await;
                 let account = account.map_err(|error| in_source(&source, error))?;
                 Ok(CodexAuth::backend(AuthMode::ChatGptAuthTokens, source, account, identity))
+            }
+            #[cfg(feature = "agent-identity")]
+            Self::AgentIdentity { source, stored, stores } => {
+                let identity = AgentIdentity::from_stored(&stored, context).await;
+                let agent = identity.map_err(|error| in_source(&source, error))?.lazy();
+                let account = agent.identity().account();
+                Ok(CodexAuth::backend(AuthMode::AgentIdentity, source, account, agent).kept_in(stores))
             }
         }
     }
@@ -237,6 +259,12 @@ given! {
     HostTokens => AuthMode::ChatGptAuthTokens, |_| Claims::default();
     PersonalAccessToken => AuthMode::PersonalAccessToken, PersonalAccessToken::account;
     ReadyMadeHeaders => AuthMode::Headers, ReadyMadeHeaders::account;
+}
+
+#[cfg(feature = "agent-identity")]
+given! {
+    RegisteredAgent => AuthMode::AgentIdentity, |agent| agent.identity().account();
+    LazyAgent => AuthMode::AgentIdentity, |agent| agent.identity().account();
 }
 
 impl From<BearerCommand> for CodexAuth {
@@ -340,10 +368,28 @@ fn access_token(source: &AuthSource, token: Option<String>) -> Result<Option<Fou
 }
 
 fn agent_identity(source: &AuthSource, jwt: Option<String>) -> Result<Option<Found>, AuthError> {
-    match jwt {
-        Some(_) => Err(unsupported(&source.to_string(), AuthMode::AgentIdentity)),
-        None => Ok(None),
-    }
+    let Some(jwt) = jwt else { return Ok(None) };
+    let stored = StoredCredentials::of_agent_identity(jwt);
+    stored_agent_identity(source.to_string(), stored, Vec::new()).map(Some)
+}
+
+#[cfg(feature = "agent-identity")]
+fn stored_agent_identity(
+    source: String,
+    stored: StoredCredentials,
+    stores: Vec<Arc<dyn CredentialStore>>,
+) -> Result<Found, AuthError> {
+    Ok(Found::AgentIdentity { source, stored, stores })
+}
+
+#[cfg(not(feature = "agent-identity"))]
+fn stored_agent_identity(
+    source: String,
+    _: StoredCredentials,
+    _: Vec<Arc<dyn CredentialStore>>,
+) -> Result<Found, AuthError> {
+    let message = format!("{source}: an agent identity needs the feature `agent-identity` of this crate");
+    Err(AuthError::new(AuthErrorKind::Unsupported, message))
 }
 
 /// What a store keeps, by its kind. Every error names the store. `beside` are stores that are to be forgotten with it.
@@ -384,6 +430,7 @@ fn from_stored(
             let token = member("personal_access_token")?.into();
             Ok(Found::PersonalAccessToken { source, token, stores })
         }
+        AuthMode::AgentIdentity => stored_agent_identity(source, stored.clone(), stores),
         other => Err(unsupported(&source, other)),
     }
 }

@@ -101,6 +101,12 @@ impl AuthHeaders {
         Ok(self)
     }
 
+    /// The same headers, counted as of another credential.
+    #[cfg(feature = "agent-identity")]
+    pub(super) fn of_generation(self, generation: u64) -> Self {
+        Self { generation, ..self }
+    }
+
     /// Which credential these headers were made from.
     #[must_use]
     pub fn generation(&self) -> u64 {

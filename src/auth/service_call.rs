@@ -12,9 +12,7 @@ use url::Url;
 
 use super::AuthHeaders;
 use crate::error::{AuthError, Error};
-use crate::exchange::{
-    Answer, Bare, CallOptions, Exchange, Operation, Outgoing, Payload, RetryPolicy, Scrubber, Timeouts,
-};
+use crate::exchange::{Answer, Bare, CallOptions, Exchange, Operation, Outgoing, Payload, Scrubber, Timeouts};
 
 /// No real answer comes near it.
 const LONGEST_ANSWER: usize = 1 << 20;
@@ -61,6 +59,7 @@ impl ServiceCall {
     }
 
     /// One more header, which is no credential.
+    #[cfg(feature = "agent-identity")]
     pub(super) fn header(mut self, name: http::HeaderName, value: &'static str) -> Self {
         self.headers.insert(name, HeaderValue::from_static(value));
         self
@@ -85,7 +84,8 @@ impl ServiceCall {
         self
     }
 
-    pub(super) fn retry(mut self, policy: RetryPolicy) -> Self {
+    #[cfg(feature = "agent-identity")]
+    pub(super) fn retry(mut self, policy: crate::exchange::RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
     }

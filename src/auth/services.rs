@@ -2,21 +2,25 @@
 
 use url::Url;
 
+#[cfg(feature = "agent-identity")]
+use super::agent_identity::{AgentAuthApi, AgentServices};
+
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::exchange::{BaseUrl, Origin, TrustedHosts, has_user_info, is_loopback};
 
-const PRODUCTION: &str = "https://auth.openai.com";
-const STAGING: &str = "https://auth.api.openai.org";
-const STAGING_BACKEND: &str = "chatgpt-staging.com";
+pub(super) const PRODUCTION: &str = "https://auth.openai.com";
+pub(super) const STAGING: &str = "https://auth.api.openai.org";
+pub(super) const STAGING_BACKEND: &str = "chatgpt-staging.com";
 
 const TOKEN_PATH: &str = "/oauth/token";
 const REVOKE_PATH: &str = "/oauth/revoke";
-const ACCOUNTS_PATH: &str = "/api/accounts";
+pub(super) const ACCOUNTS_PATH: &str = "/api/accounts";
 
 const TOKEN_URL: &str = "CODEX_REFRESH_TOKEN_URL_OVERRIDE";
 const REVOKE_URL: &str = "CODEX_REVOKE_TOKEN_URL_OVERRIDE";
 const ACCOUNTS_URL: &str = "CODEX_AUTHAPI_BASE_URL";
+#[cfg(feature = "agent-identity")]
 const AGENTS_URL: &str = "CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL";
 
 /// The places that auth calls. They belong to the backend: a backend on loopback serves them itself, so that nothing of a
@@ -31,8 +35,9 @@ pub(crate) struct AuthServices {
     pub(crate) exchange_url: Url,
     /// Knows whose a personal access token is. Without a trailing slash.
     pub(crate) accounts_url: Url,
-    /// Registers agents and their tasks. Without a trailing slash.
-    pub(crate) agents_url: Url,
+    /// Where agents are registered.
+    #[cfg(feature = "agent-identity")]
+    pub(crate) agents: AgentServices,
 }
 
 /// What the application sets in code.
@@ -40,6 +45,8 @@ pub(crate) struct AuthServices {
 pub(crate) struct GivenAuthUrls {
     pub(crate) token_url: Option<String>,
     pub(crate) auth_api_base_url: Option<String>,
+    #[cfg(feature = "agent-identity")]
+    pub(crate) agent_auth_api: Option<AgentAuthApi>,
 }
 
 impl AuthServices {
@@ -73,16 +80,23 @@ impl AuthServices {
             (None, Some(token_url)) => at(token_url, REVOKE_PATH),
             (None, None) => at(&issuer, REVOKE_PATH),
         };
-        let or_default = |variable| match &given_api {
-            Some(given) => Ok(given.clone()),
-            None => named(variable).map(|named| without_slash(named.unwrap_or_else(|| accounts_url.clone()))),
+        let accounts = |named: Option<Url>| without_slash(named.unwrap_or_else(|| accounts_url.clone()));
+        #[cfg(feature = "agent-identity")]
+        let agents = {
+            let is_given = given_api.is_some() || given.agent_auth_api.is_some();
+            let named_agents = if is_given { None } else { named(AGENTS_URL)?.map(without_slash) };
+            AgentServices::new(base_url, given_api.clone(), given.agent_auth_api, named_agents)
         };
         Ok(Self {
             token_url: given_token_url.unwrap_or_else(|| at(&issuer, TOKEN_PATH)),
             revoke_url,
             exchange_url: at(&issuer, TOKEN_PATH),
-            accounts_url: or_default(ACCOUNTS_URL)?,
-            agents_url: or_default(AGENTS_URL)?,
+            accounts_url: match given_api {
+                Some(given) => given,
+                None => accounts(named(ACCOUNTS_URL)?),
+            },
+            #[cfg(feature = "agent-identity")]
+            agents,
         })
     }
 }
@@ -113,14 +127,14 @@ fn checked(text: &str, setting: &'static str, allowed: &[Origin]) -> Result<Url,
     Ok(url)
 }
 
-fn at(server: &Url, path: &str) -> Url {
+pub(super) fn at(server: &Url, path: &str) -> Url {
     let mut url = server.clone();
     url.set_path(path);
     url.set_query(None);
     url
 }
 
-fn without_slash(mut url: Url) -> Url {
+pub(super) fn without_slash(mut url: Url) -> Url {
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     url.set_query(None);
@@ -132,7 +146,7 @@ pub(crate) fn below(base: &Url, path: &str) -> Url {
     at(base, &format!("{}{path}", base.path().trim_end_matches('/')))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "agent-identity"))]
 mod tests {
     use super::*;
     use crate::exchange::Route;
@@ -143,7 +157,8 @@ mod tests {
     }
 
     fn texts(services: &AuthServices) -> [&str; 5] {
-        let AuthServices { token_url, revoke_url, exchange_url, accounts_url, agents_url } = services;
+        let AuthServices { token_url, revoke_url, exchange_url, accounts_url, .. } = services;
+        let agents_url = services.agents.url.as_ref().unwrap();
         [token_url, revoke_url, exchange_url, accounts_url, agents_url].map(|url| url.as_str())
     }
 
@@ -230,6 +245,7 @@ mod tests {
         let given = GivenAuthUrls {
             token_url: Some("https://sso.example/token".to_owned()),
             auth_api_base_url: Some("https://sso.example/accounts/".to_owned()),
+            agent_auth_api: None,
         };
         let environment = Environment::from_vars([(TOKEN_URL, "http://127.0.0.1:1/oauth/token")]);
         let refused = AuthServices::new(&base_url, &given, &environment, &[]).unwrap_err();
@@ -238,7 +254,7 @@ mod tests {
         let services = AuthServices::new(&base_url, &given, &environment, &allowed).unwrap();
         assert_eq!(services.token_url.as_str(), "https://sso.example/token");
         assert_eq!(services.revoke_url.as_str(), "https://sso.example/oauth/revoke");
-        assert_eq!(services.agents_url.as_str(), "https://sso.example/accounts");
+        assert_eq!(services.agents.url.unwrap().as_str(), "https://sso.example/accounts");
     }
 
     #[test]
@@ -247,6 +263,7 @@ mod tests {
         let given = GivenAuthUrls {
             token_url: Some("http://127.0.0.1:1/oauth/token".to_owned()),
             auth_api_base_url: Some("http://127.0.0.1:1/accounts".to_owned()),
+            ..GivenAuthUrls::default()
         };
         let variables = [TOKEN_URL, REVOKE_URL, ACCOUNTS_URL, AGENTS_URL].map(|name| (name, "https://evil.test"));
         let services = AuthServices::new(&base_url, &given, &Environment::from_vars(variables), &[]).unwrap();

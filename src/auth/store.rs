@@ -181,6 +181,12 @@ impl PartialEq for StoredCredentials {
 }
 
 impl StoredCredentials {
+    /// Those of an agent, as a JWT.
+    pub(in crate::auth) fn of_agent_identity(jwt: String) -> Self {
+        let document = Map::from_iter([("agent_identity".to_owned(), Value::String(jwt))]);
+        Self { document, original: None }
+    }
+
     /// A member that is text, trimmed; `None` where there is none, or a blank one.
     pub(in crate::auth) fn text(&self, member: &str) -> Option<String> {
         let text = self.document.get(member).and_then(Value::as_str).map(str::trim);

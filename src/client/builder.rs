@@ -3,6 +3,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::Client;
+#[cfg(feature = "agent-identity")]
+use crate::auth::{AgentAuthApi, AgentProvider};
 use crate::auth::{ApiKey, AuthContext, AuthProvider, AuthServices, ChatGptTokens, ErasedProvider, GivenAuthUrls};
 use crate::call::Caller;
 use crate::environment::Environment;
@@ -107,6 +109,17 @@ impl<S> ClientBuilder<S> {
         self.with_provider(key.into().into_provider().map(erase))
     }
 
+    /// An agent identity with its task, for a `Client<CodexBackend>`: a [`RegisteredAgent`](crate::RegisteredAgent), or a
+    /// [`LazyAgent`](crate::LazyAgent) that registers before its first request.
+    #[cfg(feature = "agent-identity")]
+    pub fn agent_identity<A>(self, agent: A) -> ClientBuilder<CodexBackend>
+    where
+        S: CredentialsUnset,
+        A: AgentProvider,
+    {
+        self.with_provider(Ok(erase(agent)))
+    }
+
     /// A provider of your own, for a client of the mode it serves. Takes an `Arc<dyn AuthProvider<Route = …>>` too.
     pub fn provider<P>(self, provider: P) -> ClientBuilder<P::Route>
     where
@@ -169,6 +182,14 @@ impl<S> ClientBuilder<S> {
     /// [`token_url`](Self::token_url).
     pub fn auth_api_base_url(mut self, url: impl Into<String>) -> Self {
         self.settings.auth_urls.auth_api_base_url = Some(url.into());
+        self
+    }
+
+    /// Which of the known services registers agents and their tasks, in place of the one that belongs to the backend.
+    /// [`auth_api_base_url`](Self::auth_api_base_url) wins over it, and it over `CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL`.
+    #[cfg(feature = "agent-identity")]
+    pub fn agent_auth_api(mut self, api: AgentAuthApi) -> Self {
+        self.settings.auth_urls.agent_auth_api = Some(api);
         self
     }
 

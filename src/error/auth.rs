@@ -59,7 +59,7 @@ pub enum AuthErrorKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReauthReason {
-    /// The refresh token has expired (`refresh_token_expired`).
+    /// The refresh token has expired (`refresh_token_expired`), or the JWT of an agent identity.
     Expired,
     /// The refresh token has been used already, by another program or another machine (`refresh_token_reused`).
     Reused,
@@ -147,6 +147,20 @@ impl AuthError {
     #[must_use]
     pub fn kind(&self) -> AuthErrorKind {
         self.inner.kind
+    }
+
+    /// What is wrong with the agent identity, where that is what failed.
+    #[cfg(feature = "agent-identity")]
+    #[must_use]
+    pub fn agent_identity_error(&self) -> Option<&super::AgentIdentityError> {
+        let mut next: Option<&(dyn StdError + 'static)> = self.source();
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
     }
 
     /// Why the user must sign in again, for [`AuthErrorKind::ReauthRequired`].

@@ -16,6 +16,9 @@ use super::{LONGEST_ERROR_BODY, Operation, Origin};
 use crate::error::{Error, ErrorKind};
 use crate::limits::UsageLimit;
 
+/// The codes with which the backend says that it does not know an agent's task any more.
+pub(crate) const TASK_CODES: [&str; 3] = ["invalid_task_id", "task_not_found", "task_expired"];
+
 /// A successful answer, read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -109,12 +112,15 @@ impl Said {
                     Some(Value::Array(complaints)) => string(complaints.first().and_then(|first| first.get("msg"))),
                     _ => None,
                 };
-                let is_code = |text: &String| !text.contains(char::is_whitespace);
+                let is_code = |text: &String| !text.trim().contains(char::is_whitespace);
+                let in_error = || string(body.get("error")).filter(is_code);
+                let places = [member("code"), in_error(), string(body.get("code"))];
+                // A server may put the code that matters beside a more general one.
+                let is_about_task =
+                    |code: &String| TASK_CODES.iter().any(|known| code.trim().eq_ignore_ascii_case(known));
+                let about_task = places.iter().flatten().find(|code| is_about_task(code)).cloned();
                 Self {
-                    code: member("code")
-                        .or_else(|| string(body.get("error")).filter(is_code))
-                        .or_else(|| string(body.get("code")))
-                        .or_else(|| member("type")),
+                    code: about_task.or_else(|| places.into_iter().flatten().next()).or_else(|| member("type")),
                     message: member("message").or_else(own_message).or_else(|| string(inner)).or_else(first_detail),
                     error_object: object.cloned(),
                 }

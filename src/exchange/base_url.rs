@@ -46,6 +46,9 @@ const BACKEND_API: &str = "/backend-api";
 pub(crate) struct BaseUrl {
     url: Url,
     text: String,
+    /// The path as it was given, without a trailing slash and before it was completed.
+    #[cfg(feature = "agent-identity")]
+    given_path: String,
     loopback: bool,
     style: PathStyle,
 }
@@ -85,6 +88,8 @@ impl BaseUrl {
             return Err(ConfigError::UntrustedOrigin { mode: route.mode, origin: origin.to_string() });
         }
         let mut path = url.path().trim_end_matches('/').to_owned();
+        #[cfg(feature = "agent-identity")]
+        let given_path = path.clone();
         if let Some(completed) = route.completed
             && route.trusted.contains(&origin)
             && completed.hosts.contains(&origin.host())
@@ -95,7 +100,14 @@ impl BaseUrl {
         let style = if has_segment(&path, BACKEND_API) { PathStyle::ChatGpt } else { PathStyle::Codex };
         url.set_path(&path);
         let text = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { url, text, loopback, style })
+        Ok(Self {
+            url,
+            text,
+            #[cfg(feature = "agent-identity")]
+            given_path,
+            loopback,
+            style,
+        })
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -114,6 +126,12 @@ impl BaseUrl {
         let mut url = self.url.clone();
         url.set_path(path);
         url
+    }
+
+    /// The origin together with the path as it was given.
+    #[cfg(feature = "agent-identity")]
+    pub(crate) fn as_given(&self) -> (Option<Origin>, &str) {
+        (Origin::of(&self.url), &self.given_path)
     }
 
     pub(crate) fn host(&self) -> &str {

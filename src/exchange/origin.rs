@@ -35,6 +35,11 @@ impl Origin {
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
+
+    /// `https` on the default port.
+    pub(crate) fn is_https_by_default(&self) -> bool {
+        self.scheme == "https" && self.port == 443
+    }
 }
 
 impl fmt::Display for Origin {
@@ -66,7 +71,7 @@ impl TrustedHosts {
     pub(crate) const OPENAI_API: Self = Self { exact: &["api.openai.com"], with_subdomains: &[] };
 
     pub(crate) fn contains(&self, origin: &Origin) -> bool {
-        if origin.scheme != "https" || origin.port != 443 {
+        if !origin.is_https_by_default() {
             return false;
         }
         let host = origin.host.as_str();

@@ -54,6 +54,11 @@ impl Accounts {
         self.accounts.insert(account_id.into(), Account { is_fedramp });
     }
 
+    #[cfg(feature = "agent-identity")]
+    pub(super) fn add_if_missing(&mut self, account_id: &str) {
+        self.accounts.entry(account_id.to_owned()).or_insert(Account { is_fedramp: false });
+    }
+
     pub(super) fn issue_access_token(&mut self, account_id: &str, lifetime: Duration) -> SecretString {
         let expires_at = SystemTime::now() + lifetime;
         let account = self.accounts.entry(account_id.to_owned()).or_insert(Account { is_fedramp: false });
@@ -207,7 +212,7 @@ impl Accounts {
         Reply::json(&json!({}))
     }
 
-    fn is_fedramp(&self, account_id: &str) -> bool {
+    pub(super) fn is_fedramp(&self, account_id: &str) -> bool {
         self.accounts.get(account_id).is_some_and(|account| account.is_fedramp)
     }
 
@@ -245,9 +250,14 @@ impl Accounts {
         if token.expires_at.is_none() && text("chatgpt-account-id").is_none() {
             return Err(refuse(StatusCode::FORBIDDEN, "account_required", "a personal access token needs the account"));
         }
-        let is_fedramp = self.is_fedramp(&token.account_id);
-        match (is_fedramp, text("x-openai-fedramp")) {
-            (true, Some("true")) | (false, None) => Ok(token.account_id.clone()),
+        self.check_fedramp(&token.account_id, headers).map(|()| token.account_id.clone())
+    }
+
+    /// Whether a request to that account carries the FedRAMP header exactly where it belongs.
+    pub(super) fn check_fedramp(&self, account_id: &str, headers: &HeaderMap) -> Result<(), Reply> {
+        let is_fedramp = self.is_fedramp(account_id);
+        match (is_fedramp, headers.get("x-openai-fedramp").and_then(|value| value.to_str().ok())) {
+            (true, Some("true")) | (false, None) => Ok(()),
             (true, _) => Err(refuse(StatusCode::FORBIDDEN, "fedramp_required", "a FedRAMP account needs its header")),
             (false, _) => Err(refuse(StatusCode::FORBIDDEN, "not_fedramp", "the account is not a FedRAMP one")),
         }
@@ -269,7 +279,7 @@ impl fmt::Debug for Accounts {
     }
 }
 
-fn refuse(status: StatusCode, code: &str, message: &str) -> Reply {
+pub(super) fn refuse(status: StatusCode, code: &str, message: &str) -> Reply {
     Reply::error(status, code, message)
 }
 

@@ -17,6 +17,12 @@ pub enum Route {
     GetUsage,
     /// `POST /oauth/token` with JSON: a refresh token is redeemed
     RefreshToken,
+    /// `GET /backend-api/wham/agent-identities/jwks`
+    AgentKeys,
+    /// `POST /backend-api/v1/agent/register`
+    RegisterAgent,
+    /// `POST /backend-api/v1/agent/{agent_runtime_id}/task/register`
+    RegisterTask,
     /// `POST /oauth/token` with a form: the identity of a workload is exchanged
     ExchangeIdentity,
     /// `POST /oauth/revoke`
@@ -35,6 +41,9 @@ impl Route {
             ("GET", ["backend-api", "wham", "usage"]) => Some((Self::GetUsage, None)),
             ("POST", ["oauth", "token"]) if is_form(headers) => Some((Self::ExchangeIdentity, None)),
             ("POST", ["oauth", "token"]) => Some((Self::RefreshToken, None)),
+            ("GET", ["backend-api", "wham", "agent-identities", "jwks"]) => Some((Self::AgentKeys, None)),
+            ("POST", ["backend-api", "v1", "agent", "register"]) => Some((Self::RegisterAgent, None)),
+            ("POST", ["backend-api", "v1", "agent", id, "task", "register"]) => Some((Self::RegisterTask, Some(id))),
             ("POST", ["oauth", "revoke"]) => Some((Self::RevokeToken, None)),
             ("GET", ["backend-api", "v1", "user-auth-credential", "whoami"]) => Some((Self::Whoami, None)),
             ("PUT", ["upload", id]) => Some((Self::PutFile, Some(id))),

@@ -222,6 +222,10 @@ async fn serve(
     let mut response = Response::builder().status(reply.status);
     if let Some(headers) = response.headers_mut() {
         headers.extend(reply.headers);
+        if let Some(now) = state.world().clock.as_ref().map(|clock| clock.now()) {
+            let date = HeaderValue::try_from(httpdate::fmt_http_date(now));
+            headers.entry("date").or_insert(date.unwrap_or(HeaderValue::from_static("-")));
+        }
         let id = format!("req_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         headers.entry("x-request-id").or_insert(HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("req")));
     }
@@ -240,7 +244,7 @@ impl super::World {
             let refusal = if path.starts_with("/v1/") {
                 self.accounts.check_openai(headers).err()
             } else {
-                self.accounts.check_backend(headers).err()
+                self.check_backend(headers).err()
             };
             return refusal.unwrap_or_else(|| Reply::error(StatusCode::NOT_FOUND, "not_found", "no such route"));
         };
@@ -251,7 +255,13 @@ impl super::World {
             Route::Whoami => return self.accounts.whoami(headers),
             _ => {}
         }
-        let account_id = match self.accounts.check_backend(headers) {
+        #[cfg(feature = "agent-identity")]
+        match (route, id) {
+            (Route::AgentKeys, _) => return self.agents.keys(headers),
+            (Route::RegisterTask, Some(id)) => return self.agents.register_task(id, headers, body, self.now()),
+            _ => {}
+        }
+        let account_id = match self.check_backend(headers) {
             Ok(account_id) => account_id,
             Err(refusal) => return refusal,
         };
@@ -259,8 +269,23 @@ impl super::World {
             (Route::CreateFile, _) => self.files.create(&self.origin, account_id, body),
             (Route::FinalizeFile, Some(id)) => self.files.finalize(&self.origin, &account_id, id),
             (Route::GetUsage, _) => Reply::json(&self.usage),
+            #[cfg(feature = "agent-identity")]
+            (Route::RegisterAgent, _) => self.agents.register_agent(account_id, headers, body),
             _ => Reply::error(StatusCode::NOT_FOUND, "not_found", "no id"),
         }
+    }
+
+    /// The account that the headers of a backend request open, or the answer that refuses them.
+    fn check_backend(&self, headers: &HeaderMap) -> Result<String, Reply> {
+        #[cfg(feature = "agent-identity")]
+        {
+            let authorization = headers.get("authorization").and_then(|value| value.to_str().ok());
+            if let Some(assertion) = authorization.and_then(|value| value.strip_prefix("AgentAssertion ")) {
+                let account_id = self.agents.check(assertion, headers, self.now())?;
+                return self.accounts.check_fedramp(&account_id, headers).map(|()| account_id);
+            }
+        }
+        self.accounts.check_backend(headers)
     }
 }
 

@@ -58,6 +58,11 @@ impl ChatGptTokens {
         }
     }
 
+    #[cfg(feature = "agent-identity")]
+    pub(in crate::auth) fn access_token(&self) -> &SecretString {
+        &self.access_token
+    }
+
     pub(crate) fn into_provider(self) -> Result<HeldHeaders<CodexBackend>, AuthError> {
         self.checked_account()?;
         Ok(HeldHeaders::new(self.headers(0)?))

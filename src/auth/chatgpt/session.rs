@@ -132,6 +132,22 @@ impl ChatGptSession {
         self.shared.current().tokens.account.clone()
     }
 
+    #[cfg(feature = "agent-identity")]
+    pub(in crate::auth) fn store(&self) -> Arc<dyn CredentialStore> {
+        self.shared.store.clone()
+    }
+
+    /// An access token that has not expired, and what it says about its account.
+    #[cfg(feature = "agent-identity")]
+    pub(in crate::auth) async fn access_token(
+        &self,
+        context: &AuthContext,
+    ) -> Result<(secrecy::SecretString, Claims), AuthError> {
+        AuthProvider::auth_headers(self, context).await?;
+        let current = self.shared.current();
+        Ok((current.tokens.access_token.clone(), current.tokens.account.clone()))
+    }
+
     /// When the access token in use expires, if it tells.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {

@@ -1,0 +1,240 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::provider::RegisteredAgent;
+use super::registration::{AgentDescription, register_agent, register_task};
+use super::{AgentIdentity, AgentKey, record};
+use crate::auth::claims::Claims;
+use crate::auth::store::{StoreError, StoreErrorKind, StoredCredentials, Swap};
+use crate::auth::{AuthContext, ChatGptSession};
+use crate::error::{AgentIdentityError, AuthError, AuthErrorKind, ReauthReason};
+
+/// After a failure that may pass, nothing is tried for this long.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60 * 60);
+/// How often a document that others change is tried to be saved.
+const MOST_SAVES: u32 = 10;
+
+/// An agent identity of a ChatGPT login: registered with the login's access token, and kept beside its tokens, in the
+/// same document of the same store.
+///
+/// [`register`](Self::register) gives the agent that is kept there, if it belongs to the account and user of the login;
+/// otherwise it generates a key, registers an agent and a task, and saves them. Clones share one state.
+///
+/// When the service cannot be reached, the error is an
+/// [`AgentIdentityError::BootstrapUnavailable`], and the same error comes back without a request for an hour; go on with
+/// the session meanwhile, as in this example. Every other error is one to look at.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use codex_backend::{AgentDescription, AgentIdentityError, ChatGptSession, FileStore, ManagedAgent};
+///
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("auth.json");
+/// # std::fs::write(&path, backend.issue_auth_json("acct-1", std::time::Duration::from_secs(3600)))?;
+/// let session = ChatGptSession::open(FileStore::new(&path))?;
+/// let managed = ManagedAgent::new(session.clone(), AgentDescription::new("report-bot", "1.4.0"));
+/// let builder = backend.client();
+/// let client = match managed.register(&builder.auth_context()?).await {
+///     Ok(agent) => builder.agent_identity(agent).build()?,
+///     Err(error) => match error.agent_identity_error() {
+///         Some(AgentIdentityError::BootstrapUnavailable { .. }) => builder.provider(session).build()?,
+///         _ => return Err(error.into()),
+///     },
+/// };
+/// client.usage().get().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct ManagedAgent {
+    session: ChatGptSession,
+    description: AgentDescription,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// One bootstrap at a time.
+    turn: tokio::sync::Mutex<()>,
+    failed: Mutex<Option<Failure>>,
+}
+
+struct Failure {
+    at: Duration,
+    about: About,
+    error: AuthError,
+}
+
+/// What a failure is about: the same account at another service may fare better.
+#[derive(PartialEq)]
+struct About {
+    account_id: Option<String>,
+    auth_api: Option<String>,
+}
+
+impl ManagedAgent {
+    /// Of that login. Does no I/O.
+    #[must_use]
+    pub fn new(session: ChatGptSession, description: AgentDescription) -> Self {
+        Self { session, description, state: Arc::default() }
+    }
+
+    /// The agent that is kept beside the login's tokens, with a task, else a new one, which is then kept there. What it
+    /// sends is what [`AgentIdentity::create`] and [`AgentIdentity::register`] send.
+    ///
+    /// The store is changed by comparing and swapping, and what else is in it stays. If another process has put an agent
+    /// of the same account there meanwhile, that one is taken. Dropping the future may leave an agent on the server that
+    /// nobody knows.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentIdentityError::BootstrapUnavailable`] when the service could not be reached; another error when it refuses,
+    /// when the tokens do not tell their account and user, or when the store cannot be read or written.
+    pub async fn register(&self, context: &AuthContext) -> Result<RegisteredAgent, AuthError> {
+        let _turn = self.state.turn.lock().await;
+        let about = About {
+            account_id: self.session.account_id(),
+            auth_api: context.services.agents.url.as_ref().map(ToString::to_string),
+        };
+        let now = context.exchange.clock().monotonic();
+        if let Some(error) = self.recent_failure(&about, now) {
+            return Err(error);
+        }
+        let outcome = self.bootstrap(context).await.map_err(unavailable);
+        let may_pass = |error: &AuthError| {
+            matches!(error.agent_identity_error(), Some(AgentIdentityError::BootstrapUnavailable { .. }))
+        };
+        let failure = outcome.as_ref().err().filter(|error| may_pass(error)).cloned();
+        *self.state.failed.lock().unwrap_or_else(PoisonError::into_inner) =
+            failure.map(|error| Failure { at: context.exchange.clock().monotonic(), about, error });
+        outcome
+    }
+
+    fn recent_failure(&self, about: &About, now: Duration) -> Option<AuthError> {
+        let failed = self.state.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = failed.as_ref()?;
+        let is_recent = now.saturating_sub(failure.at) < PAUSE_AFTER_FAILURE;
+        (is_recent && failure.about == *about).then(|| failure.error.clone())
+    }
+
+    async fn bootstrap(&self, context: &AuthContext) -> Result<RegisteredAgent, AuthError> {
+        let (access_token, account) = self.session.access_token(context).await?;
+        let kept = self.load().await?;
+        let kept_one = identity_in(&kept, &account);
+        let has_task = kept_one.as_ref().is_some_and(|identity| identity.inner.task_id.is_some());
+        if !has_task && self.session.store().is_read_only() {
+            // What is registered must be kept: there is no second copy of a new agent's key.
+            let store = self.session.store().describe();
+            return Err(StoreError::new(StoreErrorKind::ReadOnly, store, "it is opened for reading only").into());
+        }
+        let identity = match kept_one {
+            Some(identity) => identity,
+            None => {
+                let key = AgentKey::generate()?;
+                register_agent(key, &access_token, account.clone(), &self.description, context).await?
+            }
+        };
+        if let Some(task_id) = identity.inner.task_id.clone() {
+            return Ok(RegisteredAgent::with_task(identity, task_id));
+        }
+        let task_id = register_task(&identity, context).await?;
+        self.save(kept, identity, task_id, &account).await
+    }
+
+    async fn load(&self) -> Result<StoredCredentials, AuthError> {
+        let store = self.session.store();
+        let loaded = tokio::task::spawn_blocking(move || store.load()).await;
+        let loaded =
+            loaded.map_err(|error| AuthError::transient("reading the store was cut off").with_source(error))?;
+        loaded?.ok_or_else(|| AuthError::reauth(ReauthReason::Removed))
+    }
+
+    /// Puts the agent beside the tokens, unless another process has put one there.
+    async fn save(
+        &self,
+        kept: StoredCredentials,
+        identity: AgentIdentity,
+        task_id: SecretString,
+        account: &Claims,
+    ) -> Result<RegisteredAgent, AuthError> {
+        let mut expected = kept;
+        for _ in 0..MOST_SAVES {
+            let new = with_agent(&expected, &identity, &task_id);
+            let store = self.session.store();
+            let swapped = tokio::task::spawn_blocking(move || store.swap(Some(&expected), Some(&new))).await;
+            match swapped.map_err(|error| AuthError::transient("saving the agent was cut off").with_source(error))?? {
+                Swap::Done => return Ok(RegisteredAgent::with_task(identity, task_id)),
+                Swap::Changed(None) => {
+                    let message = "the credentials were removed while an agent was registered";
+                    return Err(AuthError::reauth_because(ReauthReason::Removed, message));
+                }
+                Swap::Changed(Some(meanwhile)) => {
+                    check_same_login(&meanwhile, account)?;
+                    if let Some(theirs) = identity_in(&meanwhile, account)
+                        && let Some(task_id) = theirs.inner.task_id.clone()
+                    {
+                        return Ok(RegisteredAgent::with_task(theirs, task_id));
+                    }
+                    expected = meanwhile;
+                }
+            }
+        }
+        Err(AuthError::transient("the agent could not be saved: the store keeps changing"))
+    }
+}
+
+/// The agent that is kept, if it is one of that account and user and its key can be read.
+fn identity_in(stored: &StoredCredentials, account: &Claims) -> Option<AgentIdentity> {
+    let kept = stored.document.get("agent_identity")?.as_object()?;
+    let identity = record::identity(kept).ok()?;
+    let is_theirs = Some(identity.account_id()) == account.account_id.as_deref()
+        && identity.chatgpt_user_id() == account.user_id.as_deref();
+    is_theirs.then_some(identity)
+}
+
+/// The document with the agent in it, and everything else as it was, also what is not known of the agent itself.
+fn with_agent(stored: &StoredCredentials, identity: &AgentIdentity, task_id: &SecretString) -> StoredCredentials {
+    let mut document = stored.document.clone();
+    let agent = record::value(identity, Some(task_id));
+    let is_same = |kept: &Value| kept.get("agent_runtime_id") == agent.get("agent_runtime_id");
+    match (document.get_mut("agent_identity").filter(|kept| is_same(kept)), agent) {
+        (Some(Value::Object(kept)), Value::Object(agent)) => kept.extend(agent),
+        (_, agent) => drop(document.insert("agent_identity".to_owned(), agent)),
+    }
+    stored.with_document(document)
+}
+
+fn check_same_login(stored: &StoredCredentials, account: &Claims) -> Result<(), AuthError> {
+    let account_id = stored.document.get("tokens").and_then(|tokens| tokens.get("account_id")).and_then(Value::as_str);
+    match (account_id, account.account_id.as_deref()) {
+        (Some(now), Some(before)) if now != before => Err(AuthError::new(
+            AuthErrorKind::AccountMismatch,
+            "the store now holds the credentials of another account than the agent was registered for",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A registration that failed in a way that may pass is something a session can do without.
+fn unavailable(error: AuthError) -> AuthError {
+    let (operation, attempts) = match error.agent_identity_error() {
+        Some(AgentIdentityError::RegistrationStatus { operation, attempts, .. })
+        | Some(AgentIdentityError::RegistrationTransport { operation, attempts, .. })
+            if error.is_transient() =>
+        {
+            (*operation, *attempts)
+        }
+        _ => return error,
+    };
+    AgentIdentityError::BootstrapUnavailable { operation, attempts, message: error.to_string() }.into()
+}
+
+impl fmt::Debug for ManagedAgent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagedAgent").field("session", &self.session).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,258 @@
+//! The agent of a ChatGPT login, kept beside its tokens.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::{
+    AgentDescription, AgentIdentity, AgentIdentityError, AuthContext, AuthErrorKind, ChatGptSession, ChatGptTokens,
+    Client, CodexBackend, FileStore, ManagedAgent, RegisteredAgent,
+};
+use futures_util::future::join_all;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::support::{detail, key, seconds, usage};
+
+struct Login {
+    backend: Backend,
+    clock: ManualClock,
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Login {
+    fn new() -> Self {
+        let backend = Backend::start().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("auth.json");
+        let mut document: Value =
+            serde_json::from_str(&backend.issue_auth_json("acct-1", Duration::from_secs(7 * 24 * 3600))).unwrap();
+        document["mine"] = json!({ "deep": [1, null] });
+        document["tokens"]["login_owner_id"] = json!(7);
+        std::fs::write(&path, document.to_string()).unwrap();
+        let clock = ManualClock::starting_at(std::time::SystemTime::now());
+        backend.set_clock(clock.clone());
+        Self { backend, clock, _folder: folder, path }
+    }
+
+    fn document(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(&self.path).unwrap()).unwrap()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Value)) {
+        let mut document = self.document();
+        change(&mut document);
+        std::fs::write(&self.path, document.to_string()).unwrap();
+    }
+
+    fn managed(&self) -> ManagedAgent {
+        let session = ChatGptSession::open(FileStore::new(&self.path)).unwrap();
+        ManagedAgent::new(session, AgentDescription::new("report-bot", "1.4.0").session_source("exec"))
+    }
+
+    fn context(&self) -> AuthContext {
+        self.backend.client().clock(self.clock.clone()).auth_context().unwrap()
+    }
+
+    fn client(&self, agent: RegisteredAgent) -> Client<CodexBackend> {
+        self.backend.client().clock(self.clock.clone()).agent_identity(agent).build().unwrap()
+    }
+
+    /// How many agents and tasks were registered.
+    fn registered(&self) -> (usize, usize) {
+        let count = |route| self.backend.requests_to(route).len();
+        (count(Route::RegisterAgent), count(Route::RegisterTask))
+    }
+}
+
+#[tokio::test]
+async fn a_new_agent_is_kept_beside_the_tokens_and_taken_from_there() {
+    let login = Login::new();
+    let before = login.document();
+    let agent = login.managed().register(&login.context()).await.unwrap();
+    usage(&login.client(agent.clone())).await.unwrap();
+    assert_eq!(login.registered(), (1, 1));
+    let request = &login.backend.requests_to(Route::RegisterAgent)[0];
+    let token = before["tokens"]["access_token"].as_str().unwrap();
+    assert_eq!(request.header("authorization"), Some(format!("Bearer {token}").as_str()));
+    assert_eq!(request.json()["abom"]["agent_harness_id"], "report-bot");
+
+    let mut expected = before;
+    let record: Value = serde_json::from_str(agent.to_record().expose_secret()).unwrap();
+    assert_eq!(record["task_id"], agent.task_id().expose_secret());
+    assert_eq!((&record["account_id"], &record["chatgpt_user_id"]), (&json!("acct-1"), &json!("user-embedded")));
+    expected["agent_identity"] = record;
+    assert_eq!(login.document(), expected);
+
+    // Another process finds it there.
+    let again = login.managed().register(&login.context()).await.unwrap();
+    assert_eq!(again.identity().agent_runtime_id(), agent.identity().agent_runtime_id());
+    assert_eq!(again.task_id().expose_secret(), agent.task_id().expose_secret());
+    usage(&login.client(again)).await.unwrap();
+    assert_eq!(login.registered(), (1, 1));
+    // The login itself goes on.
+    let session = ChatGptSession::open(FileStore::new(&login.path)).unwrap();
+    login.backend.client().provider(session).build().unwrap().usage().get().await.unwrap();
+}
+
+#[tokio::test]
+async fn many_callers_register_one_agent() {
+    let login = Login::new();
+    let (managed, context) = (login.managed(), login.context());
+    let agents = join_all((0..20).map(|_| managed.register(&context))).await;
+    let ids: std::collections::BTreeSet<String> =
+        agents.into_iter().map(|agent| agent.unwrap().task_id().expose_secret().to_owned()).collect();
+    assert_eq!((ids.len(), login.registered()), (1, (1, 1)));
+}
+
+#[tokio::test]
+async fn an_agent_without_a_task_gets_one_and_what_is_not_known_of_it_stays() {
+    let login = Login::new();
+    login.managed().register(&login.context()).await.unwrap();
+    login.change(|document| {
+        document["agent_identity"]["task_id"] = json!("");
+        document["agent_identity"]["later"] = json!({ "x": 1 });
+    });
+    let agent = login.managed().register(&login.context()).await.unwrap();
+    assert_eq!(login.registered(), (1, 2));
+    let document = login.document();
+    assert_eq!(document["agent_identity"]["task_id"], agent.task_id().expose_secret());
+    assert_eq!(document["agent_identity"]["later"], json!({ "x": 1 }));
+    assert_eq!(document["mine"], json!({ "deep": [1, null] }));
+}
+
+#[tokio::test]
+async fn an_agent_of_another_account_or_user_or_with_a_broken_key_is_replaced() {
+    for (member, value) in [("account_id", "acct-2"), ("chatgpt_user_id", "user-2"), ("agent_private_key", "broken")] {
+        let login = Login::new();
+        let first = login.managed().register(&login.context()).await.unwrap();
+        login.change(|document| document["agent_identity"][member] = json!(value));
+        let agent = login.managed().register(&login.context()).await.unwrap();
+        assert_ne!(agent.identity().agent_runtime_id(), first.identity().agent_runtime_id(), "{member}");
+        assert_eq!(login.registered(), (2, 2));
+        usage(&login.client(agent)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_may_pass_is_not_tried_again_for_an_hour() {
+    let login = Login::new();
+    let (managed, context) = (login.managed(), login.context());
+    login.backend.inject(Route::RegisterTask, Fault::status(503).times(3));
+    for attempt in 0..3 {
+        let error = managed.register(&context).await.unwrap_err();
+        match detail(&error) {
+            AgentIdentityError::BootstrapUnavailable { operation, attempts: 3, message } => {
+                assert_eq!(*operation, "auth.register_task");
+                assert!(message.contains("503"), "{message}");
+            }
+            other => panic!("{attempt}: {other:?}"),
+        }
+        assert_eq!(login.registered(), (1, 3), "{attempt}");
+        login.clock.advance(seconds(20 * 60));
+    }
+    managed.register(&context).await.unwrap();
+    assert_eq!(login.registered(), (2, 4));
+}
+
+#[tokio::test]
+async fn any_other_failure_is_tried_again_at_once() {
+    let login = Login::new();
+    let (managed, context) = (login.managed(), login.context());
+    login.backend.inject(Route::RegisterAgent, Fault::status(403).body("not allowed"));
+    let error = managed.register(&context).await.unwrap_err();
+    assert!(matches!(detail(&error), AgentIdentityError::RegistrationStatus { status: 403, attempts: 1, .. }));
+    login.backend.inject(Route::RegisterAgent, Fault::status(200).body("{}"));
+    let error = managed.register(&context).await.unwrap_err();
+    assert!(matches!(detail(&error), AgentIdentityError::RegistrationAnswer { .. }));
+    assert_eq!(login.document().get("agent_identity"), None);
+    managed.register(&context).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_of_the_store_meanwhile_is_kept() {
+    let login = Login::new();
+    let (managed, context) = (login.managed(), login.context());
+    login.backend.inject(Route::RegisterTask, Fault::delay(Duration::from_millis(300)));
+    let (outcome, ()) = tokio::join!(managed.register(&context), async {
+        while login.registered().1 == 0 {
+            tokio::task::yield_now().await;
+        }
+        login.change(|document| document["written"] = json!("meanwhile"));
+    });
+    let agent = outcome.unwrap();
+    let document = login.document();
+    assert_eq!(document["written"], "meanwhile");
+    assert_eq!(document["agent_identity"]["task_id"], agent.task_id().expose_secret());
+}
+
+#[tokio::test]
+async fn an_agent_that_another_process_put_there_meanwhile_is_taken() {
+    let login = Login::new();
+    let (managed, context) = (login.managed(), login.context());
+    login.backend.inject(Route::RegisterTask, Fault::delay(Duration::from_millis(300)));
+    let other = login.managed();
+    let (outcome, ()) = tokio::join!(managed.register(&context), async {
+        while login.registered().1 == 0 {
+            tokio::task::yield_now().await;
+        }
+        other.register(&context).await.unwrap();
+    });
+    let kept = &login.document()["agent_identity"];
+    assert_eq!(kept["agent_runtime_id"], outcome.unwrap().identity().agent_runtime_id());
+    assert_eq!(login.registered(), (2, 2));
+}
+
+#[tokio::test]
+async fn a_sign_in_to_another_account_meanwhile_keeps_nothing() {
+    let login = Login::new();
+    let (managed, context) = (login.managed(), login.context());
+    login.backend.inject(Route::RegisterTask, Fault::delay(Duration::from_millis(300)));
+    let theirs: Value = serde_json::from_str(&login.backend.issue_auth_json("acct-2", seconds(3600))).unwrap();
+    let (outcome, ()) = tokio::join!(managed.register(&context), async {
+        while login.registered().1 == 0 {
+            tokio::task::yield_now().await;
+        }
+        std::fs::write(&login.path, theirs.to_string()).unwrap();
+    });
+    assert_eq!(outcome.unwrap_err().kind(), AuthErrorKind::AccountMismatch);
+    assert_eq!(login.document(), theirs);
+}
+
+#[tokio::test]
+async fn a_store_for_reading_only_registers_nothing_that_would_be_lost() {
+    let login = Login::new();
+    let session = ChatGptSession::open(FileStore::read_only(&login.path)).unwrap();
+    let managed = ManagedAgent::new(session, AgentDescription::new("test", "1"));
+    let error = managed.register(&login.context()).await.unwrap_err();
+    assert!(error.to_string().contains("reading only"), "{error}");
+    assert_eq!(login.registered(), (0, 0));
+    login.managed().register(&login.context()).await.unwrap();
+    managed.register(&login.context()).await.unwrap();
+    assert_eq!(login.registered(), (1, 1));
+}
+
+#[tokio::test]
+async fn an_expired_login_is_renewed_before_its_token_registers() {
+    let login = Login::new();
+    std::fs::write(&login.path, login.backend.issue_auth_json("acct-1", Duration::ZERO)).unwrap();
+    let agent = login.managed().register(&login.context()).await.unwrap();
+    assert_eq!(login.backend.requests_to(Route::RefreshToken).len(), 1);
+    let document = login.document();
+    assert_eq!(document["agent_identity"]["task_id"], agent.task_id().expose_secret());
+    assert_ne!(document["last_refresh"], "2026-01-01T00:00:00Z");
+}
+
+#[tokio::test]
+async fn an_agent_under_a_key_of_ones_own() {
+    let login = Login::new();
+    login.backend.add_fedramp_account("acct-gov");
+    let tokens = ChatGptTokens::new(login.backend.issue_access_token("acct-gov"));
+    let description = AgentDescription::new("report-bot", "1.4.0");
+    let identity = AgentIdentity::create(key(), &tokens, &description, &login.context()).await.unwrap();
+    assert!(identity.is_fedramp());
+    let request = &login.backend.requests_to(Route::RegisterAgent)[0];
+    assert_eq!(request.header("x-openai-fedramp"), Some("true"));
+    usage(&login.client(identity.register(&login.context()).await.unwrap())).await.unwrap();
+}

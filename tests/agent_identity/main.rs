@@ -1,0 +1,17 @@
+//! Agent identities, against the embedded backend: the vectors, the life of a task, every way to fail, and what is shown.
+
+#[path = "../support/capture.rs"]
+mod capture;
+
+mod bootstrap;
+mod clocks;
+mod demands;
+mod errors;
+mod headers;
+mod keys;
+mod loading;
+mod properties;
+mod secrets;
+mod support;
+mod tasks;
+mod vectors;
