@@ -50,6 +50,8 @@ pub use self::restrictions::{LoginMethod, Restrictions};
 pub(crate) use self::services::{AuthServices, GivenAuthUrls};
 pub use self::sign_out::{Forgotten, Revoked, RevokedToken, SignOut};
 pub use self::sources::{AuthSource, AuthSources};
+#[cfg(feature = "keyring")]
+pub use self::store::KeyringStore;
 pub use self::store::{
     CredentialStore, FileStore, MalformedCredentials, MemoryStore, Renewal, StoreError, StoreErrorKind,
     StoredCredentials, Swap,

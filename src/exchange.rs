@@ -116,6 +116,8 @@ pub(crate) struct Outgoing<'a> {
 pub(crate) struct CallOptions {
     pub(crate) timeouts: Option<Timeouts>,
     pub(crate) retry: Option<RetryPolicy>,
+    /// The longest successful answer that is read, in bytes.
+    pub(crate) longest_answer: Option<usize>,
 }
 
 /// What a request carries.
@@ -349,7 +351,8 @@ impl Exchange {
         };
         let carried = TransportRequest { method: operation.method.clone(), url: request.url.clone(), headers, body };
         let sending = self.transport.send(carried);
-        let carried = pin!(self.carry(operation, sending, &request.url, activity.as_ref(), &*authorize));
+        let longest = request.options.longest_answer.unwrap_or(LONGEST_ANSWER);
+        let carried = pin!(self.carry(operation, sending, &request.url, longest, activity.as_ref(), &*authorize));
         let outcome = within(&*self.clock, limit, carried).await;
         let outcome = outcome.unwrap_or_else(|_| {
             let message = match operation.pace {
@@ -380,6 +383,7 @@ impl Exchange {
         operation: &'static Operation,
         sending: TransportFuture<'_>,
         url: &Url,
+        longest_answer: usize,
         activity: Option<&Activity>,
         authorize: &A,
     ) -> Result<Answer, Error> {
@@ -390,7 +394,7 @@ impl Exchange {
         if authorize.is_to_api() {
             self.cookies.keep(&parts.headers, url, &*self.clock);
         }
-        let longest = if parts.status.is_success() { LONGEST_ANSWER } else { LONGEST_ERROR_BODY };
+        let longest = if parts.status.is_success() { longest_answer } else { LONGEST_ERROR_BODY };
         let collected = collect(&mut body, longest, activity).await;
         if !parts.status.is_success() {
             // Whatever came of the body, the status is what the server said.
@@ -406,7 +410,7 @@ impl Exchange {
                 scrubber: authorize.scrubber(),
             }),
             Collected::TooLong(_) => {
-                let message = format!("the answer is longer than {} MiB", LONGEST_ANSWER >> 20);
+                let message = format!("the answer is longer than {} MiB", longest_answer >> 20);
                 Err(Error::new(ErrorKind::ResponseTooLarge, operation.name, message).with_status(parts.status))
             }
             Collected::Broken(_, error) => Err(not_answered(error).with_status(parts.status)),

@@ -48,6 +48,8 @@
 //!   [`ClientBuilder::build_any`] or [`ClientBuilder::codex_auth`] makes a client of them.
 //! * ChatGPT tokens that are kept in a store, such as the `auth.json` of the official tool, and renewed in time, are a
 //!   [`ChatGptSession`]. Give each account a store of its own.
+//! * A service without a user's tokens is an [`AgentIdentity`]; [`guide::agents`] says how to run many of them.
+//! * [`guide::credentials`] goes through sources, stores and accounts.
 //! * To adopt the auth alone and send requests with another HTTP stack, take [`Client::auth_headers`].
 //!
 //! # What every call does
@@ -67,6 +69,8 @@
 //!
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
+//! | `agent-identity` | yes | agent identities: a signing key in place of a token |
+//! | `keyring` | no | `KeyringStore`: credentials in the keyring of the operating system. Needs no system library |
 //! | `rustls-ring` | yes | TLS by rustls with ring. Without it only `http` to loopback works, or a [`Transport`] of your own |
 //! | `testing` | no | the embedded backend, `codex_backend::testing`, for tests of yours |
 //!
@@ -91,6 +95,7 @@ mod client;
 mod environment;
 mod error;
 mod exchange;
+pub mod guide;
 mod limits;
 pub mod mode;
 #[cfg(feature = "testing")]
@@ -105,6 +110,8 @@ pub use self::api::usage::{
     AdditionalRateLimit, Credits, RateLimitReached, RateLimitReachedReason, RateLimitStatus, ResetCredits,
     SpendControl, SpendLimit, Usage, UsageReport, UsageRequest,
 };
+#[cfg(feature = "keyring")]
+pub use self::auth::KeyringStore;
 #[cfg(feature = "agent-identity")]
 pub use self::auth::{
     AgentAuthApi, AgentDescription, AgentIdentity, AgentKey, AgentProvider, LazyAgent, ManagedAgent, RegisteredAgent,

@@ -75,6 +75,31 @@ async fn any_number_of_callers_cause_one_renewal() {
 }
 
 #[tokio::test]
+async fn what_a_renewal_does_not_change_stays_to_the_letter() {
+    let world = World::with_tokens_for(EXPIRED);
+    let tokens = &world.file()["tokens"];
+    let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
+    let (id_token, access_token, refresh_token) = (text("id_token"), text("access_token"), text("refresh_token"));
+    let written = format!(
+        "{{\n  \"zeta\": 123456789012345678901234567890, \"tokens\": {{\n    \"rank\": 1.50,\n    \"id_token\": \"{id_token}\",\n    \
+         \"access_token\": \"{access_token}\",\n    \"refresh_token\": \"{refresh_token}\",\n    \
+         \"account_id\": \"acct-1\"\n  }},\n  \"last_refresh\": \"2026-01-01T00:00:00Z\",\n  \"auth_mode\": \"chatgpt\",\n  \
+         \"mine\": {{ \"caf\\u00e9\": [1E2, null] }}\n}}"
+    );
+    world.write(&written);
+    world.client().usage().get().await.unwrap();
+
+    let after = std::fs::read_to_string(world.path()).unwrap();
+    let now = world.file();
+    let expected = written
+        .replace(&access_token, now["tokens"]["access_token"].as_str().unwrap())
+        .replace(&refresh_token, now["tokens"]["refresh_token"].as_str().unwrap())
+        .replace("2026-01-01T00:00:00Z", now["last_refresh"].as_str().unwrap())
+        .replace("7890, ", "7890,\n  ");
+    assert_eq!(after, expected);
+}
+
+#[tokio::test]
 async fn a_renewal_keeps_everything_else_in_the_file() {
     let world = World::with_tokens_for(EXPIRED);
     let mut before = world.file();

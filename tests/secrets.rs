@@ -18,12 +18,15 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{
-    AnyClient, ApiKey, AuthContext, AuthError, AuthFuture, AuthHeaders, AuthProvider, Body, ChatGptTokens, Client,
-    ClientBuilder, CodexBackend, Environment, Error, ErrorKind, OpenAiFileUpload, Recovery, Refusal, RetryPolicy,
-    Timeouts, Transport, TransportFuture, Unset, Usage, UsageReport,
+    AnyClient, ApiKey, AuthContext, AuthError, AuthFuture, AuthHeaders, AuthProvider, AuthSources, Body,
+    ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth, CodexBackend, Environment, Error, ErrorKind,
+    HostTokens, MemoryStore, OpenAiFileUpload, PersonalAccessToken, ReadyMadeHeaders, Recovery, Refusal, Restrictions,
+    RetryPolicy, SignOut, StoredCredentials, Timeouts, Transport, TransportFuture, Unset, Usage, UsageReport,
+    WorkloadIdentity,
 };
 use futures_util::stream;
 use secrecy::ExposeSecret;
+use serde_json::{Value, json};
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use self::support::clock::WaitLog;
@@ -70,6 +73,13 @@ fn capture() {
             .with_writer(|| Capture)
             .finish();
         tracing::subscriber::set_global_default(subscriber).unwrap();
+        // What a thread of ours says when it panics is seen by people too.
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let said = panic.to_string().into_bytes();
+            TRACED.lock().unwrap_or_else(PoisonError::into_inner).push((thread::current().id(), said));
+            usual(panic);
+        }));
     });
     TESTS.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current().id());
 }
@@ -521,6 +531,242 @@ async fn an_uploaded_file_shows_no_signature() {
     assert_debug_hides(file.download_url());
     assert_display_hides(file.download_url());
     assert_nothing_traced();
+}
+
+// ---- the other kinds of credentials, and the calls that auth itself makes ----
+
+const STATUSES: [&str; 8] = [
+    "200 OK",
+    "302 Found\nlocation: https://evil.test/@",
+    "400 Told",
+    "401 Told",
+    "403 Told\nx-request-id: @",
+    "404 Told",
+    "429 Told",
+    "503 Told",
+];
+
+#[track_caller]
+fn assert_auth_error_hides(error: &AuthError) {
+    assert_hidden(&views(error));
+    assert_nothing_traced();
+}
+
+/// For each status, with what a server may say that repeats a secret.
+async fn with_each_echo<F: Future<Output = AuthError>>(secret: &'static str, call: impl Fn(ClientBuilder<Unset>) -> F) {
+    let answers = json!({ "access_token": 5, "chatgpt_user_id": ["@"], "token": "@" }).to_string();
+    for status in STATUSES {
+        for shape in SHAPES.into_iter().chain([&*answers]) {
+            let (head, body) = (format!("HTTP/1.1 {status}").replace('@', secret), shape.replace('@', secret));
+            let server = RawServer::start(move |_| answer(&head, &body));
+            let error = guard(call(client_of(&server.codex_base_url()).retry_policy(RetryPolicy::never()))).await;
+            assert_auth_error_hides(&error);
+            let sent = server.requests();
+            let shown = |request: &RawRequest| {
+                let headers = request.headers.iter().any(|(_, value)| value.contains("MARK"));
+                headers || String::from_utf8_lossy(&request.body).contains("MARK")
+            };
+            assert!(sent.len() == 1 && sent.iter().all(shown), "the secret was not sent");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_personal_access_token_that_the_server_repeats_is_hidden() {
+    const PERSONAL: &str = "at-MARKed-and-without-digits";
+    with_each_echo(PERSONAL, |builder| async move {
+        PersonalAccessToken::verify(PERSONAL, &builder.auth_context().unwrap()).await.unwrap_err()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_identity_token_that_the_service_repeats_is_hidden() {
+    const IDENTITY: &str = "opaque/MARK9+identity=token";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, IDENTITY).unwrap();
+    let path = &path;
+    with_each_echo(IDENTITY, |builder| async move {
+        let identity = WorkloadIdentity::new("rule-1", path).unwrap();
+        let client = builder.provider(identity).build().unwrap();
+        client.auth_headers().await.unwrap_err()
+    })
+    .await;
+}
+
+const REFRESH_TOKEN: &str = "opaque-MARK10-refresh-token";
+
+fn expired_login() -> MemoryStore {
+    let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"exp":0}"#);
+    let tokens = json!({ "access_token": format!("e30.{claims}.MARK11"), "refresh_token": REFRESH_TOKEN });
+    MemoryStore::new(StoredCredentials::from_json(&json!({ "tokens": tokens }).to_string()).unwrap())
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_the_server_repeats_is_hidden_when_it_is_redeemed() {
+    with_each_echo(REFRESH_TOKEN, |builder| async move {
+        let client = builder.provider(ChatGptSession::open(expired_login()).unwrap()).build().unwrap();
+        client.auth_headers().await.unwrap_err()
+    })
+    .await;
+}
+
+/// Its limit is shorter than those that the other clock knows from waits.
+fn revoking_at(server: &RawServer) -> AuthContext {
+    capture();
+    let builder = Client::builder().codex_base_url(server.codex_base_url()).environment(Environment::empty());
+    builder.retry_policy(RetryPolicy::never()).auth_context().unwrap()
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_the_server_repeats_is_hidden_when_it_is_revoked() {
+    for status in STATUSES.into_iter().filter(|status| !status.starts_with("200")) {
+        for shape in SHAPES {
+            let (head, body) =
+                (format!("HTTP/1.1 {status}").replace('@', REFRESH_TOKEN), shape.replace('@', REFRESH_TOKEN));
+            let server = RawServer::start(move |_| answer(&head, &body));
+            let sign_out = SignOut::of(expired_login());
+            assert_debug_hides(&sign_out);
+            let error = guard(sign_out.revoke(&revoking_at(&server))).await.unwrap_err();
+            assert!(error.to_string().contains("HTTP"), "{error}");
+            assert_auth_error_hides(&error);
+        }
+    }
+    // The server confirms, and repeats it all the same.
+    let server =
+        RawServer::start(|request| answer("HTTP/1.1 200 OK\nx-request-id: opaque-MARK10-refresh-token", &request.body));
+    let revoked = guard(SignOut::of(expired_login()).revoke(&revoking_at(&server))).await.unwrap();
+    assert_debug_hides(&revoked);
+    assert_display_hides(&revoked);
+    assert_nothing_traced();
+}
+
+#[tokio::test]
+async fn new_tokens_in_an_answer_that_cannot_be_used_are_hidden() {
+    let jwt = |auth: Value| {
+        let claims = json!({ "https://api.openai.com/auth": auth }).to_string();
+        format!("e30.{}.MARK12", BASE64_URL_SAFE_NO_PAD.encode(claims))
+    };
+    let exchanged = json!({
+        "access_token": "MARK12 words",
+        "token_type": "Bearer",
+        "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+        "expires_in": 60,
+        "user_id": "user-1",
+        "chatgpt_account_id": "acct-1",
+        "chatgpt_account_user_id": "user-1__acct-1",
+        "chatgpt_user_id": "user-1",
+        "chatgpt_plan_type": "pro",
+        "chatgpt_account_is_fedramp": false,
+    });
+    let with = |members: Value| {
+        let mut body = exchanged.clone();
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        body.to_string()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "MARK9-identity-token").unwrap();
+    for body in [
+        with(json!({})),
+        with(json!({ "token_type": "MARK12" })),
+        with(json!({ "issued_token_type": "MARK12", "access_token": "MARK12" })),
+        with(json!({ "expires_in": "MARK12" })),
+        with(json!({ "access_token": ["MARK12"] })),
+        with(json!({ "access_token": jwt(json!({ "chatgpt_user_id": "user-2", "chatgpt_account_id": "acct-1" })) })),
+        with(json!({ "access_token": jwt(json!({ "chatgpt_account_id": "acct-2" })) })),
+        with(json!({ "chatgpt_account_id": "acct\n", "access_token": "MARK12" })),
+        "{\"access_token\":\"MARK12".to_owned(),
+        "MARK12".to_owned(),
+    ] {
+        let server = RawServer::start(move |_| answer("HTTP/1.1 200 OK", &body));
+        let identity = WorkloadIdentity::new("rule-1", &path).unwrap();
+        let client = client_of(&server.codex_base_url()).provider(identity.clone()).build().unwrap();
+        let error = usage(&client).await.unwrap_err();
+        assert_error_hides(&error);
+        assert_debug_hides(&identity);
+    }
+}
+
+#[tokio::test]
+async fn the_tokens_of_a_host_application_and_ready_made_headers_are_hidden() {
+    let server = RawServer::start(|request| {
+        let said = format!("{} {}", credential(request), request.header("x-second-secret").unwrap_or_default());
+        answer("HTTP/1.1 401 Told", said)
+    });
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
+    headers.insert("x-second-secret", "plain MARK6 words".parse().unwrap());
+    let ready_made = ReadyMadeHeaders::new(&headers).unwrap();
+    let host = HostTokens::new(|request| {
+        assert_debug_hides(&request);
+        async { Ok(ChatGptTokens::new(TOKEN)) }
+    });
+    for auth in [CodexAuth::from(ready_made.clone()), CodexAuth::from(host.clone())] {
+        let client = client_of(&server.codex_base_url()).codex_auth(&auth).unwrap().build().unwrap();
+        assert_error_hides(&usage(&client).await.unwrap_err());
+        assert_debug_hides(&auth);
+        assert_debug_hides(auth.provider());
+        assert_debug_hides(&client);
+    }
+    assert_debug_hides(&ready_made);
+    assert_debug_hides(&host);
+    for (tokens, restrictions) in [
+        (ChatGptTokens::new("MARK1 words"), Restrictions::default()),
+        (ChatGptTokens::new(TOKEN).account_id("acct\n"), Restrictions::default()),
+        (ChatGptTokens::new(TOKEN).account_id("acct-1"), Restrictions::default().workspaces(["acct-2"])),
+    ] {
+        let host = HostTokens::restricted(restrictions, move |_| std::future::ready(Ok(tokens.clone())));
+        let client = client_of(&server.codex_base_url()).provider(host).build().unwrap();
+        assert_error_hides(&usage(&client).await.unwrap_err());
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_source_is_told_without_what_it_holds() {
+    capture();
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().to_str().unwrap();
+    let nowhere = Backend::start().unwrap();
+    let load = |vars: Vec<(&str, &str)>| {
+        let sources = AuthSources::default().environment(Environment::from_vars(vars));
+        assert_debug_hides(&sources);
+        let builder = nowhere.client();
+        async move { guard(builder.load_auth(&sources)).await }
+    };
+    for (variable, value) in [
+        ("CODEX_BACKEND_ACCESS_TOKEN", "MARK13 words"),
+        ("CODEX_API_KEY", "sk MARK13"),
+        ("CODEX_ACCESS_TOKEN", "at-MARK13 words"),
+        ("CODEX_ACCESS_TOKEN", "at-MARK13"),
+        ("CODEX_ACCESS_TOKEN", "MARK13.MARK13.MARK13"),
+        ("CODEX_AGENT_IDENTITY", "MARK13"),
+        ("OPENAI_FEDERATION_RULE_ID", "MARK13"),
+        ("OPENAI_IDENTITY_TOKEN_FILE", "MARK13"),
+    ] {
+        assert_auth_error_hides(&load(vec![(variable, value)]).await.unwrap_err());
+    }
+    for text in [
+        "MARK13",
+        "{\"OPENAI_API_KEY\":\"MARK13",
+        r#"{"auth_mode":"MARK13"}"#,
+        r#"{"auth_mode":["MARK13"]}"#,
+        r#"{"OPENAI_API_KEY":"sk MARK13"}"#,
+        r#"{"OPENAI_API_KEY":["MARK13"]}"#,
+        r#"{"tokens":["MARK13"]}"#,
+        r#"{"tokens":{"access_token":"MARK13 words"}}"#,
+        r#"{"tokens":{"access_token":["MARK13"],"refresh_token":"MARK13"}}"#,
+        r#"{"personal_access_token":"MARK13"}"#,
+        r#"{"personal_access_token":"at-MARK13"}"#,
+        r#"{"personal_access_token":"at-MARK13 words"}"#,
+        r#"{"bedrock_api_key":{"api_key":"MARK13"}}"#,
+        r#"{"auth_mode":"agentIdentity","agent_identity":"MARK13"}"#,
+        r#"{"auth_mode":"agentIdentity","agent_identity":{"agent_private_key":"MARK13"}}"#,
+    ] {
+        std::fs::write(folder.path().join("auth.json"), text).unwrap();
+        assert_auth_error_hides(&load(vec![("CODEX_HOME", home)]).await.unwrap_err());
+    }
 }
 
 // ---- settings, credentials and the tools of tests ----

@@ -1,23 +1,28 @@
 use std::ffi::OsString;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::pin::pin;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join};
 use secrecy::SecretString;
-use tokio::process::Command;
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, Command};
 
 use super::claims::Claims;
 use super::fetched::{Fetch, Fetched, Fresh};
 use super::{AuthContext, AuthFuture, AuthHeaders, AuthProvider, Recovery, Refusal};
-use crate::error::{AuthError, AuthErrorKind};
+use crate::error::AuthError;
 use crate::exchange::Scrubber;
 use crate::mode::OpenAiApi;
 
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 const REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
+/// No token comes near it.
+const LONGEST_OUTPUT: u64 = 64 << 10;
 
 /// A command that prints a bearer token, for a `Client<OpenAiApi>`.
 ///
@@ -107,7 +112,11 @@ impl Invocation {
     fn command(&self) -> Command {
         let has_separator = self.program.components().count() > 1;
         let program = match &self.folder {
-            Some(folder) if has_separator && self.program.is_relative() => folder.join(&self.program),
+            // Not left relative: whether it is looked up before or after the change of folder depends on the system.
+            Some(folder) if has_separator && self.program.is_relative() => {
+                let program = folder.join(&self.program);
+                std::path::absolute(&program).unwrap_or(program)
+            }
             _ => self.program.clone(),
         };
         let mut command = Command::new(program);
@@ -119,26 +128,51 @@ impl Invocation {
         command
     }
 
-    async fn run(&self, context: &AuthContext) -> Result<SecretString, AuthError> {
+    /// What it prints, as the headers of a request.
+    async fn run(&self, generation: u64, context: &AuthContext) -> Result<AuthHeaders, AuthError> {
         // Its arguments may hold a secret; its name does not.
         let name = self.program.file_name().map_or(self.program.as_path(), Path::new).display();
         let failed = |reason: String| AuthError::transient(format!("the command `{name}` gave no token: {reason}"));
-        let mut running = std::pin::pin!(self.command().output());
-        let output = context.exchange.within(self.time_limit, running.as_mut()).await;
+        let running = self.command().spawn();
+        let running = running.map_err(|error| failed(format!("it cannot be run: {error}")).with_source(error))?;
+        let output = context.exchange.within(self.time_limit, pin!(output_of(running))).await;
         let output = output
             .ok_or_else(|| failed(format!("it ran for longer than {:?}", self.time_limit)))?
-            .map_err(|error| failed(format!("it cannot be run: {error}")).with_source(error))?;
+            .map_err(|error| failed(error.to_string()).with_source(error))?;
         if !output.status.success() {
-            let said = Scrubber::lookalikes().clean_line(&String::from_utf8_lossy(&output.stderr));
+            // A script that traces itself says there what it prints.
+            let printed = SecretString::from(String::from_utf8_lossy(&output.stdout).trim());
+            let said = Scrubber::for_secret(printed).clean_line(&String::from_utf8_lossy(&output.stderr));
             let said = if said.is_empty() { String::new() } else { format!(" and said: {said}") };
             return Err(failed(format!("it ended with {}{said}", output.status)));
         }
         let token = String::from_utf8(output.stdout).map_err(|_| failed("it printed what is not UTF-8".to_owned()))?;
         match token.trim() {
-            "" => Err(AuthError::new(AuthErrorKind::Incomplete, format!("the command `{name}` printed no token"))),
-            token => Ok(token.into()),
+            "" => Err(failed("it printed nothing".to_owned())),
+            token => AuthHeaders::new(generation)
+                .with_bearer(&token.into())
+                .map_err(|error| failed("it printed what is no token".to_owned()).with_source(error)),
         }
     }
+}
+
+/// What a command prints and how it ends. One that prints too much is not waited for; dropping kills it.
+async fn output_of(mut running: Child) -> io::Result<Output> {
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    if let (Some(out), Some(mut err)) = (running.stdout.take(), running.stderr.take()) {
+        let printed = async {
+            out.take(LONGEST_OUTPUT + 1).read_to_end(&mut stdout).await?;
+            let too_much = || io::Error::other(format!("it printed more than {} KiB", LONGEST_OUTPUT >> 10));
+            if stdout.len() as u64 > LONGEST_OUTPUT { Err(too_much()) } else { Ok(()) }
+        };
+        let said = async {
+            (&mut err).take(LONGEST_OUTPUT).read_to_end(&mut stderr).await?;
+            // A command that cannot get rid of what it says would stand still.
+            tokio::io::copy(&mut err, &mut tokio::io::sink()).await
+        };
+        try_join(printed, said).await?;
+    }
+    Ok(Output { status: running.wait().await?, stdout, stderr })
 }
 
 impl Fetch for Invocation {
@@ -149,7 +183,7 @@ impl Fetch for Invocation {
         context: &'a AuthContext,
     ) -> BoxFuture<'a, Result<Fresh, AuthError>> {
         Box::pin(async move {
-            let headers = AuthHeaders::new(generation).with_bearer(&self.run(context).await?)?;
+            let headers = self.run(generation, context).await?;
             let fetch_again_after = Some(self.refresh_interval).filter(|interval| !interval.is_zero());
             Ok(Fresh { headers, account: Claims::default(), fetch_again_after, lifetime: None })
         })

@@ -45,11 +45,20 @@ impl Claims {
         let (_, payload, _) = (filled(parts.next())?, filled(parts.next())?, filled(parts.next())?);
         let claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
         let auth = claims.get("https://api.openai.com/auth").unwrap_or(&Value::Null);
+        Some(Self::among(&claims, auth))
+    }
+
+    /// The claims in an object that was once made of a token, with those about the account among the others.
+    pub(super) fn already_read(claims: &Value) -> Self {
+        Self::among(claims, claims)
+    }
+
+    fn among(claims: &Value, auth: &Value) -> Self {
         let text = |name: &str| auth.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
         let profile = claims.get("https://api.openai.com/profile");
         let email = claims.get("email").or_else(|| profile?.get("email")).and_then(Value::as_str);
         let residency = text("chatgpt_data_residency").or_else(|| text("chatgpt_compute_residency"));
-        Some(Self {
+        Self {
             account_id: text("chatgpt_account_id").map(str::to_owned),
             user_id: text("chatgpt_user_id").or_else(|| text("user_id")).map(str::to_owned),
             email: email.map(str::to_owned),
@@ -60,7 +69,7 @@ impl Claims {
                 .and_then(Value::as_u64)
                 .and_then(|exp| UNIX_EPOCH.checked_add(Duration::from_secs(exp))),
             residency: residency.filter(|residency| *residency != "no_constraint").map(str::to_owned),
-        })
+        }
     }
 }
 

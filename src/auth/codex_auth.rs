@@ -5,6 +5,8 @@ use std::time::SystemTime;
 use secrecy::SecretString;
 
 use super::claims::Claims;
+#[cfg(feature = "keyring")]
+use super::store::KeyringStore;
 use super::store::{CredentialStore, StoredCredentials};
 #[cfg(feature = "agent-identity")]
 use super::{AgentIdentity, LazyAgent, RegisteredAgent};
@@ -15,6 +17,9 @@ use super::{
 use crate::error::{AuthError, AuthErrorKind};
 use crate::limits::PlanType;
 use crate::mode::{CodexBackend, OpenAiApi};
+
+/// The name of the file in the official tool's folder.
+const AUTH_JSON: &str = "auth.json";
 
 /// Credentials that were found at run time: their kind, where they came from, whose they are, and the provider that
 /// authenticates requests with them.
@@ -279,22 +284,35 @@ fn look_for(sources: &AuthSources) -> Result<Found, AuthError> {
         let found = match source {
             AuthSource::BackendAccessToken => held_token(sources)?,
             AuthSource::WorkloadIdentity => workload_identity(sources)?,
-            AuthSource::CodexApiKey => api_key(source, sources.text("CODEX_API_KEY"))?,
-            AuthSource::OpenAiApiKey => api_key(source, sources.text("OPENAI_API_KEY"))?,
-            AuthSource::CodexAccessToken => access_token(source, sources.text("CODEX_ACCESS_TOKEN"))?,
-            AuthSource::CodexAgentIdentity => agent_identity(source, sources.text("CODEX_AGENT_IDENTITY"))?,
+            AuthSource::CodexApiKey => api_key(source, sources.text("CODEX_API_KEY")?)?,
+            AuthSource::OpenAiApiKey => api_key(source, sources.text("OPENAI_API_KEY")?)?,
+            AuthSource::CodexAccessToken => access_token(source, sources.text("CODEX_ACCESS_TOKEN")?)?,
+            AuthSource::CodexAgentIdentity => agent_identity(source, sources.text("CODEX_AGENT_IDENTITY")?)?,
             AuthSource::CodexHome => match sources.codex_home() {
-                Some(path) => from_file(FileStore::new(path))?,
+                Some(home) => from_store(FileStore::new(home.join(AUTH_JSON)), Vec::new())?,
                 None => None,
             },
-            AuthSource::AuthJson(path) => from_file(FileStore::new(path))?,
-            AuthSource::ReadOnlyAuthJson(path) => from_file(FileStore::read_only(path))?,
+            #[cfg(feature = "keyring")]
+            AuthSource::Keyring => match sources.codex_home() {
+                // The official tool falls back to the file when the keyring fails: to forget is to forget both.
+                Some(home) => {
+                    let file = FileStore::new(home.join(AUTH_JSON));
+                    from_store(KeyringStore::new(home), vec![Arc::new(file)])?
+                }
+                None => None,
+            },
+            AuthSource::AuthJson(path) => from_store(FileStore::new(path), Vec::new())?,
+            AuthSource::ReadOnlyAuthJson(path) => from_store(FileStore::read_only(path), Vec::new())?,
         };
         if let Some(found) = found {
             return Ok(found);
         }
     }
-    let looked_at: Vec<String> = sources.order().iter().map(ToString::to_string).collect();
+    let place = |source: &AuthSource| match (source, sources.codex_home()) {
+        (AuthSource::CodexHome, Some(home)) => format!("{source} ({})", home.join(AUTH_JSON).display()),
+        (source, _) => source.to_string(),
+    };
+    let looked_at: Vec<String> = sources.order().iter().map(place).collect();
     Err(AuthError::new(
         AuthErrorKind::NotFound,
         format!(
@@ -305,12 +323,12 @@ fn look_for(sources: &AuthSources) -> Result<Found, AuthError> {
 }
 
 fn held_token(sources: &AuthSources) -> Result<Option<Found>, AuthError> {
-    let Some(token) = sources.text("CODEX_BACKEND_ACCESS_TOKEN") else { return Ok(None) };
+    let Some(token) = sources.text("CODEX_BACKEND_ACCESS_TOKEN")? else { return Ok(None) };
     let mut tokens = ChatGptTokens::new(token);
-    if let Some(account_id) = sources.text("CODEX_BACKEND_ACCOUNT_ID") {
+    if let Some(account_id) = sources.text("CODEX_BACKEND_ACCOUNT_ID")? {
         tokens = tokens.account_id(account_id);
     }
-    tokens = match sources.text("CODEX_BACKEND_FEDRAMP").as_deref() {
+    tokens = match sources.text("CODEX_BACKEND_FEDRAMP")?.as_deref() {
         Some("true") => tokens.fedramp(true),
         Some("false") | None => tokens,
         Some(_) => {
@@ -320,7 +338,8 @@ fn held_token(sources: &AuthSources) -> Result<Option<Found>, AuthError> {
     };
     let (mode, source) = (AuthMode::ChatGptAuthTokens, AuthSource::BackendAccessToken.to_string());
     let account = tokens.account();
-    Ok(Some(Found::Usable(CodexAuth::backend(mode, source, account, tokens.into_provider()?))))
+    let provider = tokens.into_provider().map_err(|error| in_source(&source, error))?;
+    Ok(Some(Found::Usable(CodexAuth::backend(mode, source, account, provider))))
 }
 
 fn workload_identity(sources: &AuthSources) -> Result<Option<Found>, AuthError> {
@@ -333,7 +352,8 @@ fn api_key(source: &AuthSource, key: Option<String>) -> Result<Option<Found>, Au
 }
 
 fn with_api_key(source: String, key: String) -> Result<CodexAuth, AuthError> {
-    let provider = AnyProvider::PublicApi(Arc::new(ApiKey::new(key).into_provider()?));
+    let provider = ApiKey::new(key).into_provider().map_err(|error| in_source(&source, error))?;
+    let provider = AnyProvider::PublicApi(Arc::new(provider));
     Ok(CodexAuth { mode: AuthMode::ApiKey, source, account: Claims::default(), provider, stores: Vec::new() })
 }
 
@@ -372,13 +392,20 @@ fn stored_agent_identity(
     Err(AuthError::new(AuthErrorKind::Unsupported, message))
 }
 
-fn from_file(store: FileStore) -> Result<Option<Found>, AuthError> {
+/// What a store keeps, by its kind. Every error names the store. `beside` are stores that are to be forgotten with it.
+fn from_store(
+    store: impl CredentialStore + Clone,
+    beside: Vec<Arc<dyn CredentialStore>>,
+) -> Result<Option<Found>, AuthError> {
     let Some(stored) = store.load()? else { return Ok(None) };
-    from_store(store, &stored).map(Some)
+    from_stored(store, beside, &stored).map(Some)
 }
 
-/// What a store keeps, by its kind. Every error names the store.
-fn from_store(store: impl CredentialStore + Clone, stored: &StoredCredentials) -> Result<Found, AuthError> {
+fn from_stored(
+    store: impl CredentialStore + Clone,
+    beside: Vec<Arc<dyn CredentialStore>>,
+    stored: &StoredCredentials,
+) -> Result<Found, AuthError> {
     let source = store.describe();
     let in_store = |error| in_source(&source, error);
     let mode = stored.mode().map_err(in_store)?;
@@ -387,10 +414,11 @@ fn from_store(store: impl CredentialStore + Clone, stored: &StoredCredentials) -
             .text(name)
             .ok_or_else(|| in_store(AuthError::new(AuthErrorKind::Incomplete, format!("there is no `{name}` in it"))))
     };
-    let stores: Vec<Arc<dyn CredentialStore>> = vec![Arc::new(store.clone())];
+    let mut stores: Vec<Arc<dyn CredentialStore>> = vec![Arc::new(store.clone())];
+    stores.extend(beside);
     match mode {
         AuthMode::ApiKey => {
-            let auth = with_api_key(source.clone(), member("OPENAI_API_KEY")?).map_err(in_store)?;
+            let auth = with_api_key(source.clone(), member("OPENAI_API_KEY")?)?;
             Ok(Found::Usable(auth.kept_in(stores)))
         }
         AuthMode::ChatGpt => {

@@ -55,7 +55,7 @@ struct Held {
 
 impl Held {
     fn is_due(&self, now: Duration) -> bool {
-        self.fetch_again_at.is_some_and(|at| at <= now)
+        self.fetch_again_at.is_some_and(|at| at <= now) || !self.works(now)
     }
 
     fn works(&self, now: Duration) -> bool {
@@ -119,7 +119,10 @@ impl<F: Fetch> Fetched<F> {
         if self.fetches.load(Ordering::Relaxed) != before
             && let Some(failure) = &*last_failure
         {
-            return Err(failure.clone());
+            return match held.filter(|held| old_will_do && failure.is_transient() && held.works(now(context))) {
+                Some(held) => Ok(held.fresh.headers.clone()),
+                None => Err(failure.clone()),
+            };
         }
         let generation = held.as_ref().map_or(0, |held| held.fresh.headers.generation() + 1);
         let outcome = self.source.fetch(held.as_ref().map(|held| &held.fresh), generation, context).await;

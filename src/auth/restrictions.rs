@@ -69,6 +69,18 @@ impl Restrictions {
         self
     }
 
+    /// What both allow.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        if let Some(workspaces) = other.workspaces {
+            self = self.workspaces(workspaces);
+        }
+        if let Some(method) = other.login_method {
+            self = self.login_method(method);
+        }
+        self.contradictory |= other.contradictory;
+        self
+    }
+
     /// Whether credentials of this mode are allowed, for this account if it is known.
     pub(super) fn check(&self, mode: AuthMode, account_id: Option<&str>) -> Result<(), AuthError> {
         let refuse = |message: String| Err(AuthError::new(AuthErrorKind::NotAllowed, message));

@@ -14,6 +14,9 @@ use super::AuthHeaders;
 use crate::error::{AuthError, Error};
 use crate::exchange::{Answer, Bare, CallOptions, Exchange, Operation, Outgoing, Payload, Scrubber, Timeouts};
 
+/// No real answer comes near it.
+const LONGEST_ANSWER: usize = 1 << 20;
+
 /// One call to a service of auth.
 pub(super) struct ServiceCall {
     operation: &'static Operation,
@@ -37,7 +40,11 @@ impl ServiceCall {
             headers,
             body: None,
             scrubber: Scrubber::lookalikes(),
-            options: CallOptions { timeouts: Some(Timeouts::default().attempt(limit).call(limit)), retry: None },
+            options: CallOptions {
+                timeouts: Some(Timeouts::default().attempt(limit).call(limit)),
+                retry: None,
+                longest_answer: Some(LONGEST_ANSWER),
+            },
             credential: "none",
         }
     }

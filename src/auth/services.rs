@@ -65,27 +65,36 @@ impl AuthServices {
             Some(text) => checked(text, setter, allowed).map(Some),
             None => Ok(None),
         };
-        let given_token_url = in_code(&given.token_url, ".token_url(..)")?.or(named(TOKEN_URL)?);
+        // A variable that code overrides is not looked at: it may be one that only another program can use.
+        let token_url_in_code = in_code(&given.token_url, ".token_url(..)")?;
+        let (given_token_url, named_revoke_url) = match token_url_in_code {
+            Some(url) => (Some(url), None),
+            None => (named(TOKEN_URL)?, named(REVOKE_URL)?),
+        };
         let given_api = in_code(&given.auth_api_base_url, ".auth_api_base_url(..)")?.map(without_slash);
 
         let issuer = issuer_of(base_url)?;
         let accounts_url = if base_url.is_loopback() { base_url.with_path("") } else { at(&issuer, ACCOUNTS_PATH) };
-        let revoke_url = match (named(REVOKE_URL)?, &given_token_url) {
+        let revoke_url = match (named_revoke_url, &given_token_url) {
             (Some(url), _) => url,
             (None, Some(token_url)) => at(token_url, REVOKE_PATH),
             (None, None) => at(&issuer, REVOKE_PATH),
         };
-        let named_accounts = named(ACCOUNTS_URL)?.map(without_slash);
+        let accounts = |named: Option<Url>| without_slash(named.unwrap_or_else(|| accounts_url.clone()));
         #[cfg(feature = "agent-identity")]
         let agents = {
-            let named_agents = named(AGENTS_URL)?.map(without_slash);
+            let is_given = given_api.is_some() || given.agent_auth_api.is_some();
+            let named_agents = if is_given { None } else { named(AGENTS_URL)?.map(without_slash) };
             AgentServices::new(base_url, given_api.clone(), given.agent_auth_api, named_agents)
         };
         Ok(Self {
             token_url: given_token_url.unwrap_or_else(|| at(&issuer, TOKEN_PATH)),
             revoke_url,
             exchange_url: at(&issuer, TOKEN_PATH),
-            accounts_url: given_api.or(named_accounts).unwrap_or_else(|| without_slash(accounts_url)),
+            accounts_url: match given_api {
+                Some(given) => given,
+                None => accounts(named(ACCOUNTS_URL)?),
+            },
             #[cfg(feature = "agent-identity")]
             agents,
         })
@@ -244,6 +253,27 @@ mod tests {
         let allowed = [Origin::parse("https://sso.example").unwrap()];
         let services = AuthServices::new(&base_url, &given, &environment, &allowed).unwrap();
         assert_eq!(services.token_url.as_str(), "https://sso.example/token");
+        assert_eq!(services.revoke_url.as_str(), "https://sso.example/oauth/revoke");
         assert_eq!(services.agents.url.unwrap().as_str(), "https://sso.example/accounts");
+    }
+
+    #[test]
+    fn what_code_overrides_is_not_looked_at() {
+        let base_url = BaseUrl::new("https://chatgpt.com", Route::codex_backend("CodexBackend"), &[]).unwrap();
+        let given = GivenAuthUrls {
+            token_url: Some("http://127.0.0.1:1/oauth/token".to_owned()),
+            auth_api_base_url: Some("http://127.0.0.1:1/accounts".to_owned()),
+            ..GivenAuthUrls::default()
+        };
+        let variables = [TOKEN_URL, REVOKE_URL, ACCOUNTS_URL, AGENTS_URL].map(|name| (name, "https://evil.test"));
+        let services = AuthServices::new(&base_url, &given, &Environment::from_vars(variables), &[]).unwrap();
+        let expected = [
+            "http://127.0.0.1:1/oauth/token",
+            "http://127.0.0.1:1/oauth/revoke",
+            "https://auth.openai.com/oauth/token",
+            "http://127.0.0.1:1/accounts",
+            "http://127.0.0.1:1/accounts",
+        ];
+        assert_eq!(texts(&services), expected);
     }
 }

@@ -157,6 +157,10 @@ fn remove(store: &dyn CredentialStore) -> Result<bool, StoreError> {
             _ => Err(StoreError::new(StoreErrorKind::ReadOnly, store.describe(), "it is opened for reading only")),
         };
     }
+    // A store that keeps nothing is left as it is, without so much as a lock beside it.
+    if store.load()?.is_none() {
+        return Ok(false);
+    }
     // A renewal that is under way would bring them back.
     let _renewal = store.begin_renewal(LOCK_PATIENCE);
     let mut kept = store.load()?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use super::Restrictions;
 use super::workload_identity::RULE_VARIABLE;
 use crate::environment::Environment;
+use crate::error::{AuthError, AuthErrorKind};
 
 /// A place where credentials may be found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,6 +27,11 @@ pub enum AuthSource {
     WorkloadIdentity,
     /// The file `auth.json` in the folder that `CODEX_HOME` names, else in `~/.codex`: the official tool's.
     CodexHome,
+    /// The official tool's entry in the keyring of the operating system, for the folder that `CODEX_HOME` names, else
+    /// `~/.codex`: [`KeyringStore`](crate::KeyringStore). Needs the feature `keyring`. That no keyring can be reached is an
+    /// error, so it is not among the sources by default.
+    #[cfg(feature = "keyring")]
+    Keyring,
     /// A file in the shape of `auth.json`.
     AuthJson(PathBuf),
     /// A file in the shape of `auth.json`, for reading only: its refresh token is never redeemed.
@@ -42,6 +48,8 @@ impl fmt::Display for AuthSource {
             Self::CodexAgentIdentity => f.write_str("CODEX_AGENT_IDENTITY"),
             Self::WorkloadIdentity => f.write_str(RULE_VARIABLE),
             Self::CodexHome => f.write_str("CODEX_HOME"),
+            #[cfg(feature = "keyring")]
+            Self::Keyring => f.write_str("the keyring"),
             Self::AuthJson(path) | Self::ReadOnlyAuthJson(path) => path.display().fmt(f),
         }
     }
@@ -100,10 +108,11 @@ impl AuthSources {
         self
     }
 
-    /// Refuses credentials that are not allowed. They are an error, and no later source is tried.
+    /// Refuses credentials that are not allowed. They are an error, and no later source is tried. Restrictions that are set
+    /// twice both hold.
     #[must_use]
     pub fn restrict(mut self, restrictions: Restrictions) -> Self {
-        self.restrictions = restrictions;
+        self.restrictions = self.restrictions.and(restrictions);
         self
     }
 
@@ -119,16 +128,19 @@ impl AuthSources {
         &self.order
     }
 
-    pub(super) fn text(&self, variable: &str) -> Option<String> {
-        self.environment.text(variable)
+    /// What a variable holds, if it is set. One that is not text is an error: it never looks like one that is not set.
+    pub(super) fn text(&self, variable: &str) -> Result<Option<String>, AuthError> {
+        let Some(value) = self.environment.value(variable) else { return Ok(None) };
+        match value.to_str() {
+            Some(text) => Ok(Some(text.trim().to_owned())),
+            None => Err(AuthError::new(AuthErrorKind::Incomplete, format!("{variable} is not Unicode"))),
+        }
     }
 
-    /// The official tool's `auth.json`, if there is a home to look in.
+    /// The official tool's folder, if there is a home to look in.
     pub(super) fn codex_home(&self) -> Option<PathBuf> {
         let folder = |variable| self.environment.value(variable).map(PathBuf::from);
-        let home =
-            folder("CODEX_HOME").or_else(|| Some(folder("HOME").or_else(|| folder("USERPROFILE"))?.join(".codex")));
-        Some(home?.join("auth.json"))
+        folder("CODEX_HOME").or_else(|| Some(folder("HOME").or_else(|| folder("USERPROFILE"))?.join(".codex")))
     }
 }
 

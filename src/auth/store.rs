@@ -1,16 +1,24 @@
 //! Where credentials are kept: the trait, and the stores built in.
 
 mod file;
+#[cfg(feature = "keyring")]
+mod keyring;
+mod locks;
 mod memory;
+mod rewrite;
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 pub use self::file::FileStore;
+#[cfg(feature = "keyring")]
+pub use self::keyring::KeyringStore;
 pub use self::memory::MemoryStore;
+use self::rewrite::{Layout, rewrite};
 use super::AuthMode;
 use crate::error::{AuthError, AuthErrorKind};
 
@@ -60,6 +68,29 @@ pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+/// The store that is shared: by a session, for example, and by whoever signs out of it later.
+impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+
+    fn load(&self) -> Result<Option<StoredCredentials>, StoreError> {
+        (**self).load()
+    }
+
+    fn swap(&self, expected: Option<&StoredCredentials>, new: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+        (**self).swap(expected, new)
+    }
+
+    fn is_read_only(&self) -> bool {
+        (**self).is_read_only()
+    }
+
+    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+        (**self).begin_renewal(patience)
+    }
+}
+
 /// A renewal that has been prepared; it ends when dropped.
 pub trait Renewal: fmt::Debug + Send {
     /// Saves what came of the renewal, as [`CredentialStore::swap`] does.
@@ -97,10 +128,12 @@ pub enum Swap {
 }
 
 /// Credentials as a store keeps them: one JSON object, in the shape of the official tool's `auth.json`. Members that this
-/// crate does not know stay in it. `Debug` shows none of it.
-#[derive(Clone, PartialEq)]
+/// crate does not know stay in it, to the letter. `Debug` shows none of it.
+#[derive(Clone)]
 pub struct StoredCredentials {
     pub(in crate::auth) document: Map<String, Value>,
+    /// The text it was read from.
+    original: Option<Arc<str>>,
 }
 
 impl StoredCredentials {
@@ -112,7 +145,7 @@ impl StoredCredentials {
     pub fn from_json(text: &str) -> Result<Self, MalformedCredentials> {
         let at = |reason, line, column| MalformedCredentials { reason, line, column };
         match serde_json::from_str(text) {
-            Ok(Value::Object(document)) => Ok(Self { document }),
+            Ok(Value::Object(document)) => Ok(Self { document, original: Some(text.into()) }),
             Ok(_) => Err(at("it is not a JSON object", 1, 1)),
             Err(error) => {
                 let reason = match error.classify() {
@@ -127,14 +160,31 @@ impl StoredCredentials {
     /// As JSON text, for a store to keep. Whoever has it can use the credentials.
     #[must_use]
     pub fn to_json(&self) -> String {
-        Value::Object(self.document.clone()).to_string()
+        rewrite(self.original.as_deref(), &self.document, Layout::Compact)
+    }
+
+    fn to_pretty_json(&self) -> String {
+        rewrite(self.original.as_deref(), &self.document, Layout::Pretty)
+    }
+
+    /// These credentials with another content, which is written over the text they were read from.
+    pub(in crate::auth) fn with_document(&self, document: Map<String, Value>) -> Self {
+        Self { document, original: self.original.clone() }
+    }
+}
+
+/// By what they say, however it is spelled.
+impl PartialEq for StoredCredentials {
+    fn eq(&self, other: &Self) -> bool {
+        self.document == other.document
     }
 }
 
 impl StoredCredentials {
     /// Those of an agent, as a JWT.
     pub(in crate::auth) fn of_agent_identity(jwt: String) -> Self {
-        Self { document: Map::from_iter([("agent_identity".to_owned(), Value::String(jwt))]) }
+        let document = Map::from_iter([("agent_identity".to_owned(), Value::String(jwt))]);
+        Self { document, original: None }
     }
 
     /// A member that is text, trimmed; `None` where there is none, or a blank one.
@@ -146,8 +196,8 @@ impl StoredCredentials {
     /// The kind of credentials: the `auth_mode`, else what is there, in the official tool's order.
     pub(in crate::auth) fn mode(&self) -> Result<AuthMode, AuthError> {
         let is_there = |name: &str| self.document.get(name).is_some_and(|value| !value.is_null());
-        match self.document.get("auth_mode").and_then(Value::as_str) {
-            Some(name) => AuthMode::from_wire(name).ok_or_else(|| {
+        match self.document.get("auth_mode").filter(|mode| !mode.is_null()) {
+            Some(mode) => mode.as_str().and_then(AuthMode::from_wire).ok_or_else(|| {
                 AuthError::new(
                     AuthErrorKind::Incomplete,
                     "the stored credentials have an `auth_mode` that is not known",
@@ -206,6 +256,10 @@ pub enum StoreErrorKind {
     ReadOnly,
     /// Another process held a lock for longer than was waited.
     Locked,
+    /// The store cannot be reached: the service that keeps it does not run, stays locked or does not answer.
+    Unavailable,
+    /// The credentials need more room than the store has for them.
+    TooLarge,
 }
 
 impl StoreErrorKind {
@@ -213,8 +267,9 @@ impl StoreErrorKind {
         match self {
             Self::Unreadable => "cannot be read",
             Self::Malformed => "are broken",
-            Self::Unwritable | Self::ReadOnly => "cannot be saved",
+            Self::Unwritable | Self::ReadOnly | Self::TooLarge => "cannot be saved",
             Self::Locked => "are locked by another process",
+            Self::Unavailable => "cannot be reached",
         }
     }
 }
@@ -239,7 +294,9 @@ impl StoreError {
 impl From<StoreError> for AuthError {
     fn from(error: StoreError) -> Self {
         let kind = match error.kind {
-            StoreErrorKind::Locked | StoreErrorKind::Unwritable => AuthErrorKind::Transient,
+            StoreErrorKind::Locked | StoreErrorKind::Unavailable | StoreErrorKind::Unwritable => {
+                AuthErrorKind::Transient
+            }
             _ => AuthErrorKind::Permanent,
         };
         Self::new(kind, error.to_string()).with_source(error)

@@ -192,8 +192,8 @@ impl Federation {
         }
     }
 
-    /// That the answer is complete, and still for the same account and user.
-    fn check(&self, exchanged: &Exchanged) -> Result<(), AuthError> {
+    /// Whose tokens the answer holds. It must be complete, and still be for the same account and user.
+    fn subject_of(&self, exchanged: &Exchanged) -> Result<Subject, AuthError> {
         if !exchanged.token_type.eq_ignore_ascii_case("bearer") {
             return Err(unusable("`token_type` is not `Bearer`"));
         }
@@ -216,10 +216,10 @@ impl Federation {
             return Err(mismatch("the access token is for another user than the answer says"));
         }
         self.restrictions.check(AuthMode::ChatGptAuthTokens, Some(&subject.account_id))?;
-        if *self.subject.get_or_init(|| subject.clone()) != subject {
+        if self.subject.get().is_some_and(|first| *first != subject) {
             return Err(mismatch("the tokens are for another account or user than the first ones were"));
         }
-        Ok(())
+        Ok(subject)
     }
 }
 
@@ -232,7 +232,7 @@ impl Fetch for Federation {
     ) -> BoxFuture<'a, Result<Fresh, AuthError>> {
         Box::pin(async move {
             let exchanged = self.exchange(context).await?;
-            self.check(&exchanged)?;
+            let subject = self.subject_of(&exchanged)?;
             let tokens = ChatGptTokens::new(exchanged.access_token).account_id(exchanged.chatgpt_account_id);
             let claims = tokens.checked_account()?;
             let lifetime = Duration::from_secs(exchanged.expires_in);
@@ -243,6 +243,8 @@ impl Fetch for Federation {
                 ..claims
             };
             let headers = tokens.headers(generation)?;
+            // Only tokens that can be used decide whose they are. One exchange runs at a time.
+            let _first = self.subject.set(subject);
             let fetch_again_after = Some(lifetime - WINDOW.min(lifetime / 2));
             Ok(Fresh { headers, account, fetch_again_after, lifetime: Some(lifetime) })
         })

@@ -167,7 +167,8 @@ impl<S> ClientBuilder<S> {
     }
 
     /// Where refresh tokens are redeemed, in place of `https://auth.openai.com/oauth/token`, or of `/oauth/token` on a
-    /// backend that is on this machine. Wins over `CODEX_REFRESH_TOKEN_URL_OVERRIDE`.
+    /// backend that is on this machine. Tokens are revoked at `/oauth/revoke` of the same server. Wins over
+    /// `CODEX_REFRESH_TOKEN_URL_OVERRIDE` and `CODEX_REVOKE_TOKEN_URL_OVERRIDE`.
     ///
     /// Known hosts are `auth.openai.com` and `auth.api.openai.org`, by `https` on the default port; and this machine.
     pub fn token_url(mut self, url: impl Into<String>) -> Self {

@@ -22,6 +22,7 @@ pub(crate) struct Login {
     folder: tempfile::TempDir,
 }
 
+#[allow(dead_code, reason = "not every test binary asks everything")]
 impl Login {
     /// Of `acct-1`, with members that no version of this crate knows.
     pub(crate) fn with_foreign_members(lifetime: Duration) -> Self {
@@ -73,11 +74,13 @@ impl Login {
     }
 }
 
+#[allow(dead_code, reason = "not every test binary asks everything")]
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async { tokio::time::timeout(HANGS, future).await.expect("it hangs") })
 }
 
+#[allow(dead_code, reason = "not every test binary asks everything")]
 #[track_caller]
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + HANGS;
@@ -94,6 +97,7 @@ pub(crate) fn replace_without_locks(path: &Path, text: &str) {
     temporary.persist(path).unwrap();
 }
 
+#[allow(dead_code, reason = "not every test binary asks everything")]
 pub(crate) fn account_of(token: &str) -> String {
     let payload = token.split('.').nth(1).unwrap();
     let claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();

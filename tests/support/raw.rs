@@ -15,6 +15,7 @@ pub(crate) struct RawRequest {
     pub(crate) line: String,
     /// The headers as they came.
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 #[allow(dead_code, reason = "not every test binary asks everything")]
@@ -44,8 +45,8 @@ impl RawRequest {
             }
         }
         let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
+        request.body = vec![0; length];
+        reader.read_exact(&mut request.body).ok()?;
         Some(request)
     }
 }

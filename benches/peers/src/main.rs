@@ -1,7 +1,7 @@
 //! Measures `codex_backend` beside bare reqwest and async-openai, and prints Markdown tables.
 //!
 //! ```text
-//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- headers | get | upload | memory | all]
+//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- headers | session | get | upload | memory | all]
 //! ```
 //!
 //! All arms of a table run in one process, interleaved in short rounds. One arm runs twice: how far its second ratio is
@@ -14,6 +14,7 @@ mod headers;
 mod memory;
 mod rounds;
 mod server;
+mod session;
 mod upload;
 
 use std::env;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 type Failure = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: bench [headers | get | upload | memory | all]";
+const USAGE: &str = "usage: bench [headers | session | get | upload | memory | all]";
 
 fn main() -> ExitCode {
     // reqwest is built without a provider, and async-openai builds its own client.
@@ -42,17 +43,20 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Result<(), Failure> {
     match arguments {
         ["headers"] => headers::run(),
+        ["session"] => session::run(),
         ["get"] => get::run(),
         ["get", "--one-arm", arm, count] => get::run_one_arm(arm, count.parse()?),
         ["upload"] => upload::run(),
         ["memory"] => memory::run(),
         [] | ["all"] => {
             headers::run()?;
+            session::run()?;
             get::run()?;
             upload::run()?;
             memory::run()
         }
-        // The two child processes.
+        // The child processes.
+        ["storm", base_url, path] => session::storm(base_url, path.as_ref()),
         ["serve"] => server::serve(),
         ["upload-once", arm, origin, path] => memory::upload_once(arm, origin, path.as_ref()),
         _ => Err(USAGE.into()),

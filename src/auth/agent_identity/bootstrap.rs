@@ -205,7 +205,7 @@ fn with_agent(stored: &StoredCredentials, identity: &AgentIdentity, task_id: &Se
         (Some(Value::Object(kept)), Value::Object(agent)) => kept.extend(agent),
         (_, agent) => drop(document.insert("agent_identity".to_owned(), agent)),
     }
-    StoredCredentials { document }
+    stored.with_document(document)
 }
 
 fn check_same_login(stored: &StoredCredentials, account: &Claims) -> Result<(), AuthError> {

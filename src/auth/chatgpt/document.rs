@@ -36,7 +36,12 @@ impl Tokens {
         let text = |name: &str| tokens.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
         let access_token = text("access_token").ok_or_else(|| incomplete("tokens.access_token"))?;
         let from_access = Claims::of(access_token).unwrap_or_default();
-        let from_id = text("id_token").and_then(Claims::of).unwrap_or_default();
+        let from_id = match tokens.get("id_token") {
+            Some(Value::String(id_token)) => Claims::of(id_token).unwrap_or_default(),
+            // The official tool's first version kept what it had read in the token.
+            Some(read @ Value::Object(_)) => Claims::already_read(read),
+            _ => Claims::default(),
+        };
         let last_refresh = stored
             .document
             .get("last_refresh")
@@ -101,6 +106,6 @@ impl Renewed {
             }
         }
         document.insert("last_refresh".to_owned(), Value::from(humantime::format_rfc3339_micros(now).to_string()));
-        StoredCredentials { document }
+        stored.with_document(document)
     }
 }

@@ -19,6 +19,8 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(45);
 /// How long a store that cannot be written is tried again, with what the server gave in hand, and how often.
 const SAVE_PATIENCE: Duration = Duration::from_secs(60);
 const SAVE_PAUSE: Duration = Duration::from_millis(250);
+/// How often a store that changes all the time is tried again at once.
+const SAVES_AT_ONCE: u32 = 16;
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 static REDEEM: Operation = Operation {
@@ -112,6 +114,7 @@ async fn save(
     let give_up = Instant::now() + SAVE_PATIENCE;
     let redeemed = Tokens::of(&base)?;
     let now = exchange.now();
+    let mut changes = 0;
     loop {
         let fresh = renewed.put_into(&base, now);
         check_account(before, &Tokens::of(&fresh)?)?;
@@ -126,6 +129,11 @@ async fn save(
                 }
                 // Something beside the tokens has changed; ours still are the newest tokens.
                 (base, in_store) = (meanwhile.clone(), meanwhile);
+                changes += 1;
+                if changes >= SAVES_AT_ONCE {
+                    unsaved(&Known { stored: fresh, in_store: Some(in_store.clone()) });
+                    std::thread::sleep(SAVE_PAUSE);
+                }
             }
             Ok(Swap::Changed(Some(meanwhile))) => {
                 tracing::error!("renewed credentials could not be saved: the store changes all the time");

@@ -1,8 +1,9 @@
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use arc_swap::ArcSwap;
 use futures_util::future::select;
 use tokio::sync::watch;
 use url::Url;
@@ -58,7 +59,8 @@ pub struct ChatGptSession {
 
 struct Shared {
     store: Arc<dyn CredentialStore>,
-    current: RwLock<Arc<Current>>,
+    /// Read by every request of every task: readers must not meet.
+    current: ArcSwap<Current>,
     renewing: Mutex<Renewing>,
     /// Ticks whenever a renewal begins or ends, or other tokens come into use.
     changes: watch::Sender<()>,
@@ -90,6 +92,13 @@ impl Renewing {
     fn running(&self) -> Option<&Running> {
         self.running.as_ref().filter(|running| running.has_changed().is_ok())
     }
+
+    /// Keeps in mind that only other credentials mend this, if that is so.
+    fn remember(&mut self, about: &Current, error: &AuthError) {
+        if error.needs_sign_in() {
+            self.dead = Some((about.known.stored.clone(), error.clone()));
+        }
+    }
 }
 
 impl ChatGptSession {
@@ -106,7 +115,7 @@ impl ChatGptSession {
         let current = Current::new(Known::saved(stored), 0, None)?;
         let shared = Shared {
             store,
-            current: RwLock::new(Arc::new(current)),
+            current: ArcSwap::from_pointee(current),
             renewing: Mutex::default(),
             changes: watch::Sender::new(()),
         };
@@ -150,7 +159,7 @@ impl AuthProvider for ChatGptSession {
     type Route = CodexBackend;
 
     fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
-        let current = self.shared.current();
+        let current = self.shared.current.load();
         match current.urgency(context.now()) {
             Urgency::None => AuthFuture::ready(Ok(current.headers.clone())),
             Urgency::Advisory => {
@@ -159,7 +168,7 @@ impl AuthProvider for ChatGptSession {
                 }
                 AuthFuture::ready(Ok(current.headers.clone()))
             }
-            Urgency::Mandatory => AuthFuture::boxed(self.renewed_headers(current, context)),
+            Urgency::Mandatory => AuthFuture::boxed(self.renewed_headers(Arc::clone(&current), context)),
         }
     }
 
@@ -182,8 +191,9 @@ impl AuthProvider for ChatGptSession {
                     return Ok(health);
                 }
                 let changed = pin!(changes.changed());
-                match self.shared.current().advisory_window_begins().and_then(|begins| begins.duration_since(now).ok())
-                {
+                let begins = self.shared.current().advisory_window_begins();
+                let left = begins.and_then(|begins| begins.duration_since(now).ok());
+                match left.filter(|left| !left.is_zero()) {
                     Some(left) => drop(select(changed, context.exchange.clock().sleep(left)).await),
                     None => drop(changed.await),
                 }
@@ -209,8 +219,16 @@ impl ChatGptSession {
         if refusal.generation != current.headers.generation() {
             return Ok(Recovery::Resend);
         }
-        if self.shared.adopt_from_store(&current).await? {
+        let adopted = self.shared.adopt_from_store(&current).await;
+        if let Err(error) = &adopted {
+            self.shared.renewing().remember(&current, error);
+            self.shared.changes.send_replace(());
+        }
+        if adopted? {
             return Ok(Recovery::Resend);
+        }
+        if self.shared.store.is_read_only() {
+            return Ok(Recovery::GiveUp);
         }
         let age = current.renewed_at.map(|at| context.exchange.clock().monotonic().saturating_sub(at));
         if age.is_some_and(|age| age < TOO_YOUNG_TO_RENEW) {
@@ -222,7 +240,7 @@ impl ChatGptSession {
 
 impl Shared {
     fn current(&self) -> Arc<Current> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.load_full()
     }
 
     fn renewing(&self) -> MutexGuard<'_, Renewing> {
@@ -278,6 +296,8 @@ impl Shared {
         }
         if let Some((about, error)) = &renewing.dead
             && *about == before.known.stored
+            // What was removed may have been put back.
+            && error.reauth_reason() != Some(ReauthReason::Removed)
         {
             return Err(error.clone());
         }
@@ -318,15 +338,18 @@ impl Shared {
     }
 
     fn publish(&self, known: Known, renewed_at: Option<Duration>) -> Result<(), AuthError> {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if current.known.stored == known.stored {
+        // One after the other: what is published depends on what is in use.
+        let turn = self.renewing();
+        let before = self.current();
+        let generation = before.headers.generation();
+        let current = if before.known.stored == known.stored {
             // The same tokens, perhaps saved by now: no new generation.
-            let renewed_at = current.renewed_at;
-            *current = Arc::new(Current::new(known, current.headers.generation(), renewed_at)?);
+            Current::new(known, generation, before.renewed_at)?
         } else {
-            *current = Arc::new(Current::new(known, current.headers.generation() + 1, renewed_at)?);
-        }
-        drop(current);
+            Current::new(known, generation + 1, renewed_at)?
+        };
+        self.current.store(Arc::new(current));
+        drop(turn);
         self.changes.send_replace(());
         Ok(())
     }
@@ -350,9 +373,7 @@ impl Work {
             renewing.running = None;
             if let Err(error) = &outcome {
                 renewing.not_before = monotonic + PAUSE_AFTER_FAILURE;
-                if error.needs_sign_in() {
-                    renewing.dead = Some((self.before.known.stored.clone(), error.clone()));
-                }
+                renewing.remember(&self.before, error);
             }
         }
         self.shared.changes.send_replace(());
@@ -403,7 +424,7 @@ impl Current {
 
     fn urgency(&self, now: SystemTime) -> Urgency {
         let within = |window: Duration| self.tokens.account.expires_at.is_some_and(|end| now + window >= end);
-        let is_old = || self.tokens.last_refresh.is_some_and(|last| last + UNTOLD_LIFETIME < now);
+        let is_old = || self.tokens.last_refresh.is_some_and(|last| last + UNTOLD_LIFETIME <= now);
         if within(MANDATORY_WINDOW) {
             Urgency::Mandatory
         } else if within(ADVISORY_WINDOW) || (self.tokens.account.expires_at.is_none() && is_old()) {

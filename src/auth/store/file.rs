@@ -5,21 +5,24 @@
 //! order. Those are never held over the network; a renewal has a lock of its own.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::locks::{Lock, WRITE_PATIENCE, create_folder, folder_of, open_with_mode};
 use super::{CredentialStore, Renewal, StoreError, StoreErrorKind, StoredCredentials, Swap};
 
 /// No real file comes near it.
 const LARGEST_FILE: u64 = 1 << 20;
-/// How long a write waits for the official tool's locks, which it holds for milliseconds.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-const LOCK_POLL: Duration = Duration::from_millis(10);
 /// Room for what a renewal may add to the file.
 const RESERVE: usize = 16 << 10;
+
+/// In the name of an account's file, `@` and `.` are ours.
+const FILE_NAME_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
 /// What a temporary file is for: the one of a renewal lives under the renewal lock, the other under the write locks.
 const RENEWAL: &str = "renewal";
@@ -56,6 +59,14 @@ impl FileStore {
     /// The file at this path, for reading only: it is never written, and its refresh token never redeemed.
     pub fn read_only(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), read_only: true }
+    }
+
+    /// The file in this folder that is kept for one user in one account (workspace). One user may be in several accounts,
+    /// and one account has several users, so both make its name.
+    #[must_use]
+    pub fn for_account(folder: impl AsRef<Path>, user_id: &str, account_id: &str) -> Self {
+        let part = |id| utf8_percent_encode(id, FILE_NAME_PART);
+        Self::new(folder.as_ref().join(format!("{}@{}.json", part(user_id), part(account_id))))
     }
 
     /// The file's path, as it was given.
@@ -119,11 +130,13 @@ impl FileStore {
             return Err(self.error(StoreErrorKind::ReadOnly, "it is opened for reading only"));
         }
         let target = self.target()?;
-        self.create_folder(&target)?;
-        self.create_folder(&self.path)?;
+        for folder in [folder_of(&target), folder_of(&self.path)] {
+            create_folder(folder)
+                .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error))?;
+        }
         let mut held = Vec::new();
-        for (path, mode) in self.write_locks(&target)? {
-            held.push(self.lock(&path, mode, LOCK_PATIENCE)?);
+        for lock in self.write_locks(&target)? {
+            held.push(lock.take(&self.describe(), WRITE_PATIENCE)?);
         }
         // Left behind by a process that was killed while it held the locks.
         remove_leftovers(&target, NEW);
@@ -137,59 +150,18 @@ impl FileStore {
 
     /// The official tool's locks, in its order, and each once. Behind a link, those beside the file itself too: it may be
     /// written by that path as well.
-    fn write_locks(&self, target: &Path) -> Result<Vec<(PathBuf, u32)>, StoreError> {
-        let mut locks: Vec<(PathBuf, u32)> = Vec::with_capacity(4);
+    fn write_locks(&self, target: &Path) -> Result<Vec<Lock>, StoreError> {
+        let mut locks: Vec<Lock> = Vec::with_capacity(4);
         for path in [&self.path, target] {
-            let folder = fs::canonicalize(folder_of(path))
+            let beside_it = Lock::for_writing(path)
                 .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error))?;
-            let path = folder.join(path.file_name().unwrap_or_default());
-            for lock in [(path.with_extension("lock"), 0o666), (with_suffix(&path, ".lock"), 0o600)] {
-                if locks.iter().all(|(known, _)| *known != lock.0) {
+            for lock in beside_it {
+                if !locks.iter().any(|known| known.is_same_file_as(&lock)) {
                     locks.push(lock);
                 }
             }
         }
         Ok(locks)
-    }
-
-    fn create_folder(&self, path: &Path) -> Result<(), StoreError> {
-        let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) else {
-            return Ok(());
-        };
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .recursive(true)
-            .create(folder)
-            .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error))
-    }
-
-    fn open_lock(&self, path: &Path, mode: u32) -> Result<File, StoreError> {
-        let opened = open_with_mode(OpenOptions::new().read(true).write(true).create(true).truncate(false), path, mode);
-        match opened {
-            // Another user's, such as root's: to lock it, reading is enough.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path).map_err(|_| error),
-            opened => opened,
-        }
-        .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, path.display().to_string(), error))
-    }
-
-    fn lock(&self, path: &Path, mode: u32, patience: Duration) -> Result<File, StoreError> {
-        let failed = |error| StoreError::io(StoreErrorKind::Unwritable, path.display().to_string(), error);
-        let file = self.open_lock(path, mode)?;
-        let deadline = Instant::now() + patience;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_POLL),
-                Err(TryLockError::WouldBlock) => {
-                    let reason = format!("{} was held for more than {patience:?}", path.display());
-                    return Err(self.error(StoreErrorKind::Locked, reason));
-                }
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
-            }
-        }
     }
 }
 
@@ -226,11 +198,11 @@ impl CredentialStore for FileStore {
             return Err(self.error(StoreErrorKind::ReadOnly, "it is opened for reading only"));
         }
         let target = self.target()?;
-        let lock = self.lock(&with_suffix(&target, ".renewal.lock"), 0o600, patience)?;
+        let lock = Lock::for_renewal(&target).take(&self.describe(), patience)?;
         // Left behind by a process that was killed while it held the lock.
         remove_leftovers(&target, RENEWAL);
-        for (path, mode) in self.write_locks(&target)? {
-            self.open_lock(&path, mode)?;
+        for lock in self.write_locks(&target)? {
+            lock.open()?;
         }
         let mut temporary = self.temporary(&target, RENEWAL)?;
         temporary.reserve()?;
@@ -312,8 +284,7 @@ impl Temporary<'_> {
     }
 
     fn replace(mut self, new: &StoredCredentials) -> Result<(), StoreError> {
-        let text =
-            serde_json::to_string_pretty(&new.document).map_err(|error| self.unwritable(io::Error::other(error)))?;
+        let text = new.to_pretty_json();
         self.file
             .seek(SeekFrom::Start(0))
             .and_then(|_| self.file.write_all(text.as_bytes()))
@@ -366,24 +337,6 @@ fn remove_leftovers(target: &Path, purpose: &str) {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(suffix);
-    path.with_file_name(name)
-}
-
-fn open_with_mode(options: &mut OpenOptions, path: &Path, mode: u32) -> io::Result<File> {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    options.open(path)
-}
-
 /// Makes the rename itself last. It has happened: that a folder cannot be synced does not undo it.
 fn sync_folder_of(path: &Path) {
     #[cfg(unix)]
@@ -392,4 +345,20 @@ fn sync_folder_of(path: &Path) {
     }
     #[cfg(not(unix))]
     let _ = path;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_user_of_each_account_has_a_file() {
+        let name = |user_id, account_id| FileStore::for_account("folder", user_id, account_id).path;
+        assert_eq!(name("user-1", "acct-1"), Path::new("folder/user-1@acct-1.json"));
+        assert_eq!(name("../x", "a@b.json"), Path::new("folder/%2E%2E%2Fx@a%40b%2Ejson.json"));
+        let names = [name("a", "b"), name("a@", "b"), name("a", "@b"), name("", "a@b"), name("a.b", ""), name("", "")];
+        for (index, path) in names.iter().enumerate() {
+            assert!(!names[..index].contains(path), "{}", path.display());
+        }
+    }
 }
