@@ -3,7 +3,6 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
 use ed25519_dalek::{Signer, SigningKey};
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -16,6 +15,13 @@ use crate::error::{AgentIdentityError, AuthError};
 /// What is hashed before the random bytes of a new key.
 const GENERATION_CONTEXT: &[u8] = b"codex-agent-identity-ed25519-v1";
 const SSH_ALGORITHM: &[u8] = b"ssh-ed25519";
+
+/// What stands before the seed in PKCS#8 of version 1 and 2, and between seed and public key in version 2. These are all
+/// the encodings there are: lengths and algorithm are fixed, and DER leaves no choice.
+const V1_HEAD: &[u8] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+const V2_HEAD: &[u8] = b"\x30\x51\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+const V2_MIDDLE: &[u8] = b"\x81\x21\x00";
+const V2_BYTES: usize = 83;
 
 /// An agent's private key (Ed25519). Clones share it; it is erased when the last one is dropped.
 ///
@@ -69,7 +75,11 @@ impl AgentKey {
         let text = text.into();
         let der = BASE64_STANDARD.decode(text.expose_secret().trim()).map(Zeroizing::new);
         let der = der.map_err(|_| AgentIdentityError::PrivateKeyBase64)?;
-        let signing = SigningKey::from_pkcs8_der(&der).map_err(|_| AgentIdentityError::PrivateKeyPkcs8)?;
+        let (seed, public) = split_pkcs8(&der).ok_or(AgentIdentityError::PrivateKeyPkcs8)?;
+        let signing = SigningKey::from_bytes(seed);
+        if public.is_some_and(|public| signing.verifying_key().as_bytes() != public) {
+            return Err(AgentIdentityError::PrivateKeyPkcs8.into());
+        }
         Ok(Self { signing: Arc::new(signing) })
     }
 
@@ -78,9 +88,11 @@ impl AgentKey {
     ///
     #[must_use]
     pub fn to_pkcs8_base64(&self) -> SecretString {
-        let der = self.signing.to_pkcs8_der().map(|der| BASE64_STANDARD.encode(der.as_bytes()));
-        // An array of 32 bytes has an encoding.
-        der.unwrap_or_default().into()
+        let mut der = Zeroizing::new(Vec::with_capacity(V2_BYTES));
+        for part in [V2_HEAD, self.signing.as_bytes(), V2_MIDDLE, &self.public_key()] {
+            der.extend_from_slice(part);
+        }
+        BASE64_STANDARD.encode(&*der).into()
     }
 
     /// The public key as an SSH line without a comment, which is how agents are registered.
@@ -110,6 +122,15 @@ impl AgentKey {
     pub(super) fn open(&self, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         sealed_box::open(sealed, &Zeroizing::new(self.signing.to_scalar_bytes()))
     }
+}
+
+/// The seed, and the public key where the encoding holds one.
+fn split_pkcs8(der: &[u8]) -> Option<(&[u8; 32], Option<&[u8; 32]>)> {
+    if let Some(seed) = der.strip_prefix(V1_HEAD) {
+        return Some((seed.try_into().ok()?, None));
+    }
+    let (seed, rest) = der.strip_prefix(V2_HEAD)?.split_first_chunk()?;
+    Some((seed, Some(rest.strip_prefix(V2_MIDDLE)?.try_into().ok()?)))
 }
 
 impl fmt::Debug for AgentKey {
