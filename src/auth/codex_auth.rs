@@ -216,7 +216,7 @@ impl Found {
             }
             #[cfg(feature = "agent-identity")]
             Self::AgentIdentity { source, stored, stores } => {
-                let identity = AgentIdentity::from_stored(&stored, context).await;
+                let identity = Box::pin(AgentIdentity::from_stored(&stored, context)).await;
                 let agent = identity.map_err(|error| in_source(&source, error))?.lazy();
                 let account = agent.identity().account();
                 Ok(CodexAuth::backend(AuthMode::AgentIdentity, source, account, agent).kept_in(stores))

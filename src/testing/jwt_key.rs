@@ -76,7 +76,7 @@ fn prime() -> Option<BigUint> {
             let rest = (&start % *prime).iter_u32_digits().next().unwrap_or(0) as usize;
             let prime = *prime as usize;
             let to_multiple = (prime - rest) % prime;
-            let first = if to_multiple % 2 == 0 { to_multiple / 2 } else { (to_multiple + prime) / 2 };
+            let first = if to_multiple.is_multiple_of(2) { to_multiple / 2 } else { (to_multiple + prime) / 2 };
             divisible.iter_mut().skip(first).step_by(prime).for_each(|mark| *mark = true);
         }
         for index in (0..WINDOW).filter(|index| !divisible[*index]) {

@@ -99,7 +99,7 @@ async fn keys_jwts_assertions_and_task_ids_are_never_shown() {
     for broken in [cut.to_owned(), format!("{}.x", jwt.expose_secret()), jwt.expose_secret().replace("eyJ", "fyJ")] {
         secrets.assert_error_hides(&AgentIdentity::from_jwt(broken, &stage.context()).await.unwrap_err());
     }
-    for broken in [format!("{KEY}%"), format!("{}AAAA", KEY)] {
+    for broken in [format!("{KEY}%"), format!("{KEY}AAAA")] {
         secrets.assert_error_hides(&AgentKey::from_pkcs8_base64(broken.clone()).unwrap_err());
         let broken = record_with_key(&broken);
         secrets.assert_error_hides(&AgentIdentity::from_record(broken.clone()).unwrap_err());

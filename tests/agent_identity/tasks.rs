@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use codex_backend::testing::{Backend, Fault, Route};
+use codex_backend::testing::{Backend, Fault, RecordedRequest, Route};
 use codex_backend::{
-    AgentAuthApi, AgentIdentity, AgentIdentityError, AuthErrorKind, Client, Environment, ErrorKind, OpenAiFileUpload,
-    Recovery, Refusal, RetryPolicy, Transport, TransportError, TransportFuture, TransportRequest,
+    AgentAuthApi, AgentIdentity, AgentIdentityError, AuthErrorKind, AuthHeaders, Client, Environment, ErrorKind,
+    OpenAiFileUpload, Recovery, Refusal, RetryPolicy, Transport, TransportError, TransportFuture, TransportRequest,
 };
 use futures_util::future::join_all;
 use http::StatusCode;
@@ -104,7 +104,7 @@ async fn a_thousand_first_calls_register_once() {
     let headers = join_all(calls).await;
     assert_eq!(stage.registrations(), 1);
     let distinct: std::collections::BTreeSet<_> =
-        headers.iter().flat_map(|it| it.iter()).map(|(_, value)| value.to_str().unwrap().to_owned()).collect();
+        headers.iter().flat_map(AuthHeaders::iter).map(|(_, value)| value.to_str().unwrap().to_owned()).collect();
     assert_eq!(distinct.len(), 2, "one assertion and one account");
     // A clone of the agent, in another client, has the task too.
     usage(&stage.client(agent)).await.unwrap();
@@ -168,7 +168,7 @@ async fn each_attempt_is_signed_anew() {
     }
     stage.clock.advance(seconds(30));
     registering.await.unwrap().unwrap();
-    let bodies: Vec<_> = stage.backend.requests_to(Route::RegisterTask).iter().map(|it| it.json()).collect();
+    let bodies: Vec<_> = stage.backend.requests_to(Route::RegisterTask).iter().map(RecordedRequest::json).collect();
     assert_eq!(bodies[4]["timestamp"], "2026-04-23T00:00:30Z");
     assert_ne!(bodies[3]["signature"], bodies[4]["signature"]);
 }

@@ -1,12 +1,13 @@
 //! Measures `codex_backend` beside bare reqwest and async-openai, and prints Markdown tables.
 //!
 //! ```text
-//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- headers | session | get | upload | memory | all]
+//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- headers | agent | session | get | upload | memory | all]
 //! ```
 //!
 //! All arms of a table run in one process, interleaved in short rounds. One arm runs twice: how far its second ratio is
 //! from 1 is the noise. The server is a child process, so that its time and memory are not the client's.
 
+mod agent;
 mod allocations;
 mod clients;
 mod get;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 type Failure = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: bench [headers | session | get | upload | memory | all]";
+const USAGE: &str = "usage: bench [headers | agent | session | get | upload | memory | all]";
 
 fn main() -> ExitCode {
     // reqwest is built without a provider, and async-openai builds its own client.
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Result<(), Failure> {
     match arguments {
         ["headers"] => headers::run(),
+        ["agent"] => agent::run(),
         ["session"] => session::run(),
         ["get"] => get::run(),
         ["get", "--one-arm", arm, count] => get::run_one_arm(arm, count.parse()?),
@@ -50,6 +52,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["memory"] => memory::run(),
         [] | ["all"] => {
             headers::run()?;
+            agent::run()?;
             session::run()?;
             get::run()?;
             upload::run()?;
