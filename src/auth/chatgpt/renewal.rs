@@ -21,7 +21,6 @@ const SAVE_PATIENCE: Duration = Duration::from_secs(60);
 const SAVE_PAUSE: Duration = Duration::from_millis(250);
 /// How often a store that changes all the time is tried again at once.
 const SAVES_AT_ONCE: u32 = 16;
-const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 static REDEEM: Operation = Operation {
     name: "auth.refresh",
@@ -31,6 +30,14 @@ static REDEEM: Operation = Operation {
     repeat: Repeat::IfNotActedOn,
     pace: Pace::Bounded,
 };
+
+/// Where refresh tokens are redeemed, and how.
+pub(super) struct TokenEndpoint {
+    pub(super) url: Url,
+    /// One that outlives the caller's run time.
+    pub(super) exchange: Exchange,
+    pub(super) time_limit: Duration,
+}
 
 /// Credentials as a process knows them.
 #[derive(Clone)]
@@ -55,8 +62,7 @@ impl Known {
 pub(super) async fn renew(
     store: &dyn CredentialStore,
     known: &Known,
-    exchange: &Exchange,
-    token_url: &Url,
+    endpoint: &TokenEndpoint,
     unsaved: impl Fn(&Known),
 ) -> Result<Known, AuthError> {
     let mut renewal = store.begin_renewal(LOCK_PATIENCE)?;
@@ -71,7 +77,7 @@ pub(super) async fn renew(
     let Some(refresh_token) = &kept.refresh_token else {
         return Err(AuthError::reauth(ReauthReason::NoRefreshToken));
     };
-    let renewed = match redeem(refresh_token, exchange, token_url).await {
+    let renewed = match redeem(refresh_token, endpoint).await {
         Ok(renewed) => renewed,
         Err(error) if error.needs_sign_in() => {
             // A process that does not take our lock may have been faster with the same token.
@@ -97,7 +103,7 @@ pub(super) async fn renew(
         ));
     }
 
-    save(&mut *renewal, &renewed, &before, stored, in_store, exchange, unsaved).await
+    save(&mut *renewal, &renewed, &before, stored, in_store, &endpoint.exchange, unsaved).await
 }
 
 /// Puts what the server gave into the store. It is the only copy there is of a token that works once, so a store that
@@ -173,16 +179,16 @@ pub(super) fn check_account(before: &Tokens, after: &Tokens) -> Result<(), AuthE
     ))
 }
 
-async fn redeem(refresh_token: &SecretString, exchange: &Exchange, token_url: &Url) -> Result<Renewed, AuthError> {
+async fn redeem(refresh_token: &SecretString, endpoint: &TokenEndpoint) -> Result<Renewed, AuthError> {
     let body = serde_json::json!({
         "client_id": CLIENT_ID,
         "grant_type": "refresh_token",
         "refresh_token": refresh_token.expose_secret(),
     });
-    let call = ServiceCall::new(&REDEEM, token_url.clone(), TIME_LIMIT)
+    let call = ServiceCall::new(&REDEEM, endpoint.url.clone(), endpoint.time_limit)
         .json(&body)
         .secret(refresh_token.clone(), "refresh token");
-    let answer = call.send(exchange).await;
+    let answer = call.send(&endpoint.exchange).await;
     // Without its source, which keeps the answer: that one is full of tokens.
     let unreadable = |error: Error| AuthError::transient(format!("the credentials could not be renewed: {error}"));
     let renewed: Renewed = answer.map_err(refused)?.json(&REDEEM).map_err(unreadable)?;

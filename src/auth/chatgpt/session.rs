@@ -6,17 +6,16 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use futures_util::future::select;
 use tokio::sync::watch;
-use url::Url;
 
 use super::document::Tokens;
-use super::renewal::{Known, check_account, renew};
+use super::renewal::{Known, TokenEndpoint, check_account, renew};
 use crate::auth::claims::Claims;
 use crate::auth::store::{CredentialStore, StoredCredentials};
 use crate::auth::{AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthProvider, Recovery, Refusal};
 use crate::error::{AuthError, AuthErrorKind, ReauthReason};
-use crate::exchange::Exchange;
 use crate::mode::CodexBackend;
 
+const RENEWAL_TIME_LIMIT: Duration = Duration::from_secs(30);
 /// From this long before its end, a token is renewed in the background while it goes on being used.
 const ADVISORY_WINDOW: Duration = Duration::from_secs(5 * 60);
 /// From this long before its end, a token is no longer used if a renewal can be waited for.
@@ -78,13 +77,19 @@ struct Current {
 /// Tells how a renewal ended, once it has.
 type Running = watch::Receiver<Option<Result<(), AuthError>>>;
 
-#[derive(Default)]
 struct Renewing {
+    time_limit: Duration,
     running: Option<Running>,
     /// When, on the monotonic clock, the background may try again.
     not_before: Duration,
     /// A failure that only other credentials mend, and the credentials it is about.
     dead: Option<(StoredCredentials, AuthError)>,
+}
+
+impl Default for Renewing {
+    fn default() -> Self {
+        Self { time_limit: RENEWAL_TIME_LIMIT, running: None, not_before: Duration::ZERO, dead: None }
+    }
 }
 
 impl Renewing {
@@ -120,6 +125,14 @@ impl ChatGptSession {
             changes: watch::Sender::new(()),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// How long the request that redeems a refresh token may take, for all clones. Default 30 s. When it passes, the server
+    /// may have redeemed the token all the same.
+    #[must_use]
+    pub fn renewal_time_limit(self, limit: Duration) -> Self {
+        self.shared.renewing().time_limit = limit;
+        self
     }
 
     /// The account the tokens are for.
@@ -305,8 +318,11 @@ impl Shared {
         let work = Work {
             shared: self.clone(),
             before,
-            exchange: context.exchange.detached(),
-            token_url: context.services.token_url.clone(),
+            endpoint: TokenEndpoint {
+                url: context.services.token_url.clone(),
+                exchange: context.exchange.detached(),
+                time_limit: renewing.time_limit,
+            },
             publish,
         };
         std::thread::Builder::new()
@@ -359,15 +375,14 @@ impl Shared {
 struct Work {
     shared: Arc<Shared>,
     before: Arc<Current>,
-    exchange: Exchange,
-    token_url: Url,
+    endpoint: TokenEndpoint,
     publish: watch::Sender<Option<Result<(), AuthError>>>,
 }
 
 impl Work {
     fn run(self) {
         let outcome = self.renew();
-        let monotonic = self.exchange.clock().monotonic();
+        let monotonic = self.endpoint.exchange.clock().monotonic();
         {
             let mut renewing = self.shared.renewing();
             renewing.running = None;
@@ -392,12 +407,12 @@ impl Work {
         let store = &*self.shared.store;
         let unsaved = |known: &Known| {
             // They work: whoever waits may go on while the store is tried again.
-            let renewed_at = Some(self.exchange.clock().monotonic());
+            let renewed_at = Some(self.endpoint.exchange.clock().monotonic());
             let published = self.shared.publish(known.clone(), renewed_at);
             self.publish.send_replace(Some(published));
         };
-        let fresh = runtime.block_on(renew(store, &self.before.known, &self.exchange, &self.token_url, unsaved))?;
-        self.shared.publish(fresh, Some(self.exchange.clock().monotonic()))
+        let fresh = runtime.block_on(renew(store, &self.before.known, &self.endpoint, unsaved))?;
+        self.shared.publish(fresh, Some(self.endpoint.exchange.clock().monotonic()))
     }
 }
 
