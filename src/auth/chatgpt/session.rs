@@ -31,11 +31,11 @@ const TOO_YOUNG_TO_RENEW: Duration = Duration::from_secs(60);
 /// ChatGPT tokens that are kept in a store and renewed before they expire and when they are refused.
 ///
 /// Clones share one state. A token that will expire within 5 minutes is renewed in the background; one that will within
-/// 30 seconds is waited for; one that was renewed here less than a minute ago is used to its end. Any number of callers cause one renewal: in the process by waiting for it, across processes
-/// by the store's lock, behind which the store is read again and what another process saved is adopted. Once the request
-/// that redeems the refresh token has left, it is finished and saved whatever is dropped: it runs on a thread of its own.
-/// It is never sent twice when it is not certain that the server did not act on it. A failure that may pass never costs a
-/// token that still works.
+/// 30 seconds is waited for; one that was renewed here less than a minute ago is used to its end. Any number of callers
+/// cause one renewal: in the process by waiting for it, across processes by the store's lock, behind which the store is
+/// read again and what another process saved is adopted. Once the request that redeems the refresh token has left, it
+/// is finished and saved whatever is dropped: it runs on a thread of its own. It is never sent twice when it is not
+/// certain that the server did not act on it. A failure that may pass never costs a token that still works.
 ///
 /// After a 401 the store is read first; only if it has nothing newer is the refresh token redeemed.
 ///
