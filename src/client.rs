@@ -136,6 +136,7 @@ impl<M> Client<M> {
     /// assert_eq!(health.next().await, Some(AuthHealth::Ready));
     /// # Ok(()) }
     /// ```
+    #[must_use]
     pub fn watch_auth_health(&self) -> BoxStream<'static, AuthHealth>
     where
         M: Authenticated,
