@@ -305,7 +305,7 @@ async fn tokens_that_live_shorter_than_the_windows_are_used_and_not_renewed_for_
         clock.advance(lifetime.min(MINUTE));
         let second = ending(clock_now(&clock) + HOUR, 2);
         give(&login, [second.clone()]);
-        assert_eq!(used_again_and_again(&client).await.last(), Some(&second));
+        guard(async { while used_again_and_again(&client).await.last() != Some(&second) {} }).await;
         assert_eq!(login.redeemed().len(), 2);
     }
 }
