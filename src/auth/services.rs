@@ -159,7 +159,7 @@ mod tests {
     fn texts(services: &AuthServices) -> [&str; 5] {
         let AuthServices { token_url, revoke_url, exchange_url, accounts_url, .. } = services;
         let agents_url = services.agents.url.as_ref().unwrap();
-        [token_url, revoke_url, exchange_url, accounts_url, agents_url].map(|url| url.as_str())
+        [token_url, revoke_url, exchange_url, accounts_url, agents_url].map(Url::as_str)
     }
 
     #[test]
