@@ -107,6 +107,12 @@ use crate::mode::Authenticated;
 /// assert!(file.uri().starts_with("sediment://"));
 /// # Ok(()) }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an auth provider",
+    label = "does not implement `AuthProvider`",
+    note = "an `AgentIdentity` has no task yet: `identity.register(&context).await?` gives a `RegisteredAgent`, and `identity.lazy()` a `LazyAgent`, which registers before its first request",
+    note = "ChatGPT tokens and API keys have setters of their own: `.chatgpt(tokens)`, `.api_key(key)`"
+)]
 pub trait AuthProvider: Send + Sync + 'static {
     /// The mode whose requests these headers authenticate.
     type Route: Authenticated;

@@ -48,6 +48,7 @@
 //!   [`ClientBuilder::build_any`] or [`ClientBuilder::codex_auth`] makes a client of them.
 //! * ChatGPT tokens that are kept in a store, such as the `auth.json` of the official tool, and renewed in time, are a
 //!   [`ChatGptSession`]. Give each account a store of its own.
+//! * A service without a user's tokens is an [`AgentIdentity`]; [`guide::agents`] says how to run many of them.
 //! * [`guide::credentials`] goes through sources, stores and accounts.
 //! * To adopt the auth alone and send requests with another HTTP stack, take [`Client::auth_headers`].
 //!
@@ -68,6 +69,7 @@
 //!
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
+//! | `agent-identity` | yes | agent identities: a signing key in place of a token |
 //! | `keyring` | no | `KeyringStore`: credentials in the keyring of the operating system. Needs no system library |
 //! | `rustls-ring` | yes | TLS by rustls with ring. Without it only `http` to loopback works, or a [`Transport`] of your own |
 //! | `testing` | no | the embedded backend, `codex_backend::testing`, for tests of yours |

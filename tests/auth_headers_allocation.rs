@@ -1,13 +1,28 @@
 //! What cached auth headers cost. A binary of its own: the counting allocator is global.
 
 use allocation_counter::measure;
-use codex_backend::{ApiKey, AuthHeaders, ChatGptTokens, Client, CodexBackend, Environment, OpenAiApi};
+use codex_backend::testing::ManualClock;
+use codex_backend::{
+    AgentIdentity, AgentKey, ApiKey, AuthHeaders, ChatGptTokens, Client, CodexBackend, Environment, OpenAiApi,
+};
 use futures_util::FutureExt;
 use http::HeaderMap;
+use secrecy::ExposeSecret;
 
 fn codex() -> Client<CodexBackend> {
     let tokens = ChatGptTokens::new("opaque-access-token").account_id("acct-1").fedramp(true);
     Client::builder().environment(Environment::empty()).chatgpt(tokens).build().unwrap()
+}
+
+/// With a task, and a clock that stands: what a second costs is signed once.
+fn agent() -> Client<CodexBackend> {
+    let identity = AgentIdentity::new("agent-1", AgentKey::from_random(&[7; 64]), "acct-1").unwrap();
+    let identity = identity.fedramp(true).unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(identity.to_record().expose_secret()).unwrap();
+    record["task_id"] = "task-1".into();
+    let agent = AgentIdentity::from_record(record.to_string()).unwrap().lazy();
+    let clock = ManualClock::starting_at(std::time::SystemTime::UNIX_EPOCH);
+    Client::builder().environment(Environment::empty()).clock(clock).agent_identity(agent).build().unwrap()
 }
 
 fn api() -> Client<OpenAiApi> {
@@ -36,8 +51,9 @@ fn the_counter_counts() {
 
 #[tokio::test]
 async fn fetching_cached_headers_and_applying_them_allocates_nothing() {
-    let (codex, api) = (codex(), api());
+    let (codex, api, agent) = (codex(), api(), agent());
     assert_eq!(allocations_of(|| codex.auth_headers().now_or_never().expect("at hand").unwrap()), 0);
+    assert_eq!(allocations_of(|| agent.auth_headers().now_or_never().expect("at hand").unwrap()), 0);
     assert_eq!(allocations_of(|| api.auth_headers().now_or_never().expect("at hand").unwrap()), 0);
 }
 

@@ -173,6 +173,71 @@ fn auth_only_prints_the_answer() {
     assert_eq!(stdout_lines(&output)[0]["plan_type"], "plus");
 }
 
+#[test]
+fn agent_runs_with_nothing_configured_and_says_so() {
+    let output = run(example("agent").arg("README.md"));
+    assert!(output.status.success(), "{output:?}");
+    assert!(stderr(&output).contains("backend embedded in this program"), "{output:?}");
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "agent     agent-",
+        "key       ssh-ed25519 ",
+        "uploaded  sediment://",
+        "plan      plus",
+        "used      37 % of 5 h",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+}
+
+#[test]
+fn agent_and_whoami_take_the_jwt_of_either_variable() {
+    let backend = Backend::start().unwrap();
+    backend.add_fedramp_account("acct-gov");
+    let jwt = backend.issue_agent_jwt("acct-gov");
+    for variable in ["CODEX_ACCESS_TOKEN", "CODEX_AGENT_IDENTITY"] {
+        let configured = |name| {
+            let mut command = example(name);
+            command.env("CODEX_BACKEND_BASE_URL", backend.codex_base_url()).env(variable, jwt.expose_secret());
+            command
+        };
+        let output = run(configured("agent").arg("README.md"));
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("account   acct-gov"), "{output:?}");
+        let output = run(configured("whoami").arg("--json"));
+        let shown = &stdout_lines(&output)[0];
+        assert_eq!((&shown["mode"], &shown["source"]), (&"agentIdentity".into(), &variable.into()));
+        assert_eq!((&shown["account_id"], &shown["is_fedramp"]), (&"acct-gov".into(), &true.into()));
+        assert!(!String::from_utf8_lossy(&output.stdout).contains("eyJ"), "{output:?}");
+    }
+    assert_eq!(backend.files().len(), 2);
+}
+
+#[test]
+fn agent_keeps_a_new_agent_beside_a_login_and_takes_a_stored_one() {
+    let backend = Backend::start().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("auth.json");
+    std::fs::write(&path, backend.issue_auth_json("acct-1", std::time::Duration::from_secs(3600))).unwrap();
+    let configured = |arguments: &[&str]| {
+        let mut command = example("agent");
+        command.env("CODEX_BACKEND_BASE_URL", backend.codex_base_url()).env("CODEX_HOME", home.path()).args(arguments);
+        run(&mut command)
+    };
+    for _ in 0..2 {
+        let output = configured(&["--new", "README.md"]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!(backend.requests_to(Route::RegisterAgent).len(), 1);
+    assert_eq!(backend.requests_to(Route::RegisterTask).len(), 1);
+    assert!(configured(&["README.md"]).status.success());
+    std::fs::remove_file(&path).unwrap();
+    let output = configured(&["README.md"]);
+    assert!(stderr(&output).contains("there is neither a JWT nor"), "{output:?}");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&configured(&["--nwe"])).contains("unknown option `--nwe`"));
+}
+
 /// An example as `cargo test` built it, without any setting of the environment it runs in.
 fn example(name: &str) -> Command {
     let tests = std::env::current_exe().unwrap();

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::support::{ACCOUNT, Stage, agent_123, usage};
+use super::support::{ACCOUNT, Stage, agent_123, plain_http, usage};
 
 /// An assertion that is right, and can be made wrong: the agent's own signing is the client's, so a second client signs
 /// for what is asked.
@@ -42,7 +42,7 @@ impl Request {
     }
 
     async fn get_usage(&self, headers: &[(&str, &str)]) -> (u16, Value) {
-        let mut request = reqwest::Client::new().get(format!("{}/wham/usage", self.backend.codex_base_url()));
+        let mut request = plain_http().get(format!("{}/wham/usage", self.backend.codex_base_url()));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -61,7 +61,7 @@ impl Request {
         for (name, value) in headers {
             map.insert(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
         }
-        answered(reqwest::Client::new().post(url).headers(map).body(body.to_string())).await
+        answered(plain_http().post(url).headers(map).body(body.to_string())).await
     }
 }
 
@@ -193,7 +193,7 @@ async fn wrong_registrations_are_refused() {
         assert_eq!(request.register(&body, &headers).await.0, expected, "{what}");
     }
     let url = format!("{}/v1/agent/agent-0/task/register", request.backend.codex_base_url());
-    let unknown = reqwest::Client::new().post(url).header("content-type", "application/json").body(right.to_string());
+    let unknown = plain_http().post(url).header("content-type", "application/json").body(right.to_string());
     assert_eq!(answered(unknown).await.0, 404);
 }
 
@@ -209,7 +209,7 @@ async fn wrong_registrations_of_agents_are_refused() {
     });
     let url = format!("{}/v1/agent/register", stage.backend.codex_base_url());
     let send = |body: Value, token: Option<String>| {
-        let mut request = reqwest::Client::new().post(&url).header("content-type", "application/json");
+        let mut request = plain_http().post(&url).header("content-type", "application/json");
         if let Some(token) = token {
             request = request.header("authorization", token);
         }
@@ -237,8 +237,8 @@ async fn wrong_registrations_of_agents_are_refused() {
 async fn credentials_do_not_belong_to_the_request_for_keys() {
     let request = Request::new();
     let url = format!("{}/wham/agent-identities/jwks", request.backend.codex_base_url());
-    let (status, keys) = answered(reqwest::Client::new().get(&url)).await;
+    let (status, keys) = answered(plain_http().get(&url)).await;
     assert_eq!((status, keys["keys"][1]["kty"].as_str()), (200, Some("RSA")));
     let token = format!("Bearer {}", request.backend.issue_access_token(ACCOUNT).expose_secret());
-    assert_eq!(answered(reqwest::Client::new().get(&url).header("authorization", token)).await.0, 400);
+    assert_eq!(answered(plain_http().get(&url).header("authorization", token)).await.0, 400);
 }

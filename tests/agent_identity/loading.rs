@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::support::{ACCOUNT, Stage, agent_123, detail, json_answer, record, seconds, usage};
+use super::support::{ACCOUNT, Stage, agent_123, detail, json_answer, plain_http, record, seconds, usage};
 
 async fn load(backend: &Backend, jwt: impl Into<SecretString>) -> Result<AgentIdentity, AgentIdentityErrorText> {
     let context = backend.client().auth_context().unwrap();
@@ -124,7 +124,7 @@ async fn keys_of_other_kinds_are_passed_over_and_broken_ones_named() {
     let backend = Backend::start().unwrap();
     let jwt = backend.issue_agent_jwt("acct-1");
     let url = format!("{}/wham/agent-identities/jwks", backend.codex_base_url());
-    let keys = reqwest::get(url).await.unwrap().bytes().await.unwrap();
+    let keys = plain_http().get(url).send().await.unwrap().bytes().await.unwrap();
     let keys: Value = serde_json::from_slice(&keys).unwrap();
     let good = keys["keys"][1].clone();
     let changed = |member: &str, value: Value| {

@@ -1,5 +1,6 @@
 //! Agent identities, against the embedded backend: the vectors, the life of a task, every way to fail, and what is shown.
 
+#[allow(dead_code, reason = "secrets are told here one by one, not by a mark in them")]
 #[path = "../support/capture.rs"]
 mod capture;
 

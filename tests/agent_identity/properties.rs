@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::support::{ACCOUNT, Stage, after_epoch, agent_123, key, record};
+use super::support::{ACCOUNT, Stage, after_epoch, agent_123, key, plain_http, record};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
@@ -77,8 +77,7 @@ fn status_of(header: &str) -> Option<u16> {
     let value = http::HeaderValue::from_str(header).ok()?;
     let url = format!("{}/wham/usage", stage.backend.codex_base_url());
     RUNTIME.block_on(async {
-        let request =
-            reqwest::Client::new().get(url).header("authorization", value).header("chatgpt-account-id", ACCOUNT);
+        let request = plain_http().get(url).header("authorization", value).header("chatgpt-account-id", ACCOUNT);
         Some(request.send().await.ok()?.status().as_u16())
     })
 }

@@ -97,3 +97,10 @@ pub(crate) fn seconds(count: u64) -> Duration {
 pub(crate) fn after_epoch(count: u64) -> SystemTime {
     UNIX_EPOCH + seconds(count)
 }
+
+/// For requests that no client of this crate would send.
+pub(crate) fn plain_http() -> reqwest::Client {
+    static PROVIDER: std::sync::Once = std::sync::Once::new();
+    PROVIDER.call_once(|| rustls::crypto::ring::default_provider().install_default().unwrap());
+    reqwest::Client::new()
+}

@@ -8,7 +8,9 @@ use codex_backend::{
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::support::{ACCOUNT, KEY, Stage, TIMESTAMP, agent_123, at, detail, json_answer, key, record, usage, vectors};
+use super::support::{
+    ACCOUNT, KEY, Stage, TIMESTAMP, agent_123, at, detail, json_answer, key, plain_http, record, usage, vectors,
+};
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("not text: {value}"))
@@ -115,7 +117,7 @@ async fn the_backend_takes_the_members_in_another_order() {
     let (stage, vectors) = (Stage::new(), vectors());
     stage.backend.add_agent_task(&agent_123(), "task-123");
     for name in ["assertion", "assertion_alternate_field_order"] {
-        let answer = reqwest::Client::new()
+        let answer = plain_http()
             .get(format!("{}/wham/usage", stage.backend.codex_base_url()))
             .header("authorization", text(&vectors[name]["authorization_header_value"]))
             .header("chatgpt-account-id", ACCOUNT)
@@ -250,7 +252,8 @@ fn urls() {
             None if is_loopback => Some(of_environment.base_url()),
             authapi => authapi,
         };
-        assert_eq!(of_environment.agent_auth_api_base_url().map(|url| url.as_str()), expected, "{case}");
+        let found = of_environment.agent_auth_api_base_url().map(|url| url.as_str().trim_end_matches('/'));
+        assert_eq!(found, expected, "{case}");
         let backend = context(AgentAuthApi::Backend).unwrap();
         let normalized = backend.agent_auth_api_base_url().unwrap().as_str().trim_end_matches('/').to_owned();
         assert_eq!(normalized, text(&case["normalized_seed"]), "{case}");

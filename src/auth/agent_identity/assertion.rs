@@ -1,7 +1,8 @@
 //! What a request carries: the agent's signature over its id, its task and the second.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::AUTHORIZATION;
@@ -18,7 +19,15 @@ use crate::error::AuthError;
 pub(super) struct Task {
     id: SecretString,
     generation: u64,
-    signed: RwLock<Option<(u64, AuthHeaders)>>,
+    signed: ArcSwapOption<Signed>,
+    /// Held by the one who signs.
+    signing: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Signed {
+    second: u64,
+    headers: AuthHeaders,
 }
 
 /// The members in the order of their names.
@@ -32,7 +41,7 @@ struct Envelope<'a> {
 
 impl Task {
     pub(super) fn new(id: SecretString, generation: u64) -> Self {
-        Self { id, generation, signed: RwLock::default() }
+        Self { id, generation, signed: ArcSwapOption::empty(), signing: Mutex::default() }
     }
 
     pub(super) fn id(&self) -> &SecretString {
@@ -46,20 +55,21 @@ impl Task {
 
     /// The headers for that second.
     pub(super) fn headers(&self, identity: &AgentIdentity, second: u64) -> Result<AuthHeaders, AuthError> {
-        if let Some((signed, headers)) = &*self.signed.read().unwrap_or_else(PoisonError::into_inner)
-            && *signed == second
-        {
-            return Ok(headers.clone());
+        if let Some(headers) = self.signed_for(second) {
+            return Ok(headers);
         }
-        let mut kept = self.signed.write().unwrap_or_else(PoisonError::into_inner);
-        match &*kept {
-            Some((signed, headers)) if *signed == second => Ok(headers.clone()),
-            _ => {
-                let headers = self.sign(identity, second)?;
-                *kept = Some((second, headers.clone()));
-                Ok(headers)
-            }
+        let _turn = self.signing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(headers) = self.signed_for(second) {
+            return Ok(headers);
         }
+        let headers = self.sign(identity, second)?;
+        self.signed.store(Some(Arc::new(Signed { second, headers: headers.clone() })));
+        Ok(headers)
+    }
+
+    fn signed_for(&self, second: u64) -> Option<AuthHeaders> {
+        let signed = self.signed.load();
+        signed.as_ref().filter(|signed| signed.second == second).map(|signed| signed.headers.clone())
     }
 
     fn sign(&self, identity: &AgentIdentity, second: u64) -> Result<AuthHeaders, AuthError> {

@@ -1,7 +1,8 @@
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwapOption;
 use secrecy::SecretString;
 
 use super::assertion::Task;
@@ -153,18 +154,19 @@ impl AuthProvider for LazyAgent {
 /// An agent and the task it has, if it has one.
 struct Agent {
     identity: AgentIdentity,
-    task: RwLock<Option<Arc<Task>>>,
+    /// Replaced only by whoever is registering.
+    task: ArcSwapOption<Task>,
     registering: SingleFlight<Arc<Task>>,
 }
 
 impl Agent {
     fn of(identity: AgentIdentity) -> Self {
         let task = identity.inner.task_id.clone().map(|id| Arc::new(Task::new(id, 0)));
-        Self { identity, task: RwLock::new(task), registering: SingleFlight::default() }
+        Self { identity, task: ArcSwapOption::new(task), registering: SingleFlight::default() }
     }
 
     fn headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
-        if let Some(task) = &*self.task.read().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(task) = &*self.task.load() {
             let second = self.identity.now(context);
             return AuthFuture::ready(second.and_then(|second| task.headers(&self.identity, second)));
         }
@@ -175,7 +177,7 @@ impl Agent {
     }
 
     fn current(&self) -> Option<Arc<Task>> {
-        self.task.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.task.load_full()
     }
 
     fn task_id(&self) -> Option<SecretString> {
@@ -183,9 +185,10 @@ impl Agent {
     }
 
     fn publish(&self, id: SecretString) -> Arc<Task> {
-        let mut current = self.task.write().unwrap_or_else(PoisonError::into_inner);
-        let generation = current.as_ref().map_or(0, |old| old.generation() + 1);
-        current.insert(Arc::new(Task::new(id, generation))).clone()
+        let generation = self.task.load().as_ref().map_or(0, |old| old.generation() + 1);
+        let task = Arc::new(Task::new(id, generation));
+        self.task.store(Some(task.clone()));
+        task
     }
 
     /// The task there is, else one that is registered now.

@@ -1,0 +1,9 @@
+//~ E0277: `codex_backend::AgentIdentity` is not an auth provider
+//~ note: an `AgentIdentity` has no task yet
+
+use codex_backend::{AgentIdentity, Client};
+
+fn main() {
+    let identity = AgentIdentity::from_record("{}").unwrap();
+    let _client = Client::builder().provider(identity).build();
+}

@@ -1,0 +1,7 @@
+//~ E0277: the trait bound `AgentKey: serde::Serialize` is not satisfied
+
+use codex_backend::AgentKey;
+
+fn main() {
+    let _text = serde_json::to_string(&AgentKey::generate().unwrap());
+}

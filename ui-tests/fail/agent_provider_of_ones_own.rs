@@ -1,0 +1,17 @@
+//~ E0277: `Vault` cannot implement this trait: it is sealed, its implementations are those of `codex-backend`
+
+use codex_backend::{AgentProvider, AuthContext, AuthFuture, AuthHeaders, AuthProvider, CodexBackend};
+
+struct Vault;
+
+impl AuthProvider for Vault {
+    type Route = CodexBackend;
+
+    fn auth_headers<'a>(&'a self, _: &'a AuthContext) -> AuthFuture<'a> {
+        AuthFuture::ready(AuthHeaders::new(0).with_bearer(&"token".into()))
+    }
+}
+
+impl AgentProvider for Vault {}
+
+fn main() {}
