@@ -3,8 +3,12 @@
 //! What they share: `request` (one request, from its path's template to the decoded answer), `pager` (lists that come in
 //! pages), `cache` (what is remembered for a while).
 
+pub(crate) mod accounts;
 pub(crate) mod cache;
+pub(crate) mod environments;
 pub(crate) mod files;
 pub(crate) mod pager;
 pub(crate) mod request;
+pub(crate) mod tasks;
 pub(crate) mod usage;
+pub(crate) mod working_tree;

@@ -100,12 +100,25 @@ pub mod testing;
 #[doc(no_inline)]
 pub use {bytes, http, secrecy, url};
 
+pub use self::api::accounts::{
+    AccountEntry, Accounts, AccountsCheck, DailyUsage, NudgeEmail, Profile, ProfileStats, UserSettings,
+    WorkspaceMessage, WorkspaceMessageType, WorkspaceMessages,
+};
+pub use self::api::environments::{CloudEnvironment, CloudEnvironments, GitHubRepository};
 pub use self::api::files::{OpenAiFileUpload, UploadMany, UploadProgress, UploadRequest, UploadedFile};
 pub use self::api::pager::{ItemStream, Page, PageStream, PagedRequest};
 pub use self::api::request::{ApiRequest, WithRaw};
-pub use self::api::usage::{
-    AdditionalRateLimit, RateLimitReached, RateLimitStatus, ResetCreditCount, Usage, UsageReport,
+pub use self::api::tasks::{
+    CloudTask, CloudTasks, CreatedTask, DiffStats, ExternalPullRequest, Fragment, GitPullRequest, LatestTurnStatus,
+    NewTask, OutputDiff, StructuredFragment, TaskAttempt, TaskChanges, TaskDetails, TaskFilter, TaskListItem,
+    TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TaskWait, Turn, TurnError, TurnItem, TurnStatus,
+    WireDiffStats, Worklog, WorklogAuthor, WorklogContent, WorklogMessage,
 };
+pub use self::api::usage::{
+    AdditionalRateLimit, RateLimitReached, RateLimitStatus, RedeemedReset, ResetCredit, ResetCreditCount,
+    ResetCreditStatus, ResetCredits, ResetOutcome, ThreadUsage, ThreadUsageGroup, Usage, UsageReport,
+};
+pub use self::api::working_tree::{ApplyOutcome, ApplyStatus, GitError, WorkingTree};
 pub use self::auth::{
     AccountFacts, AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthMode, AuthProvider, AuthSource,
     AuthSources, ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore, MalformedCredentials,

@@ -23,10 +23,12 @@
 
 mod accounts;
 mod clock;
+mod endpoints;
 mod fault;
 mod files;
 mod recorded;
 mod server;
+mod tasks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -37,6 +39,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::accounts::Accounts;
 pub use self::clock::ManualClock;
+use self::endpoints::Endpoints;
 pub use self::fault::Fault;
 use self::fault::Script;
 use self::files::Files;
@@ -96,6 +99,7 @@ struct World {
     accounts: Accounts,
     files: Files,
     usage: serde_json::Value,
+    endpoints: Endpoints,
     script: Script,
     requests: Vec<RecordedRequest>,
 }
@@ -122,6 +126,7 @@ impl Backend {
             accounts,
             files: Files::default(),
             usage: sample_usage(),
+            endpoints: Endpoints::default(),
             script: Script::default(),
             requests: Vec::new(),
         };

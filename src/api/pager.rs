@@ -22,6 +22,22 @@ use crate::exchange::{CallOptions, RetryPolicy, Timeouts};
 /// the list, and dropping the stream ends it. After an error a stream is over; to go on, start again
 /// [`from_cursor`](Self::from_cursor) of the last page. A server that names a cursor twice ends the list with
 /// [`ErrorKind::RepeatedCursor`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// # backend.add_tasks(45);
+/// use futures_util::TryStreamExt;
+///
+/// let mut tasks = client.cloud_tasks().list().with_item_limit(30).items();
+/// let mut titles = Vec::new();
+/// while let Some(task) = tasks.try_next().await? {
+///     titles.push(task.title);
+/// }
+/// assert_eq!(titles.len(), 30);
+/// # Ok(()) }
+/// ```
 #[must_use = "a list is not asked for unless a page is awaited or a stream is polled"]
 pub struct PagedRequest<T> {
     request: Arc<PageRequest<T>>,
@@ -180,6 +196,18 @@ impl SeenCursors {
 }
 
 /// The pages of a list, made by [`PagedRequest::pages`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// # backend.add_tasks(45);
+/// use futures_util::TryStreamExt;
+///
+/// let pages: Vec<_> = client.cloud_tasks().list().pages().try_collect().await?;
+/// assert_eq!(pages.iter().map(|page| page.items.len()).collect::<Vec<_>>(), [20, 20, 5]);
+/// # Ok(()) }
+/// ```
 #[must_use = "a stream does nothing unless polled"]
 pub struct PageStream<T> {
     pages: BoxStream<'static, Result<Page<T>, Error>>,
@@ -194,6 +222,19 @@ impl<T> Stream for PageStream<T> {
 }
 
 /// The items of a list, made by [`PagedRequest::items`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// # backend.add_tasks(45);
+/// use futures_util::TryStreamExt;
+///
+/// let newest = client.cloud_tasks().list().items().try_next().await?;
+/// assert!(newest.is_some());
+/// assert_eq!(backend.requests().len(), 1); // only the page that was needed
+/// # Ok(()) }
+/// ```
 #[must_use = "a stream does nothing unless polled"]
 pub struct ItemStream<T> {
     items: BoxStream<'static, Result<T, Error>>,

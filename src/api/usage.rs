@@ -1,16 +1,19 @@
-//! How much of the plan's limits is used.
+//! How much of the plan's limits is used, credits that reset them, and what single threads used.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::Method;
+use serde::Serialize;
 
 use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
+use crate::error::{Error, ErrorKind};
 use crate::exchange::{Operation, Pace, Repeat};
 use crate::limits::{
     Credits, LimitWindow, PlanType, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SpendControl,
-    open_struct,
+    open_enum, open_struct,
 };
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
@@ -23,10 +26,37 @@ static GET: Operation = Operation {
     pace: Pace::Bounded,
 };
 
-/// Asks the Codex backend how much of the plan's limits is used. Accepts a `Client<CodexBackend>`.
+static LIST_RESET_CREDITS: Operation = Operation {
+    name: "usage.list_reset_credits",
+    method: Method::GET,
+    path: "{prefix}/rate-limit-reset-credits",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static REDEEM_RESET_CREDIT: Operation = Operation {
+    name: "usage.redeem_reset_credit",
+    method: Method::POST,
+    path: "{prefix}/rate-limit-reset-credits/consume",
+    // The body holds a key that makes it one redemption.
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static THREADS: Operation = Operation {
+    name: "usage.threads",
+    method: Method::POST,
+    path: "{prefix}/usage/thread_usage/query",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+
+/// How many threads can be asked about at once.
+const MOST_THREADS: usize = 100;
+
+/// Asks the Codex backend how much of the plan's limits is used, and redeems credits that reset them. Accepts a
+/// `Client<CodexBackend>`.
 ///
-/// `GET /wham/usage`, or `/api/codex/usage` where the base URL does not end in `/backend-api`. It changes nothing, so it
-/// is sent again after a failure.
+/// `GET /wham/usage`, or `/api/codex/usage` where the base URL does not end in `/backend-api`; the other requests are
+/// below the same prefix. All of them may be sent again after a failure.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -76,13 +106,118 @@ impl Usage {
     pub fn get(&self) -> ApiRequest<UsageReport> {
         ApiRequest::json(&self.caller, &GET)
     }
+
+    /// The credits that reset a limit at once. `GET {prefix}/rate-limit-reset-credits`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// use codex_backend::ResetOutcome;
+    ///
+    /// let usage = client.usage();
+    /// assert_eq!(usage.reset_credits().await?.available_count, 1);
+    /// let redeemed = usage.redeem_reset_credit("a-key-of-mine-1").await?;
+    /// assert_eq!(redeemed.code, Some(ResetOutcome::Reset));
+    /// # Ok(()) }
+    /// ```
+    pub fn reset_credits(&self) -> ApiRequest<ResetCredits> {
+        ApiRequest::json(&self.caller, &LIST_RESET_CREDITS)
+    }
+
+    /// Redeems a credit, whichever the backend takes: the limits start anew at once.
+    /// `POST {prefix}/rate-limit-reset-credits/consume`.
+    ///
+    /// The idempotency key is yours: any text that is used for this redemption alone, such as a UUID. With the same key
+    /// the backend redeems one credit at the most, however often the request is sent; so it is sent again after a
+    /// failure, and you may do so too.
+    pub fn redeem_reset_credit(&self, idempotency_key: impl Into<String>) -> ApiRequest<RedeemedReset> {
+        self.redeem(&RedeemRequest { redeem_request_id: idempotency_key.into(), credit_id: None })
+    }
+
+    /// Redeems the credit with that id; otherwise as [`redeem_reset_credit`](Self::redeem_reset_credit).
+    pub fn redeem_reset_credit_with_id(
+        &self,
+        idempotency_key: impl Into<String>,
+        credit_id: impl Into<String>,
+    ) -> ApiRequest<RedeemedReset> {
+        let credit_id = Some(credit_id.into());
+        self.redeem(&RedeemRequest { redeem_request_id: idempotency_key.into(), credit_id })
+    }
+
+    fn redeem(&self, body: &RedeemRequest) -> ApiRequest<RedeemedReset> {
+        let blank = body.redeem_request_id.trim().is_empty();
+        let reason =
+            blank.then(|| "the idempotency key is blank: it has to tell this redemption from others".to_owned());
+        ApiRequest::json(&self.caller, &REDEEM_RESET_CREDIT).body(body).refused(reason)
+    }
+
+    /// What single threads used, as far as the backend can tell: threads it has no estimate for are left out.
+    /// `POST {prefix}/usage/thread_usage/query`, with 1 to 100 ids, each once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// # backend.set_thread_usage("thread-1", 2_500_000);
+    /// let threads = client.usage().threads(["thread-1", "thread-2"]).await?;
+    /// assert_eq!(threads.len(), 1);
+    /// assert_eq!(threads[0].credits(), Some(2.5));
+    /// # Ok(()) }
+    /// ```
+    pub fn threads<I>(&self, thread_ids: I) -> ApiRequest<Vec<ThreadUsage>>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let thread_ids: Vec<String> = thread_ids.into_iter().map(Into::into).collect();
+        let asked: HashSet<String> = thread_ids.iter().cloned().collect();
+        let reason = if !(1..=MOST_THREADS).contains(&thread_ids.len()) {
+            Some(format!("{} thread ids were given: it can be 1 to {MOST_THREADS}", thread_ids.len()))
+        } else if asked.len() < thread_ids.len() {
+            Some("a thread id was given twice".to_owned())
+        } else {
+            thread_ids.iter().any(|id| id.trim().is_empty()).then(|| "a thread id is blank".to_owned())
+        };
+        let request = ApiRequest::<ThreadUsageAnswer>::json(&self.caller, &THREADS);
+        request.body(&ThreadUsageQuery { thread_ids }).refused(reason).and_then(move |answer| answer.check(asked))
+    }
+}
+
+#[derive(Serialize)]
+struct RedeemRequest {
+    redeem_request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credit_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ThreadUsageQuery {
+    thread_ids: Vec<String>,
+}
+
+open_struct! {
+    ThreadUsageAnswer {
+        threads: Vec<ThreadUsage>,
+    }
+}
+
+impl ThreadUsageAnswer {
+    /// Each thread that was asked for, at most once. No estimate is not the same as none used.
+    fn check(self, mut asked: HashSet<String>) -> Result<Vec<ThreadUsage>, Error> {
+        if self.threads.iter().any(|thread| !asked.remove(&thread.thread_id)) {
+            let message = "the answer tells of a thread twice, or of one that was not asked about";
+            return Err(Error::new(ErrorKind::Decode, THREADS.name, message).sent(true));
+        }
+        Ok(self.threads.into_iter().filter(|thread| thread.estimated_usage_credits_micros.is_some()).collect())
+    }
 }
 
 open_struct! {
     /// The answer of the backend's `usage` route. Members that the backend leaves out or sends as `null` are `None` or
     /// empty.
     #[derive(Eq)]
-    UsageReport {
+    pub UsageReport {
         /// The account's plan.
         plan_type: Option<PlanType>,
         /// The limits on Codex itself.
@@ -141,7 +276,7 @@ impl UsageReport {
 open_struct! {
     /// Whether more may be used, and in which windows it is counted.
     #[derive(Eq)]
-    RateLimitStatus {
+    pub RateLimitStatus {
         /// Whether a request would be let through.
         allowed: bool,
         /// Whether the limit is reached.
@@ -162,7 +297,7 @@ impl RateLimitStatus {
 open_struct! {
     /// The limit on one feature.
     #[derive(Eq)]
-    AdditionalRateLimit {
+    pub AdditionalRateLimit {
         /// The name to show.
         limit_name: String,
         /// The feature's id.
@@ -175,7 +310,7 @@ open_struct! {
 open_struct! {
     /// Why a limit is reached.
     #[derive(Eq)]
-    RateLimitReached {
+    pub RateLimitReached {
         /// The reason.
         #[serde(rename = "type")]
         reason: Option<RateLimitReachedReason>,
@@ -185,8 +320,122 @@ open_struct! {
 open_struct! {
     /// How many credits there are that reset a limit at once.
     #[derive(Eq)]
-    ResetCreditCount {
+    pub ResetCreditCount {
         /// How many can be redeemed.
         available_count: i64,
+    }
+}
+
+open_struct! {
+    /// The credits that reset a limit at once.
+    #[derive(Eq)]
+    pub ResetCredits {
+        /// How many can be redeemed.
+        available_count: i64,
+        /// Each of them.
+        credits: Vec<ResetCredit>,
+    }
+}
+
+open_struct! {
+    /// A credit that resets a limit at once.
+    #[derive(Eq)]
+    pub ResetCredit {
+        /// Its id.
+        id: Option<String>,
+        /// What it resets.
+        reset_type: Option<String>,
+        /// Whether it can be redeemed.
+        status: Option<ResetCreditStatus>,
+        /// When it was given, as the backend writes it.
+        granted_at: Option<String>,
+        /// When it lapses, as the backend writes it.
+        expires_at: Option<String>,
+        /// A line to show.
+        title: Option<String>,
+        /// A text to show.
+        description: Option<String>,
+    }
+}
+
+open_enum! {
+    /// The state of a [`ResetCredit`].
+    ResetCreditStatus {
+        /// It can be redeemed.
+        Available = "available",
+    }
+}
+
+open_struct! {
+    /// What came of redeeming a credit.
+    #[derive(Eq)]
+    pub RedeemedReset {
+        /// What the backend did.
+        code: Option<ResetOutcome>,
+        /// How many windows started anew.
+        windows_reset: i64,
+    }
+}
+
+open_enum! {
+    /// What the backend did with a credit that was to be redeemed.
+    ResetOutcome {
+        /// The limits started anew.
+        Reset = "reset",
+        /// There was nothing to reset; the credit is kept.
+        NothingToReset = "nothing_to_reset",
+        /// There is no credit.
+        NoCredit = "no_credit",
+        /// The credit, or the idempotency key, has been used.
+        AlreadyRedeemed = "already_redeemed",
+    }
+}
+
+open_struct! {
+    /// What one thread used, by the backend's estimate. Micros are millionths.
+    #[derive(Eq)]
+    pub ThreadUsage {
+        /// The thread.
+        thread_id: String,
+        /// In credits.
+        estimated_usage_credits_micros: Option<i64>,
+        /// In US dollars.
+        estimated_usage_usd_micros: Option<i64>,
+        /// The same by model and effort.
+        groups: Vec<ThreadUsageGroup>,
+    }
+}
+
+impl ThreadUsage {
+    /// In credits.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "an estimate")]
+    pub fn credits(&self) -> Option<f64> {
+        self.estimated_usage_credits_micros.map(|micros| micros as f64 / 1e6)
+    }
+}
+
+open_struct! {
+    /// A part of what one thread used.
+    #[derive(Eq)]
+    pub ThreadUsageGroup {
+        /// The model.
+        model: Option<String>,
+        /// The reasoning effort.
+        reasoning_effort: Option<String>,
+        /// The speed that was asked for.
+        speed: Option<String>,
+        /// In millionths of a credit.
+        estimated_usage_credits_micros: i64,
+        /// Input tokens that were new and not cached.
+        net_new_input_tokens: Option<i64>,
+        /// Input tokens that were cached.
+        cached_input_tokens: Option<i64>,
+        /// Input tokens.
+        input_tokens: Option<i64>,
+        /// Output tokens.
+        output_tokens: Option<i64>,
+        /// All tokens.
+        total_tokens: Option<i64>,
     }
 }

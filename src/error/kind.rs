@@ -100,6 +100,14 @@ pub enum ErrorKind {
     NotAWorkspace,
     /// The server named a page of a list that it had given already.
     RepeatedCursor,
+    /// A cloud task, or the attempt that was asked for, has no diff.
+    NoDiff,
+    /// A cloud task still was not done when the time to wait was over.
+    TaskNotReady,
+    /// There is no such environment for cloud tasks.
+    EnvironmentNotFound,
+    /// Several environments for cloud tasks fit.
+    AmbiguousEnvironment,
 }
 
 impl ErrorKind {
@@ -114,6 +122,7 @@ impl ErrorKind {
                 | Self::Timeout
                 | Self::Interrupted
                 | Self::UploadNotReady
+                | Self::TaskNotReady
         )
     }
 
@@ -142,6 +151,10 @@ impl ErrorKind {
             Self::FileChanged => "Upload it again when nothing writes to it.",
             Self::LengthMismatch => "State the source's exact length in bytes.",
             Self::UploadNotReady => "Try again later, or allow more time with `with_finalize_time_limit`.",
+            Self::NoDiff => "If the task is still running, wait for it.",
+            Self::TaskNotReady => "The task goes on; wait again, or allow more time with `with_time_limit`.",
+            Self::EnvironmentNotFound => "Set one up at ChatGPT, or name one that is there.",
+            Self::AmbiguousEnvironment => "Name it by its id.",
             Self::NoAccountId => "Name the account when the client is built, or sign in again.",
             Self::NotAWorkspace => {
                 "Sign in to a workspace account. If the account is one, say so with `with_account` on the endpoint."

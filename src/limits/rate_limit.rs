@@ -16,7 +16,7 @@ open_struct! {
     /// # Ok::<(), serde_json::Error>(())
     /// ```
     #[derive(Eq)]
-    RateLimitWindow {
+    pub RateLimitWindow {
         /// How much of it is used, in percent.
         used_percent: i64,
         /// How long it is, in seconds.
@@ -97,7 +97,7 @@ fn moment(seconds: i64) -> Option<SystemTime> {
 open_struct! {
     /// Credits bought beside the plan.
     #[derive(Eq)]
-    Credits {
+    pub Credits {
         /// Whether there are any.
         has_credits: bool,
         /// Whether they are without limit.
@@ -114,7 +114,7 @@ open_struct! {
 open_struct! {
     /// What the workspace may spend.
     #[derive(Eq)]
-    SpendControl {
+    pub SpendControl {
         /// Whether the limit is reached.
         reached: bool,
         /// The user's own limit.
@@ -125,7 +125,7 @@ open_struct! {
 open_struct! {
     /// A limit on spending. Amounts are decimal numbers in text.
     #[derive(Eq)]
-    SpendLimit {
+    pub SpendLimit {
         /// The limit.
         limit: String,
         /// What is used of it.

@@ -53,12 +53,12 @@ pub(crate) use open_enum;
 /// Declares an object that a server sends. Members that are missing or `null` have their default; members that are not
 /// declared are passed over.
 macro_rules! open_struct {
-    ($(#[$meta:meta])* $name:ident { $($(#[$member_meta:meta])* $member:ident: $type:ty,)* }) => {
+    ($(#[$meta:meta])* $visibility:vis $name:ident { $($(#[$member_meta:meta])* $member:ident: $type:ty,)* }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(default)]
         #[non_exhaustive]
-        pub struct $name {
+        $visibility struct $name {
             $($(#[$member_meta])* #[serde(deserialize_with = "crate::limits::null_as_default")] pub $member: $type,)*
         }
     };

@@ -17,6 +17,34 @@ pub enum Route {
     GetUsage,
     /// `POST /oauth/token`
     RefreshToken,
+    /// `GET /backend-api/wham/rate-limit-reset-credits`
+    ListResetCredits,
+    /// `POST /backend-api/wham/rate-limit-reset-credits/consume`
+    RedeemResetCredit,
+    /// `POST /backend-api/wham/usage/thread_usage/query`
+    QueryThreadUsage,
+    /// `GET /backend-api/wham/accounts/check`
+    CheckAccounts,
+    /// `GET /backend-api/wham/profiles/me`
+    GetProfile,
+    /// `POST /backend-api/wham/accounts/send_add_credits_nudge_email`
+    SendNudgeEmail,
+    /// `GET /backend-api/wham/workspace-messages`
+    ListWorkspaceMessages,
+    /// `GET /backend-api/wham/settings/user`
+    GetUserSettings,
+    /// `GET /backend-api/wham/tasks/list`
+    ListTasks,
+    /// `GET /backend-api/wham/tasks/{task_id}`
+    GetTask,
+    /// `GET /backend-api/wham/tasks/{task_id}/turns/{turn_id}/sibling_turns`
+    ListSiblingTurns,
+    /// `POST /backend-api/wham/tasks`
+    CreateTask,
+    /// `GET /backend-api/wham/environments`
+    ListEnvironments,
+    /// `GET /backend-api/wham/environments/by-repo/github/{owner}/{repo}`
+    ListRepositoryEnvironments,
 }
 
 impl Route {
@@ -26,10 +54,10 @@ impl Route {
         match (method.as_str(), parts.as_slice()) {
             ("POST", ["backend-api", "files"]) => Some((Self::CreateFile, None)),
             ("POST", ["backend-api", "files", id, "uploaded"]) => Some((Self::FinalizeFile, Some(id))),
-            ("GET", ["backend-api", "wham", "usage"]) => Some((Self::GetUsage, None)),
+            ("GET", ["backend-api", "wham", "usage"] | ["api", "codex", "usage"]) => Some((Self::GetUsage, None)),
             ("POST", ["oauth", "token"]) => Some((Self::RefreshToken, None)),
             ("PUT", ["upload", id]) => Some((Self::PutFile, Some(id))),
-            _ => None,
+            _ => super::endpoints::route(method, &parts).map(|(route, _)| (route, None)),
         }
     }
 }

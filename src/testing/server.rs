@@ -214,7 +214,11 @@ async fn serve(
         }
         (_, Some(Ok(upload))) => state.world().files.store(upload),
         (_, Some(Err(refusal))) => refusal,
-        (_, None) => state.world().answer(&head.headers, head.uri.path(), route, &content),
+        (_, None) => {
+            let mut world = state.world();
+            let answer = world.answer_endpoint(&head, &content);
+            answer.unwrap_or_else(|| world.answer(&head.headers, head.uri.path(), route, &content))
+        }
     };
     if matches!(effect, Some(Effect::TruncateJson)) {
         reply.body.truncate(reply.body.len() / 2);
@@ -255,9 +259,7 @@ impl super::World {
             (Route::CreateFile, _) => self.files.create(&self.origin, account_id, body),
             (Route::FinalizeFile, Some(id)) => self.files.finalize(&self.origin, &account_id, id),
             (Route::GetUsage, _) => Reply::json(&self.usage),
-            (Route::FinalizeFile | Route::PutFile | Route::RefreshToken, _) => {
-                Reply::error(StatusCode::NOT_FOUND, "not_found", "no id")
-            }
+            _ => Reply::error(StatusCode::NOT_FOUND, "not_found", "no id"),
         }
     }
 }

@@ -1,0 +1,15 @@
+//! The simple endpoints of the Codex backend, over real sockets.
+
+#[path = "../support/clock.rs"]
+mod clock;
+#[path = "../support/raw.rs"]
+mod raw;
+mod support;
+
+mod accounts;
+mod apply;
+mod environments;
+mod paging;
+mod tasks;
+mod usage;
+mod wait;
