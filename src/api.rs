@@ -5,10 +5,13 @@
 
 pub(crate) mod accounts;
 pub(crate) mod cache;
+pub(crate) mod connectors;
 pub(crate) mod environments;
 pub(crate) mod files;
 pub(crate) mod pager;
+pub(crate) mod plugins;
 pub(crate) mod request;
 pub(crate) mod tasks;
 pub(crate) mod usage;
 pub(crate) mod working_tree;
+pub(crate) mod workspace;

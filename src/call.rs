@@ -23,6 +23,18 @@ pub(crate) struct Caller {
     context: AuthContext,
     provider: Option<Arc<dyn ErasedProvider>>,
     mode: &'static str,
+    backend: Backend,
+}
+
+/// Where the Codex backend is, as seen from a client.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    /// At the client's own base URL; credentials, where there are any, are for it.
+    Own,
+    /// Elsewhere; the client's credentials are for something else.
+    At(Box<BaseUrl>),
+    /// Not known. A client whose base URL is on loopback does not fall back to production.
+    Unknown,
 }
 
 impl Caller {
@@ -31,8 +43,9 @@ impl Caller {
         base_url: BaseUrl,
         provider: Option<Arc<dyn ErasedProvider>>,
         mode: &'static str,
+        backend: Backend,
     ) -> Self {
-        Self { context: AuthContext { exchange, base_url }, provider, mode }
+        Self { context: AuthContext { exchange, base_url }, provider, mode, backend }
     }
 
     pub(crate) fn exchange(&self) -> &Exchange {
@@ -70,6 +83,31 @@ impl Caller {
         let mut request = Outgoing { operation, url: self.base_url().with_target(target), headers, payload, options };
         // Borrowed: what an async function takes by value is stored in its future twice.
         async move { self.send_authorized(&mut request).await }.instrument(operation.span(self.mode))
+    }
+
+    /// Sends a request to the Codex backend, whatever the client is for. Credentials go along only where they are the
+    /// backend's; from the other branch no provider can be reached.
+    pub(crate) async fn send_to_backend<'a>(
+        &'a self,
+        operation: &'static Operation,
+        target: &str,
+        payload: Payload<'a>,
+        options: &'a CallOptions,
+    ) -> Result<Answer, Error> {
+        let base_url = match &self.backend {
+            Backend::Own => return self.send(operation, target, payload, options).await,
+            Backend::At(base_url) => base_url,
+            Backend::Unknown => {
+                let message = "this client is for another API on loopback, and was not told where the Codex backend is";
+                return Err(Error::new(ErrorKind::NoBackend, operation.name, message));
+            }
+        };
+        let (url, headers) = (base_url.with_target(target), HeaderMap::new());
+        let mut request = Outgoing { operation, url, headers, payload, options };
+        let mut progress = self.exchange().begin();
+        let mut bare = Bare { scrubber: Scrubber::lookalikes(), to_api: true };
+        let answer = pin!(self.exchange().send(&mut request, &mut bare, &mut progress));
+        answer.instrument(operation.span("NoAuth")).await
     }
 
     /// Sends a request to a URL that carries its own signature. No provider can be reached from here.

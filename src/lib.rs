@@ -104,9 +104,16 @@ pub use self::api::accounts::{
     AccountEntry, Accounts, AccountsCheck, DailyUsage, NudgeEmail, Profile, ProfileStats, UserSettings,
     WorkspaceMessage, WorkspaceMessageType, WorkspaceMessages,
 };
+pub use self::api::connectors::{
+    AppBatch, AppDetails, AppMetadata, AppReview, AppTool, Connector, ConnectorBranding, ConnectorScreenshot,
+    Connectors, DirectoryApp, connector_install_url,
+};
 pub use self::api::environments::{CloudEnvironment, CloudEnvironments, GitHubRepository};
 pub use self::api::files::{OpenAiFileUpload, UploadMany, UploadProgress, UploadRequest, UploadedFile};
 pub use self::api::pager::{ItemStream, Page, PageStream, PagedRequest};
+pub use self::api::plugins::{
+    FeaturedPlugins, Plugin, PluginInterface, PluginRelease, PluginScope, PluginSkill, PluginSkillInterface, Plugins,
+};
 pub use self::api::request::{ApiRequest, WithRaw};
 pub use self::api::tasks::{
     CloudTask, CloudTasks, CreatedTask, DiffStats, ExternalPullRequest, Fragment, GitPullRequest, LatestTurnStatus,
@@ -119,6 +126,7 @@ pub use self::api::usage::{
     ResetCreditStatus, ResetCredits, ResetOutcome, ThreadUsage, ThreadUsageGroup, Usage, UsageReport,
 };
 pub use self::api::working_tree::{ApplyOutcome, ApplyStatus, GitError, WorkingTree};
+pub use self::api::workspace::{BetaSettings, Workspace, WorkspaceSettings};
 pub use self::auth::{
     AccountFacts, AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthMode, AuthProvider, AuthSource,
     AuthSources, ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore, MalformedCredentials,

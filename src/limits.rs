@@ -55,6 +55,18 @@ open_enum! {
 }
 
 impl PlanType {
+    /// Whether the administrators of accounts with this plan can manage the configuration of Codex.
+    #[must_use]
+    pub fn has_managed_config(&self) -> bool {
+        match self {
+            Self::Business | Self::EnterpriseUsageBased | Self::Enterprise | Self::Education => true,
+            Self::Other(name) => {
+                matches!(name.as_str(), "ent26" | "enterprise_cbp_automation" | "edu_plus" | "edu_pro")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether accounts with this plan are workspaces of several users.
     #[must_use]
     pub fn is_workspace(&self) -> bool {

@@ -23,6 +23,7 @@
 
 mod accounts;
 mod clock;
+mod directory;
 mod endpoints;
 mod fault;
 mod files;

@@ -45,6 +45,7 @@ pub struct ApiRequest<T> {
     body: Option<Bytes>,
     options: CallOptions,
     requirement: Option<Requirement>,
+    optional_auth: bool,
     decode: Decode<T>,
 }
 
@@ -84,6 +85,7 @@ impl<T> ApiRequest<T> {
             body: None,
             options: CallOptions::default(),
             requirement: None,
+            optional_auth: false,
             decode,
         }
     }
@@ -138,9 +140,10 @@ impl<T> ApiRequest<T> {
     where
         T: 'static,
     {
-        let Self { caller, operation, path, query, headers, body, options, requirement, decode: inner } = self;
+        let Self { caller, operation, path, query, headers, body, options, requirement, optional_auth, decode: inner } =
+            self;
         let decode: Decode<U> = Box::new(move |answer, operation| decode(inner, answer, operation));
-        ApiRequest { caller, operation, path, query, headers, body, options, requirement, decode }
+        ApiRequest { caller, operation, path, query, headers, body, options, requirement, optional_auth, decode }
     }
 
     /// Puts an id in place of `{name}` in the path.
@@ -198,6 +201,12 @@ impl<T> ApiRequest<T> {
         self
     }
 
+    /// Asks the Codex backend whatever the client is for, with its own credentials or with none.
+    pub(crate) fn with_optional_auth(mut self) -> Self {
+        self.optional_auth = true;
+        self
+    }
+
     pub(crate) fn with_options(mut self, options: CallOptions) -> Self {
         self.options = options;
         self
@@ -208,7 +217,7 @@ impl<T> ApiRequest<T> {
     }
 
     async fn run(self) -> Result<T, Error> {
-        let Self { caller, operation, path, query, headers, body, options, requirement, decode } = self;
+        let Self { caller, operation, path, query, headers, body, options, requirement, optional_auth, decode } = self;
         let mut target = path?;
         if let Some(requirement) = requirement {
             let account_id = requirement.check(&caller, operation, &options).await?;
@@ -218,7 +227,11 @@ impl<T> ApiRequest<T> {
             target = format!("{target}?{query}");
         }
         let payload = body.map_or(Payload::Empty, Payload::Bytes);
-        let answer = caller.send_with(operation, &target, headers, payload, &options).await?;
+        let answer = if optional_auth {
+            caller.send_to_backend(operation, &target, payload, &options).await?
+        } else {
+            caller.send_with(operation, &target, headers, payload, &options).await?
+        };
         decode(&answer, operation)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{AnyClient, Client};
 use crate::auth::{AnyProvider, ApiKey, AuthProvider, ChatGptTokens, CodexAuth, ErasedProvider};
-use crate::call::Caller;
+use crate::call::{Backend, Caller};
 use crate::environment::Environment;
 use crate::error::{AuthError, ConfigError};
 #[cfg(feature = "rustls-ring")]
@@ -259,8 +259,9 @@ impl<S> ClientBuilder<S> {
     {
         let provider = self.provider.transpose().map_err(ConfigError::Credentials)?;
         let base_url = self.settings.base_url(S::NAME)?;
+        let backend = self.settings.backend(S::NAME, &base_url)?;
         let exchange = self.settings.into_exchange()?;
-        Ok(Client::from_caller(Caller::new(exchange, base_url, provider, S::NAME)))
+        Ok(Client::from_caller(Caller::new(exchange, base_url, provider, S::NAME, backend)))
     }
 }
 
@@ -279,6 +280,17 @@ impl Settings {
         });
         let allowed = allowed.collect::<Result<Vec<_>, _>>()?;
         BaseUrl::new(given.as_deref().unwrap_or(route.default_base_url), route, &allowed)
+    }
+
+    /// Where the Codex backend is, for the requests that any client may send there.
+    fn backend(&self, mode: &'static str, own: &BaseUrl) -> Result<Backend, ConfigError> {
+        if mode != OpenAiApi::NAME {
+            return Ok(Backend::Own);
+        }
+        if own.is_loopback() && self.codex_base_url.is_none() {
+            return Ok(Backend::Unknown);
+        }
+        self.base_url(NoAuth::NAME).map(|base_url| Backend::At(Box::new(base_url)))
     }
 
     fn into_exchange(self) -> Result<Exchange, ConfigError> {

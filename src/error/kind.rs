@@ -98,6 +98,8 @@ pub enum ErrorKind {
     NoAccountId,
     /// The endpoint is for workspaces of several users alone; nothing was sent.
     NotAWorkspace,
+    /// The client does not know where the Codex backend is, and does not guess; nothing was sent.
+    NoBackend,
     /// The server named a page of a list that it had given already.
     RepeatedCursor,
     /// A cloud task, or the attempt that was asked for, has no diff.
@@ -156,6 +158,7 @@ impl ErrorKind {
             Self::EnvironmentNotFound => "Set one up at ChatGPT, or name one that is there.",
             Self::AmbiguousEnvironment => "Name it by its id.",
             Self::NoAccountId => "Name the account when the client is built, or sign in again.",
+            Self::NoBackend => "Name it with `codex_base_url` on the builder.",
             Self::NotAWorkspace => {
                 "Sign in to a workspace account. If the account is one, say so with `with_account` on the endpoint."
             }

@@ -54,9 +54,9 @@ pub(crate) use open_enum;
 /// declared are passed over.
 macro_rules! open_struct {
     ($(#[$meta:meta])* $visibility:vis $name:ident { $($(#[$member_meta:meta])* $member:ident: $type:ty,)* }) => {
-        $(#[$meta])*
         #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(default)]
+        $(#[$meta])*
         #[non_exhaustive]
         $visibility struct $name {
             $($(#[$member_meta])* #[serde(deserialize_with = "crate::limits::null_as_default")] pub $member: $type,)*

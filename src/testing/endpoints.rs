@@ -6,10 +6,12 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::directory::Directory;
 use super::recorded::Route;
 use super::server::Reply;
 use super::tasks::Tasks;
 use super::{Backend, World};
+use crate::limits::PlanType;
 
 /// What the simple endpoints know, beside usage.
 #[derive(Debug, Default)]
@@ -21,6 +23,9 @@ pub(super) struct Endpoints {
     nudge_emails: Vec<String>,
     workspace_messages: Vec<Value>,
     user_settings: Option<Value>,
+    pub(super) directory: Directory,
+    requirements: Option<Value>,
+    config_bundle: Option<Value>,
 }
 
 /// A request whose credentials have been checked.
@@ -46,6 +51,7 @@ impl Asked<'_> {
 pub(super) fn route<'a>(method: &Method, parts: &[&'a str]) -> Option<(Route, Vec<&'a str>)> {
     let rest = match parts {
         ["backend-api", "wham", rest @ ..] | ["api", "codex", rest @ ..] => rest,
+        ["backend-api", rest @ ..] => return super::directory::route(method, rest),
         _ => return None,
     };
     Some(match (method.as_str(), rest) {
@@ -65,6 +71,8 @@ pub(super) fn route<'a>(method: &Method, parts: &[&'a str]) -> Option<(Route, Ve
         ("GET", ["environments", "by-repo", "github", owner, repo]) => {
             (Route::ListRepositoryEnvironments, vec![owner, repo])
         }
+        ("GET", ["config", "requirements"]) => (Route::GetRequirements, vec![]),
+        ("GET", ["config", "bundle"]) => (Route::GetConfigBundle, vec![]),
         _ => return None,
     })
 }
@@ -74,8 +82,10 @@ impl World {
     pub(super) fn answer_endpoint(&mut self, head: &Parts, body: &[u8]) -> Option<Reply> {
         let parts: Vec<&str> = head.uri.path().trim_start_matches('/').split('/').collect();
         let (route, ids) = route(&head.method, &parts)?;
+        let is_public = route == Route::ListFeaturedPlugins && !head.headers.contains_key("authorization");
         let account_id = match self.accounts.check_backend(&head.headers) {
             Ok(account_id) => account_id,
+            Err(_) if is_public => String::new(),
             Err(refusal) => return Some(refusal),
         };
         let decoded = |part: &&str| percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned();
@@ -90,6 +100,7 @@ impl World {
     }
 
     fn answer_asked(&mut self, route: Route, asked: &Asked<'_>, headers: &HeaderMap) -> Reply {
+        let plan = self.accounts.plan(asked.account_id);
         let caching = headers.get("cache-control").and_then(|value| value.to_str().ok());
         let endpoints = &mut self.endpoints;
         match route {
@@ -124,12 +135,21 @@ impl World {
             Route::ListRepositoryEnvironments => {
                 Reply::json(&endpoints.tasks.environments(Some((asked.id(0), asked.id(1)))))
             }
-            _ => not_found("no such route"),
+            Route::GetRequirements | Route::GetConfigBundle => endpoints.managed_config(route, &plan),
+            _ => endpoints.directory.answer(route, asked, &plan),
         }
     }
 }
 
 impl Endpoints {
+    fn managed_config(&self, route: Route, plan: &PlanType) -> Reply {
+        if !plan.has_managed_config() {
+            return Reply::error(StatusCode::FORBIDDEN, "plan_not_eligible", "the plan has no managed configuration");
+        }
+        let set = if route == Route::GetRequirements { &self.requirements } else { &self.config_bundle };
+        Reply::json(set.as_ref().unwrap_or(&json!({})))
+    }
+
     fn redeem(&mut self, usage: &mut Value, body: &Value) -> Reply {
         let Some(key) = body["redeem_request_id"].as_str().filter(|key| !key.is_empty()) else {
             return invalid("no `redeem_request_id`");
@@ -231,6 +251,16 @@ impl Backend {
     /// The user's settings.
     pub fn set_user_settings(&self, settings: Value) {
         self.state.world().endpoints.user_settings = Some(settings);
+    }
+
+    /// What the server answers when asked for requirements, in place of none.
+    pub fn set_requirements(&self, requirements: Value) {
+        self.state.world().endpoints.requirements = Some(requirements);
+    }
+
+    /// What the server answers when asked for the bundle of managed configuration, in place of an empty one.
+    pub fn set_config_bundle(&self, bundle: Value) {
+        self.state.world().endpoints.config_bundle = Some(bundle);
     }
 
     /// What the e-mails that were sent asked for, in order.

@@ -45,6 +45,26 @@ pub enum Route {
     ListEnvironments,
     /// `GET /backend-api/wham/environments/by-repo/github/{owner}/{repo}`
     ListRepositoryEnvironments,
+    /// `GET /backend-api/connectors/directory/list`
+    ListConnectors,
+    /// `GET /backend-api/connectors/directory/list_workspace`
+    ListWorkspaceConnectors,
+    /// `POST /backend-api/ps/apps/batch`
+    BatchApps,
+    /// `GET /backend-api/accounts/{account_id}/settings`
+    GetWorkspaceSettings,
+    /// `GET /backend-api/ps/plugins/list`
+    ListPlugins,
+    /// `GET /backend-api/ps/plugins/installed`
+    ListInstalledPlugins,
+    /// `GET /backend-api/ps/plugins/{plugin_id}`
+    GetPlugin,
+    /// `GET /backend-api/plugins/featured`, the one route that needs no credentials
+    ListFeaturedPlugins,
+    /// `GET /backend-api/wham/config/requirements`
+    GetRequirements,
+    /// `GET /backend-api/wham/config/bundle`
+    GetConfigBundle,
 }
 
 impl Route {

@@ -85,5 +85,6 @@ async fn the_raw_answer_stands_beside_the_typed_one() {
     assert!(settings.value.commit_attribution_enabled);
     assert_eq!(settings.raw["theme"], "dark");
     // An answer that says nothing is no error, raw or not.
+    backend.inject(Route::SendNudgeEmail, Fault::status(202).body("on its way"));
     assert!(guard(accounts.send_nudge_email(NudgeEmail::Credits).with_raw()).await.unwrap().raw.is_null());
 }

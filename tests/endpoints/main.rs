@@ -8,6 +8,7 @@ mod support;
 
 mod accounts;
 mod apply;
+mod directory;
 mod environments;
 mod paging;
 mod tasks;
