@@ -8,6 +8,8 @@ pub(crate) mod cache;
 pub(crate) mod connectors;
 pub(crate) mod environments;
 pub(crate) mod files;
+#[cfg(feature = "managed-config")]
+pub(crate) mod managed_config;
 pub(crate) mod pager;
 pub(crate) mod plugins;
 pub(crate) mod request;

@@ -110,6 +110,11 @@ pub use self::api::connectors::{
 };
 pub use self::api::environments::{CloudEnvironment, CloudEnvironments, GitHubRepository};
 pub use self::api::files::{OpenAiFileUpload, UploadMany, UploadProgress, UploadRequest, UploadedFile};
+#[cfg(feature = "managed-config")]
+pub use self::api::managed_config::{
+    CacheStatus, ConfigBundle, ConfigCache, ConfigFragment, ConfigRequirements, DeliveredConfig, LoadSource, Loaded,
+    ManagedConfig, ManagedConfigError, ManagedDocument, ManagedLayers, ManagedLoad, ManagedRefreshes,
+};
 pub use self::api::pager::{ItemStream, Page, PageStream, PagedRequest};
 pub use self::api::plugins::{
     FeaturedPlugins, Plugin, PluginInterface, PluginRelease, PluginScope, PluginSkill, PluginSkillInterface, Plugins,

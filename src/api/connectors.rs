@@ -15,7 +15,7 @@ pub use self::wire::{
 };
 use super::cache::TtlCache;
 use super::pager::{Page, PagedRequest};
-use super::request::{ApiRequest, Requirement};
+use super::request::{ApiRequest, Needs, Requirement};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
 use crate::client::Client;
@@ -233,7 +233,8 @@ impl Connectors {
     }
 
     fn requirement(&self, workspace: bool) -> Requirement {
-        Requirement { account: self.account.clone(), workspace }
+        let needs = if workspace { Needs::Workspace } else { Needs::AccountId };
+        Requirement { account: self.account.clone(), needs }
     }
 }
 

@@ -57,7 +57,18 @@ type Decode<T> = Box<dyn FnOnce(&Answer, &'static Operation) -> Result<T, Error>
 pub(crate) struct Requirement {
     /// Named by the caller; otherwise what the credentials tell.
     pub(crate) account: Option<AccountFacts>,
-    pub(crate) workspace: bool,
+    pub(crate) needs: Needs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// An id.
+    AccountId,
+    /// To be a workspace of several users, and an id.
+    Workspace,
+    /// A plan with managed configuration.
+    #[cfg(feature = "managed-config")]
+    ManagedPlan,
 }
 
 impl<T: DeserializeOwned> ApiRequest<T> {
@@ -237,7 +248,7 @@ impl<T> ApiRequest<T> {
 }
 
 impl Requirement {
-    /// The account's id as a part of a path, if the account is one that the endpoint is for.
+    /// The account's id as a part of a path, where it is needed, if the account is one that the endpoint is for.
     async fn check(
         self,
         caller: &Caller,
@@ -248,15 +259,27 @@ impl Requirement {
             Some(account) => account,
             None => caller.account(operation, options).await?,
         };
-        if self.workspace && !account.is_workspace() {
-            let plan =
-                account.plan_type.as_ref().map_or("an unknown plan".to_owned(), |plan| format!("the plan `{plan}`"));
-            let message = format!("this is for workspaces alone, and the account has {plan}");
-            return Err(Error::new(ErrorKind::NotAWorkspace, operation.name, message));
+        let plan =
+            || account.plan_type.as_ref().map_or("an unknown plan".to_owned(), |plan| format!("the plan `{plan}`"));
+        let refuse = |kind, message: String| Err(Error::new(kind, operation.name, message));
+        match self.needs {
+            Needs::Workspace if !account.is_workspace() => {
+                let message = format!("this is for workspaces alone, and the account has {}", plan());
+                return refuse(ErrorKind::NotAWorkspace, message);
+            }
+            #[cfg(feature = "managed-config")]
+            Needs::ManagedPlan if !account.has_managed_config() => {
+                let message = format!("the account has {}, which has no managed configuration", plan());
+                return refuse(ErrorKind::NotEligible, message);
+            }
+            #[cfg(feature = "managed-config")]
+            Needs::ManagedPlan => return Ok(String::new()),
+            Needs::AccountId | Needs::Workspace => {}
         }
-        account.account_id.as_deref().and_then(path_segment).ok_or_else(|| {
-            Error::new(ErrorKind::NoAccountId, operation.name, "the credentials do not tell which account they are for")
-        })
+        match account.account_id.as_deref().and_then(path_segment) {
+            Some(account_id) => Ok(account_id),
+            None => refuse(ErrorKind::NoAccountId, "the credentials do not tell which account they are for".to_owned()),
+        }
     }
 }
 

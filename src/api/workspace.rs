@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 
 use super::cache::TtlCache;
-use super::request::{ApiRequest, Requirement};
+use super::request::{ApiRequest, Needs, Requirement};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
 use crate::client::Client;
@@ -93,7 +93,7 @@ impl Workspace {
 
     /// The settings of the workspace. `GET /accounts/{account_id}/settings`.
     pub fn settings(&self) -> ApiRequest<WorkspaceSettings> {
-        let requirement = Requirement { account: self.account.clone(), workspace: true };
+        let requirement = Requirement { account: self.account.clone(), needs: Needs::Workspace };
         ApiRequest::json(&self.caller, &SETTINGS).requiring(requirement)
     }
 

@@ -55,6 +55,12 @@ impl AccountFacts {
         self.plan_type.as_ref().is_some_and(PlanType::is_workspace)
     }
 
+    /// Whether its administrators can manage the configuration of Codex, by its plan. An unknown plan has none.
+    #[must_use]
+    pub fn has_managed_config(&self) -> bool {
+        self.plan_type.as_ref().is_some_and(PlanType::has_managed_config)
+    }
+
     pub(crate) fn of(headers: &AuthHeaders) -> Self {
         let text =
             |wanted: &str| headers.iter().find(|(name, _)| *name == wanted).and_then(|(_, value)| value.to_str().ok());

@@ -98,6 +98,8 @@ pub enum ErrorKind {
     NoAccountId,
     /// The endpoint is for workspaces of several users alone; nothing was sent.
     NotAWorkspace,
+    /// The account's plan does not have what was asked for; nothing was sent.
+    NotEligible,
     /// The client does not know where the Codex backend is, and does not guess; nothing was sent.
     NoBackend,
     /// The server named a page of a list that it had given already.
@@ -158,6 +160,9 @@ impl ErrorKind {
             Self::EnvironmentNotFound => "Set one up at ChatGPT, or name one that is there.",
             Self::AmbiguousEnvironment => "Name it by its id.",
             Self::NoAccountId => "Name the account when the client is built, or sign in again.",
+            Self::NotEligible => {
+                "Sign in to an account that has it. If the account has, say so with `with_account` on the endpoint."
+            }
             Self::NoBackend => "Name it with `codex_base_url` on the builder.",
             Self::NotAWorkspace => {
                 "Sign in to a workspace account. If the account is one, say so with `with_account` on the endpoint."

@@ -10,6 +10,8 @@ mod accounts;
 mod apply;
 mod directory;
 mod environments;
+#[cfg(feature = "managed-config")]
+mod managed_config;
 mod paging;
 mod tasks;
 mod usage;
