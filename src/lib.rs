@@ -36,8 +36,33 @@
 //! | | | `PUT` to a signed URL, without credentials | yes, if the source can be read again | idle |
 //! | | | `POST /files/{file_id}/uploaded` | yes | attempt, call |
 //! | [`Usage`] | `Client<CodexBackend>` | `GET {prefix}/usage` | yes | attempt, call |
+//! | | | `GET {prefix}/rate-limit-reset-credits` | yes | attempt, call |
+//! | | | `POST {prefix}/rate-limit-reset-credits/consume` | yes | attempt, call |
+//! | | | `POST {prefix}/usage/thread_usage/query` | yes | attempt, call |
+//! | [`Accounts`] | `Client<CodexBackend>` | `GET {prefix}/accounts/check` | yes | attempt, call |
+//! | | | `GET {prefix}/profiles/me` | yes | attempt, call |
+//! | | | `GET {prefix}/workspace-messages` | yes | attempt, call |
+//! | | | `GET {prefix}/settings/user` | yes | attempt, call |
+//! | | | `POST {prefix}/accounts/send_add_credits_nudge_email` | never | attempt, call |
+//! | [`CloudTasks`] | `Client<CodexBackend>` | `GET {prefix}/tasks/list` | yes | attempt, call |
+//! | | | `GET {prefix}/tasks/{task_id}` | yes | attempt, call |
+//! | | | `GET {prefix}/tasks/{task_id}/turns/{turn_id}/sibling_turns` | yes | attempt, call |
+//! | | | `POST {prefix}/tasks` | only if the server did not act on it | attempt, call |
+//! | [`CloudEnvironments`] | `Client<CodexBackend>` | `GET {prefix}/environments` | yes | attempt, call |
+//! | | | `GET {prefix}/environments/by-repo/github/{owner}/{repo}` | yes | attempt, call |
+//! | [`ManagedConfig`] | `Client<CodexBackend>` | `GET {prefix}/config/requirements` | yes | attempt, call |
+//! | | | `GET {prefix}/config/bundle` | yes | attempt, call |
+//! | [`Connectors`] | `Client<CodexBackend>` | `GET /connectors/directory/list` | yes | attempt, call |
+//! | | | `GET /connectors/directory/list_workspace` | yes | attempt, call |
+//! | | | `POST /ps/apps/batch` | yes | attempt, call |
+//! | [`WorkspacePolicy`] | `Client<CodexBackend>` | `GET /accounts/{account_id}/settings` | yes | attempt, call |
+//! | [`Plugins`] | `Client<CodexBackend>` | `GET /ps/plugins/list` | yes | attempt, call |
+//! | | | `GET /ps/plugins/installed` | yes | attempt, call |
+//! | | | `GET /ps/plugins/{plugin_id}` | yes | attempt, call |
+//! | [`FeaturedPlugins`] | any client | `GET /plugins/featured` | yes | attempt, call |
 //!
-//! Paths follow the client's base URL. `{prefix}` is `/wham` below a base URL with `/backend-api`, else `/api/codex`.
+//! Paths follow the client's base URL. `{prefix}` is `/wham` below a base URL with `/backend-api`, else `/api/codex`; a
+//! path without it is the same everywhere, and is served by the ChatGPT host alone, below `/backend-api`.
 //!
 //! # Which client do I hold?
 //!
@@ -68,6 +93,7 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `rustls-ring` | yes | TLS by rustls with ring. Without it only `http` to loopback works, or a [`Transport`] of your own |
+//! | `managed-config` | no | [`ManagedConfig`]: what administrators demand, in TOML, with a signed cache |
 //! | `testing` | no | the embedded backend, `codex_backend::testing`, for tests of yours |
 //!
 //! Cargo unifies features: beside this crate, an application's own use of reqwest 0.13 has TLS by rustls **without** a
@@ -131,7 +157,7 @@ pub use self::api::usage::{
     ResetCreditStatus, ResetCredits, ResetOutcome, ThreadUsage, ThreadUsageGroup, Usage, UsageReport,
 };
 pub use self::api::working_tree::{ApplyOutcome, ApplyStatus, GitError, WorkingTree};
-pub use self::api::workspace::{BetaSettings, Workspace, WorkspaceSettings};
+pub use self::api::workspace::{BetaSettings, WorkspacePolicy, WorkspaceSettings};
 pub use self::auth::{
     AccountFacts, AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthMode, AuthProvider, AuthSource,
     AuthSources, ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore, MalformedCredentials,

@@ -37,42 +37,42 @@ const USE_PLUGINS: &str = "chatgpt.workspace_plugin.use";
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
-/// use codex_backend::{ChatGptTokens, Workspace};
+/// use codex_backend::{ChatGptTokens, WorkspacePolicy};
 ///
 /// backend.add_account_with_plan("acct-team", "team");
 /// let tokens = ChatGptTokens::new(backend.issue_access_token("acct-team"));
 /// let client = backend.client().chatgpt(tokens).build()?;
-/// let workspace = Workspace::new(&client);
-/// assert!(workspace.settings().await?.allows_plugins());
+/// let policy = WorkspacePolicy::new(&client);
+/// assert!(policy.settings().await?.allows_plugins());
 /// # Ok(()) }
 /// ```
 ///
 /// Facts: the `accounts/{account_id}/settings` route of the Codex backend, as the official tool uses it.
 #[derive(Debug, Clone)]
-pub struct Workspace {
+pub struct WorkspacePolicy {
     caller: Arc<Caller>,
     account: Option<AccountFacts>,
     remembered: Arc<TtlCache<(String, String), bool>>,
 }
 
-impl Sealed for Workspace {}
-impl Endpoint for Workspace {
+impl Sealed for WorkspacePolicy {}
+impl Endpoint for WorkspacePolicy {
     type Accepted = CodexBackend;
-    const NAME: &'static str = "Workspace";
+    const NAME: &'static str = "WorkspacePolicy";
 }
 
 impl<M> Client<M> {
-    /// What the workspace allows: [`Workspace::new`] as a method. Each handle remembers by itself.
+    /// What the workspace allows: [`WorkspacePolicy::new`] as a method. Each handle remembers by itself.
     #[must_use]
-    pub fn workspace(&self) -> Workspace
+    pub fn workspace_policy(&self) -> WorkspacePolicy
     where
-        M: Accepts<Workspace>,
+        M: Accepts<WorkspacePolicy>,
     {
-        Workspace::new(self)
+        WorkspacePolicy::new(self)
     }
 }
 
-impl Workspace {
+impl WorkspacePolicy {
     /// With a client for the Codex backend.
     #[must_use]
     pub fn new<M>(client: &Client<M>) -> Self
@@ -104,7 +104,7 @@ impl Workspace {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let backend = codex_backend::testing::Backend::start()?;
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-    /// assert!(client.workspace().allows_plugins().await?);
+    /// assert!(client.workspace_policy().allows_plugins().await?);
     /// assert!(backend.requests().is_empty()); // the account is a user's own
     /// # Ok(()) }
     /// ```

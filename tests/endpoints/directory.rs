@@ -95,7 +95,7 @@ async fn what_needs_an_account_or_a_workspace_is_not_sent_without() {
         guard(opaque.connectors().list().page()).await.map(drop),
         guard(opaque.connectors().directory()).await.map(drop),
         guard(opaque.connectors().batch(["a"], false)).await.map(drop),
-        guard(opaque.workspace().with_account(AccountFacts::default().plan_type(PlanType::Team)).settings())
+        guard(opaque.workspace_policy().with_account(AccountFacts::default().plan_type(PlanType::Team)).settings())
             .await
             .map(drop),
     ] {
@@ -104,8 +104,8 @@ async fn what_needs_an_account_or_a_workspace_is_not_sent_without() {
         assert!(!error.may_have_been_sent());
     }
     for outcome in [
-        guard(opaque.workspace().settings()).await.map(drop),
-        guard(client(&backend).workspace().settings()).await.map(drop),
+        guard(opaque.workspace_policy().settings()).await.map(drop),
+        guard(client(&backend).workspace_policy().settings()).await.map(drop),
         guard(client(&backend).connectors().list_workspace()).await.map(drop),
     ] {
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NotAWorkspace);
@@ -118,7 +118,7 @@ async fn what_needs_an_account_or_a_workspace_is_not_sent_without() {
 #[tokio::test]
 async fn what_the_caller_knows_of_the_account_takes_the_place_of_what_the_credentials_tell() {
     let backend = Backend::start().unwrap();
-    let workspace = client(&backend).workspace();
+    let workspace = client(&backend).workspace_policy();
     let knowing = workspace.with_account(AccountFacts::new("acct/1").plan_type(PlanType::Business));
     assert_eq!(guard(knowing.settings()).await.unwrap_err().code(), Some("not_a_workspace"));
     assert_eq!(backend.requests()[0].target, "/backend-api/accounts/acct%2F1/settings");
@@ -150,7 +150,7 @@ async fn whether_plugins_are_allowed_is_remembered_for_a_quarter_of_an_hour() {
     backend.set_workspace_settings(json!({ "beta_settings": { "enable_plugins": false } }));
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH);
     let tokens = ChatGptTokens::new(backend.issue_access_token("acct-team"));
-    let workspace = backend.client().chatgpt(tokens).clock(clock.clone()).build().unwrap().workspace();
+    let workspace = backend.client().chatgpt(tokens).clock(clock.clone()).build().unwrap().workspace_policy();
     assert!(!guard(workspace.allows_plugins()).await.unwrap());
     backend.set_workspace_settings(json!({}));
     clock.advance(Duration::from_secs(899));
