@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::Method;
 use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::request::ApiRequest;
 use crate::call::Caller;
@@ -231,12 +232,12 @@ struct AccountsAnswer {
 #[serde(untagged)]
 enum ListOrMap {
     List(Vec<AccountEntry>),
-    Map(HashMap<String, Option<MapEntry>>),
+    Map(HashMap<String, Value>),
 }
 
+/// What stands in a map under an account's id. What is not of that form is passed over.
 #[derive(Deserialize)]
 struct MapEntry {
-    #[serde(default)]
     account: Option<MapAccount>,
 }
 
@@ -250,8 +251,9 @@ struct MapAccount {
 }
 
 impl MapAccount {
-    fn into_entry(self) -> Option<AccountEntry> {
-        let Self { account_id, name, profile_picture_url, structure } = self;
+    fn entry(value: Value) -> Option<AccountEntry> {
+        let entry: MapEntry = serde_json::from_value(value).ok()?;
+        let Self { account_id, name, profile_picture_url, structure } = entry.account?;
         Some(AccountEntry { id: account_id?, name, profile_picture_url, structure })
     }
 }
@@ -263,7 +265,7 @@ impl From<AccountsAnswer> for AccountsCheck {
             None => Vec::new(),
             Some(ListOrMap::List(accounts)) => accounts,
             Some(ListOrMap::Map(mut entries)) => {
-                account_ordering.iter().filter_map(|id| entries.remove(id)??.account?.into_entry()).collect()
+                account_ordering.iter().filter_map(|id| MapAccount::entry(entries.remove(id)?)).collect()
             }
         };
         Self { accounts, account_ordering, default_account_id }

@@ -13,6 +13,7 @@ mod environments;
 #[cfg(feature = "managed-config")]
 mod managed_config;
 mod paging;
+mod parity;
 mod tasks;
 mod usage;
 mod wait;

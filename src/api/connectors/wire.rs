@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::limits::open_struct;
 
 open_struct! {
@@ -25,7 +27,7 @@ open_struct! {
         /// Whose it is.
         branding: Option<ConnectorBranding>,
         /// Labels of the backend's own.
-        labels: Option<BTreeMap<String, String>>,
+        labels: Option<BTreeMap<String, Value>>,
         /// Its logo.
         #[serde(alias = "logoUrl")]
         logo_url: Option<String>,
