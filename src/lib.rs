@@ -176,6 +176,23 @@ pub use self::limits::{
 };
 pub use self::mode::{CodexBackend, NoAuth, OpenAiApi, Unset};
 
+/// Guides: how the endpoints are used together.
+#[cfg(any(doc, doctest))]
+pub mod guide {
+    #[doc = include_str!("../guide/usage.md")]
+    pub mod usage {}
+
+    #[doc = include_str!("../guide/cloud_tasks.md")]
+    pub mod cloud_tasks {}
+
+    #[doc = include_str!("../guide/connectors.md")]
+    pub mod connectors {}
+
+    #[cfg(feature = "managed-config")]
+    #[doc = include_str!("../guide/managed_config.md")]
+    pub mod managed_config {}
+}
+
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeExamples;
