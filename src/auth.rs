@@ -1,5 +1,6 @@
 //! Request auth: the [`AuthProvider`] trait that every kind of credential goes through, and the providers built in.
 
+mod account;
 #[cfg(feature = "agent-identity")]
 mod agent_identity;
 mod api_key;
@@ -29,6 +30,7 @@ use std::time::SystemTime;
 
 use http::StatusCode;
 
+pub use self::account::AccountFacts;
 #[cfg(all(feature = "agent-identity", feature = "testing"))]
 pub(crate) use self::agent_identity::seal;
 #[cfg(feature = "agent-identity")]

@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use tracing::Instrument;
 
-use crate::auth::{AuthContext, AuthFuture, AuthHeaders, AuthHealth, ErasedProvider, Recovery, Refusal};
+use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthHealth, ErasedProvider, Recovery, Refusal};
 use crate::error::{AuthError, AuthErrorKind, Error, ErrorKind, ReauthReason};
 use crate::exchange::{
     Answer, Authorize, Bare, BaseUrl, CallOptions, Exchange, Operation, Outgoing, Payload, Scrubber, SignedUrl,
@@ -23,11 +23,28 @@ pub(crate) struct Caller {
     context: AuthContext,
     provider: Option<Arc<dyn ErasedProvider>>,
     mode: &'static str,
+    backend: Backend,
+}
+
+/// Where the Codex backend is, as seen from a client.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    /// At the client's own base URL; credentials, where there are any, are for it.
+    Own,
+    /// Elsewhere; the client's credentials are for something else.
+    At(Box<BaseUrl>),
+    /// Not known. A client whose base URL is on loopback does not fall back to production.
+    Unknown,
 }
 
 impl Caller {
-    pub(crate) fn new(context: AuthContext, provider: Option<Arc<dyn ErasedProvider>>, mode: &'static str) -> Self {
-        Self { context, provider, mode }
+    pub(crate) fn new(
+        context: AuthContext,
+        provider: Option<Arc<dyn ErasedProvider>>,
+        mode: &'static str,
+        backend: Backend,
+    ) -> Self {
+        Self { context, provider, mode, backend }
     }
 
     pub(crate) fn exchange(&self) -> &Exchange {
@@ -38,21 +55,58 @@ impl Caller {
         &self.context.base_url
     }
 
-    /// Sends a request to the client's own base URL, with its credentials. `path` is already encoded.
+    /// Sends a request to the client's own base URL, with its credentials. `target` is a path and, where there is one, a
+    /// query; it is already encoded.
     pub(crate) fn send<'a>(
         &'a self,
         operation: &'static Operation,
-        path: &str,
+        target: &str,
         payload: Payload<'a>,
         options: &'a CallOptions,
     ) -> impl Future<Output = Result<Answer, Error>> + Send + use<'a> {
-        let mut headers = HeaderMap::new();
+        self.send_with(operation, target, HeaderMap::new(), payload, options)
+    }
+
+    /// As [`send`](Self::send), with headers of the endpoint's own.
+    pub(crate) fn send_with<'a>(
+        &'a self,
+        operation: &'static Operation,
+        target: &str,
+        mut headers: HeaderMap,
+        payload: Payload<'a>,
+        options: &'a CallOptions,
+    ) -> impl Future<Output = Result<Answer, Error>> + Send + use<'a> {
         if matches!(payload, Payload::Bytes(_)) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let mut request = Outgoing { operation, url: self.base_url().with_path(path), headers, payload, options };
+        let mut request = Outgoing { operation, url: self.base_url().with_target(target), headers, payload, options };
         // Borrowed: what an async function takes by value is stored in its future twice.
         async move { self.send_authorized(&mut request).await }.instrument(operation.span(self.mode))
+    }
+
+    /// Sends a request to the Codex backend, whatever the client is for. Credentials go along only where they are the
+    /// backend's; from the other branch no provider can be reached.
+    pub(crate) async fn send_to_backend<'a>(
+        &'a self,
+        operation: &'static Operation,
+        target: &str,
+        payload: Payload<'a>,
+        options: &'a CallOptions,
+    ) -> Result<Answer, Error> {
+        let base_url = match &self.backend {
+            Backend::Own => return self.send(operation, target, payload, options).await,
+            Backend::At(base_url) => base_url,
+            Backend::Unknown => {
+                let message = "this client is for another API on loopback, and was not told where the Codex backend is";
+                return Err(Error::new(ErrorKind::NoBackend, operation.name, message));
+            }
+        };
+        let (url, headers) = (base_url.with_target(target), HeaderMap::new());
+        let mut request = Outgoing { operation, url, headers, payload, options };
+        let mut progress = self.exchange().begin();
+        let mut bare = Bare { scrubber: Scrubber::lookalikes(), to_api: true };
+        let answer = pin!(self.exchange().send(&mut request, &mut bare, &mut progress));
+        answer.instrument(operation.span("NoAuth")).await
     }
 
     /// Sends a request to a URL that carries its own signature. No provider can be reached from here.
@@ -86,6 +140,20 @@ impl Caller {
         }
     }
 
+    /// What the credentials tell about their account, within the limits of a call. Nothing where there are none.
+    pub(crate) async fn account(
+        &self,
+        operation: &'static Operation,
+        options: &CallOptions,
+    ) -> Result<AccountFacts, Error> {
+        if self.provider.is_none() {
+            return Ok(AccountFacts::default());
+        }
+        let (bounds, progress) = (self.exchange().bounds(operation, options), self.exchange().begin());
+        let headers = self.exchange().within_call(bounds, &progress, pin!(self.auth_headers())).await?;
+        Ok(AccountFacts::of(&headers.map_err(|error| Error::from_auth(operation.name, error))?))
+    }
+
     /// The headers as the provider has them now.
     pub(crate) fn auth_headers(&self) -> AuthFuture<'_> {
         match &self.provider {
@@ -105,7 +173,7 @@ impl Caller {
 
     async fn send_authorized(&self, request: &mut Outgoing<'_>) -> Result<Answer, Error> {
         let mut authorized = Authorized { caller: self, operation: request.operation, last: None };
-        let bounds = self.exchange().bounds(request);
+        let bounds = self.exchange().bounds(request.operation, request.options);
         let mut progress = self.exchange().begin();
         let mut refusals = 0;
         loop {

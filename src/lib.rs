@@ -36,8 +36,33 @@
 //! | | | `PUT` to a signed URL, without credentials | yes, if the source can be read again | idle |
 //! | | | `POST /files/{file_id}/uploaded` | yes | attempt, call |
 //! | [`Usage`] | `Client<CodexBackend>` | `GET {prefix}/usage` | yes | attempt, call |
+//! | | | `GET {prefix}/rate-limit-reset-credits` | yes | attempt, call |
+//! | | | `POST {prefix}/rate-limit-reset-credits/consume` | yes | attempt, call |
+//! | | | `POST {prefix}/usage/thread_usage/query` | yes | attempt, call |
+//! | [`Accounts`] | `Client<CodexBackend>` | `GET {prefix}/accounts/check` | yes | attempt, call |
+//! | | | `GET {prefix}/profiles/me` | yes | attempt, call |
+//! | | | `GET {prefix}/workspace-messages` | yes | attempt, call |
+//! | | | `GET {prefix}/settings/user` | yes | attempt, call |
+//! | | | `POST {prefix}/accounts/send_add_credits_nudge_email` | never | attempt, call |
+//! | [`CloudTasks`] | `Client<CodexBackend>` | `GET {prefix}/tasks/list` | yes | attempt, call |
+//! | | | `GET {prefix}/tasks/{task_id}` | yes | attempt, call |
+//! | | | `GET {prefix}/tasks/{task_id}/turns/{turn_id}/sibling_turns` | yes | attempt, call |
+//! | | | `POST {prefix}/tasks` | only if the server did not act on it | attempt, call |
+//! | [`CloudEnvironments`] | `Client<CodexBackend>` | `GET {prefix}/environments` | yes | attempt, call |
+//! | | | `GET {prefix}/environments/by-repo/github/{owner}/{repo}` | yes | attempt, call |
+//! | [`ManagedConfig`] | `Client<CodexBackend>` | `GET {prefix}/config/requirements` | yes | attempt, call |
+//! | | | `GET {prefix}/config/bundle` | yes | attempt, call |
+//! | [`Connectors`] | `Client<CodexBackend>` | `GET /connectors/directory/list` | yes | attempt, call |
+//! | | | `GET /connectors/directory/list_workspace` | yes | attempt, call |
+//! | | | `POST /ps/apps/batch` | yes | attempt, call |
+//! | [`WorkspacePolicy`] | `Client<CodexBackend>` | `GET /accounts/{account_id}/settings` | yes | attempt, call |
+//! | [`Plugins`] | `Client<CodexBackend>` | `GET /ps/plugins/list` | yes | attempt, call |
+//! | | | `GET /ps/plugins/installed` | yes | attempt, call |
+//! | | | `GET /ps/plugins/{plugin_id}` | yes | attempt, call |
+//! | [`FeaturedPlugins`] | any client | `GET /plugins/featured` | yes | attempt, call |
 //!
-//! Paths follow the client's base URL. `{prefix}` is `/wham` below a base URL with `/backend-api`, else `/api/codex`.
+//! Paths follow the client's base URL. `{prefix}` is `/wham` below a base URL with `/backend-api`, else `/api/codex`; a
+//! path without it is the same everywhere, and is served by the ChatGPT host alone, below `/backend-api`.
 //!
 //! # Which client do I hold?
 //!
@@ -72,6 +97,7 @@
 //! | `agent-identity` | yes | agent identities: a signing key in place of a token |
 //! | `keyring` | no | `KeyringStore`: credentials in the keyring of the operating system. Needs no system library |
 //! | `rustls-ring` | yes | TLS by rustls with ring. Without it only `http` to loopback works, or a [`Transport`] of your own |
+//! | `managed-config` | no | [`ManagedConfig`]: what administrators demand, in TOML, with a signed cache |
 //! | `testing` | no | the embedded backend, `codex_backend::testing`, for tests of yours |
 //!
 //! Cargo unifies features: beside this crate, an application's own use of reqwest 0.13 has TLS by rustls **without** a
@@ -105,23 +131,50 @@ pub mod testing;
 #[doc(no_inline)]
 pub use {bytes, http, secrecy, url};
 
-pub use self::api::files::{OpenAiFileUpload, UploadMany, UploadProgress, UploadRequest, UploadedFile};
-pub use self::api::usage::{
-    AdditionalRateLimit, Credits, RateLimitReached, RateLimitReachedReason, RateLimitStatus, ResetCredits,
-    SpendControl, SpendLimit, Usage, UsageReport, UsageRequest,
+pub use self::api::accounts::{
+    AccountEntry, Accounts, AccountsCheck, DailyUsage, NudgeEmail, Profile, ProfileStats, UserSettings,
+    WorkspaceMessage, WorkspaceMessageType, WorkspaceMessages,
 };
+pub use self::api::connectors::{
+    AppBatch, AppDetails, AppMetadata, AppReview, AppTool, Connector, ConnectorBranding, ConnectorScreenshot,
+    Connectors, DirectoryApp, connector_install_url,
+};
+pub use self::api::environments::{CloudEnvironment, CloudEnvironments, GitHubRepository};
+pub use self::api::files::{OpenAiFileUpload, UploadMany, UploadProgress, UploadRequest, UploadedFile};
+#[cfg(feature = "managed-config")]
+pub use self::api::managed_config::{
+    CacheStatus, ConfigBundle, ConfigCache, ConfigFragment, ConfigRequirements, DeliveredConfig, LoadSource, Loaded,
+    ManagedConfig, ManagedConfigError, ManagedDocument, ManagedLayers, ManagedLoad, ManagedRefreshes,
+};
+pub use self::api::pager::{ItemStream, Page, PageStream, PagedRequest};
+pub use self::api::plugins::{
+    FeaturedPlugins, Plugin, PluginInterface, PluginRelease, PluginScope, PluginSkill, PluginSkillInterface, Plugins,
+};
+pub use self::api::request::{ApiRequest, WithRaw};
+pub use self::api::tasks::{
+    CloudTask, CloudTasks, CreatedTask, DiffStats, ExternalPullRequest, Fragment, GitPullRequest, LatestTurnStatus,
+    NewTask, OutputDiff, StructuredFragment, TaskAttempt, TaskChanges, TaskDetails, TaskFilter, TaskListItem,
+    TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TaskWait, Turn, TurnError, TurnItem, TurnStatus,
+    WireDiffStats, Worklog, WorklogAuthor, WorklogContent, WorklogMessage,
+};
+pub use self::api::usage::{
+    AdditionalRateLimit, RateLimitReached, RateLimitStatus, RedeemedReset, ResetCredit, ResetCreditCount,
+    ResetCreditStatus, ResetCredits, ResetOutcome, ThreadUsage, ThreadUsageGroup, Usage, UsageReport,
+};
+pub use self::api::working_tree::{ApplyOutcome, ApplyStatus, GitError, WorkingTree};
+pub use self::api::workspace::{BetaSettings, WorkspacePolicy, WorkspaceSettings};
 #[cfg(feature = "keyring")]
 pub use self::auth::KeyringStore;
+pub use self::auth::{
+    AccountFacts, AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthMode, AuthProvider,
+    AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore,
+    Forgotten, HostTokenRequest, HostTokens, LoginMethod, MalformedCredentials, MemoryStore, PersonalAccessToken,
+    ReadyMadeHeaders, Recovery, Refusal, Renewal, Restrictions, Revoked, RevokedToken, SignOut, StoreError,
+    StoreErrorKind, StoredCredentials, Swap, WorkloadIdentity,
+};
 #[cfg(feature = "agent-identity")]
 pub use self::auth::{
     AgentAuthApi, AgentDescription, AgentIdentity, AgentKey, AgentProvider, LazyAgent, ManagedAgent, RegisteredAgent,
-};
-pub use self::auth::{
-    AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthMode, AuthProvider, AuthSource,
-    AuthSources, BearerCommand, ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore, Forgotten,
-    HostTokenRequest, HostTokens, LoginMethod, MalformedCredentials, MemoryStore, PersonalAccessToken,
-    ReadyMadeHeaders, Recovery, Refusal, Renewal, Restrictions, Revoked, RevokedToken, SignOut, StoreError,
-    StoreErrorKind, StoredCredentials, Swap, WorkloadIdentity,
 };
 pub use self::client::{AnyClient, ApiClient, Client, ClientBuilder, CodexClient, WrongMode};
 pub use self::environment::Environment;
@@ -132,8 +185,28 @@ pub use self::exchange::{
     Body, Clock, RetryPolicy, SignedUrl, SystemClock, Timeouts, Transport, TransportError, TransportFuture,
     TransportRequest,
 };
-pub use self::limits::{PlanType, RateLimitWindow, UsageLimit};
+pub use self::limits::{
+    Credits, LimitWindow, PlanType, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SnapshotWindow,
+    SpendControl, SpendLimit, UsageLimit,
+};
 pub use self::mode::{CodexBackend, NoAuth, OpenAiApi, Unset};
+
+/// Guides: how the endpoints are used together.
+#[cfg(any(doc, doctest))]
+pub mod guide {
+    #[doc = include_str!("../guide/usage.md")]
+    pub mod usage {}
+
+    #[doc = include_str!("../guide/cloud_tasks.md")]
+    pub mod cloud_tasks {}
+
+    #[doc = include_str!("../guide/connectors.md")]
+    pub mod connectors {}
+
+    #[cfg(feature = "managed-config")]
+    #[doc = include_str!("../guide/managed_config.md")]
+    pub mod managed_config {}
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

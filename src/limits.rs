@@ -1,56 +1,15 @@
 //! Plans, rate limits and usage limits: types that errors and endpoints share.
 
+mod rate_limit;
+mod wire;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
-
-/// Declares an enum of the strings a server is known to send; any other string is kept as it came.
-macro_rules! open_enum {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $wire:literal $(| $alias:literal)*,)* }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[serde(from = "String", into = "String")]
-        #[non_exhaustive]
-        pub enum $name {
-            $($(#[$doc])* $variant,)*
-            /// One that this crate does not know, as the server spelled it.
-            Other(String),
-        }
-
-        impl $name {
-            /// The spelling on the wire.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                match self {
-                    $(Self::$variant => $wire,)*
-                    Self::Other(text) => text,
-                }
-            }
-        }
-
-        impl From<String> for $name {
-            fn from(text: String) -> Self {
-                match text.as_str() {
-                    $($wire $(| $alias)* => Self::$variant,)*
-                    _ => Self::Other(text),
-                }
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(value: $name) -> Self {
-                value.as_str().to_owned()
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-pub(crate) use open_enum;
+pub use self::rate_limit::{
+    Credits, LimitWindow, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SnapshotWindow, SpendControl,
+    SpendLimit,
+};
+pub(crate) use self::wire::{null_as_default, open_enum, open_struct};
 
 open_enum! {
     /// A ChatGPT plan.
@@ -104,6 +63,18 @@ impl PlanType {
         }
     }
 
+    /// Whether the administrators of accounts with this plan can manage the configuration of Codex.
+    #[must_use]
+    pub fn has_managed_config(&self) -> bool {
+        match self {
+            Self::Business | Self::EnterpriseUsageBased | Self::Enterprise | Self::Education => true,
+            Self::Other(name) => {
+                matches!(name.as_str(), "ent26" | "enterprise_cbp_automation" | "edu_plus" | "edu_pro")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether accounts with this plan are workspaces of several users.
     #[must_use]
     pub fn is_workspace(&self) -> bool {
@@ -150,22 +121,4 @@ impl UsageLimit {
         let plan_type = error.get("plan_type").and_then(|plan| plan.as_str());
         Self { plan_type: plan_type.map(|plan| plan.to_owned().into()), resets_at: at.or(within) }
     }
-}
-
-/// A window in which usage is counted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RateLimitWindow {
-    /// How much of it is used, in percent.
-    #[serde(default)]
-    pub used_percent: i64,
-    /// How long it is, in seconds.
-    #[serde(default)]
-    pub limit_window_seconds: i64,
-    /// How long until it starts anew, in seconds.
-    #[serde(default)]
-    pub reset_after_seconds: i64,
-    /// When it starts anew, in seconds since 1970.
-    #[serde(default)]
-    pub reset_at: i64,
 }

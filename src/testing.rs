@@ -25,12 +25,15 @@ mod accounts;
 #[cfg(feature = "agent-identity")]
 mod agents;
 mod clock;
+mod directory;
+mod endpoints;
 mod fault;
 mod files;
 #[cfg(feature = "agent-identity")]
 mod jwt_key;
 mod recorded;
 mod server;
+mod tasks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -43,6 +46,7 @@ use self::accounts::Accounts;
 #[cfg(feature = "agent-identity")]
 use self::agents::Agents;
 pub use self::clock::ManualClock;
+use self::endpoints::Endpoints;
 pub use self::fault::Fault;
 use self::fault::Script;
 use self::files::Files;
@@ -110,6 +114,7 @@ struct World {
     clock: Option<Arc<dyn Clock>>,
     files: Files,
     usage: serde_json::Value,
+    endpoints: Endpoints,
     script: Script,
     requests: Vec<RecordedRequest>,
 }
@@ -147,6 +152,7 @@ impl Backend {
             clock: None,
             files: Files::default(),
             usage: sample_usage(),
+            endpoints: Endpoints::default(),
             script: Script::default(),
             requests: Vec::new(),
         };

@@ -758,7 +758,7 @@ impl Transport for Recording {
 }
 
 /// Each call there is, of auth and of endpoints, with clients of that builder; and where they went.
-async fn destinations(builder: impl Fn() -> ClientBuilder<Unset>) -> BTreeSet<String> {
+async fn destinations(builder: impl Fn() -> ClientBuilder<Unset> + Send + Sync) -> BTreeSet<String> {
     let recording = Recording::default();
     let builder = || builder().retry_policy(RetryPolicy::never()).transport(recording.clone());
     let context = builder().auth_context().unwrap();

@@ -238,6 +238,75 @@ fn agent_keeps_a_new_agent_beside_a_login_and_takes_a_stored_one() {
     assert!(stderr(&configured(&["--nwe"])).contains("unknown option `--nwe`"));
 }
 
+#[test]
+fn usage_draws_a_bar_for_each_window_or_prints_the_answer() {
+    let output = run(&mut example("usage"));
+    assert!(output.status.success() && stderr(&output).contains("embedded"), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "plan             plus",
+        "5 hours          [#########---------------]  37 %  ",
+        "Code review: no limit",
+        "credits          12.50",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(text.lines().any(|line| line.starts_with("week") && line.contains("2026")), "{text}");
+    let output = run(example("usage").arg("--json"));
+    assert_eq!(stdout_lines(&output)[0]["rate_limit"]["primary_window"]["used_percent"], 37);
+}
+
+#[test]
+fn tasks_are_listed_shown_started_awaited_and_applied() {
+    let listed = run(example("tasks").args(["list", "--limit", "2"]));
+    let text = String::from_utf8(listed.stdout).unwrap();
+    assert_eq!(text.lines().count(), 2);
+    assert!(text.starts_with("task_e_4     pending ") && text.contains("task_e_3     ready "), "{text}");
+
+    let shown = run(example("tasks").args(["show", "https://chatgpt.com/codex/tasks/task_e_1"]));
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(text.contains("> Do 1") && text.contains("Done."), "{text}");
+
+    let created = run(example("tasks").args(["create", "acme/api", "Fix it", "--best-of", "2"]));
+    let text = String::from_utf8(created.stdout).unwrap();
+    assert!(text.contains("/codex/tasks/task_e_5 in acme/api"), "{text}");
+    let refused = run(example("tasks").args(["create", "nowhere", "Fix it"]));
+    assert!(!refused.status.success() && stderr(&refused).contains("no environment `nowhere`"), "{refused:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let git = |arguments: &[&str]| {
+        assert!(Command::new("git").args(arguments).current_dir(&folder).status().unwrap().success())
+    };
+    git(&["init", "-q"]);
+    std::fs::write(folder.path().join("README.md"), "# Sample\n").unwrap();
+    git(&["add", "."]);
+    let read = || std::fs::read_to_string(folder.path().join("README.md")).unwrap();
+    let checked = run(example("tasks").args(["apply", "task_e_1", "--check"]).current_dir(&folder));
+    assert!(checked.status.success() && read() == "# Sample\n", "{checked:?}");
+    let applied = run(example("tasks").args(["apply", "task_e_1"]).current_dir(&folder));
+    assert_eq!(String::from_utf8(applied.stdout).unwrap(), "applied   README.md\n");
+    assert_eq!(read(), "# Sample\nMore.\n");
+    let again = run(example("tasks").args(["diff", "task_e_1", "--attempt", "2"]));
+    assert!(!again.status.success() && stderr(&again).contains("no attempt 2"), "{again:?}");
+}
+
+#[test]
+fn connectors_are_listed() {
+    let output = run(example("connectors").arg("--json"));
+    let names: Vec<Value> = stdout_lines(&output).iter().map(|line| line["name"].clone()).collect();
+    assert_eq!(names, ["Google Drive", "Slack"]);
+    let output = run(&mut example("connectors"));
+    assert!(String::from_utf8(output.stdout).unwrap().ends_with("featured plugins: plugin_2\n"));
+}
+
+#[cfg(feature = "managed-config")]
+#[test]
+fn requirements_are_shown() {
+    let output = run(&mut example("requirements"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("# requirements: Base policy (req_1)\nallowed_approval_policies = [\"never\"]"), "{text}");
+}
+
 /// An example as `cargo test` built it, without any setting of the environment it runs in.
 fn example(name: &str) -> Command {
     let tests = std::env::current_exe().unwrap();

@@ -505,3 +505,19 @@ async fn until(mut condition: impl FnMut() -> bool) {
     };
     tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it did not come to pass");
 }
+
+#[tokio::test]
+async fn the_request_that_redeems_has_a_time_limit_and_is_not_sent_again() {
+    let world = World::with_tokens_for(EXPIRED);
+    world.backend.inject(Route::RefreshToken, Fault::stall());
+    let clock = ManualClock::starting_at(SystemTime::now());
+    let session = ChatGptSession::open(FileStore::new(world.path())).unwrap();
+    let session = session.renewal_time_limit(Duration::from_secs(7));
+    let client = world.backend.client().provider(session).clock(clock.clone()).build().unwrap();
+    let call = tokio::spawn(async move { client.usage().get().await });
+    clock.until_asleep_for(Duration::from_secs(7)).await;
+    clock.advance(Duration::from_secs(7));
+    let error = call.await.unwrap().unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("7s"), "{error}");
+    assert_eq!(world.redeemed(), 1);
+}

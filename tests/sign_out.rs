@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::testing::{Backend, Fault, ManualClock, RecordedRequest, Route};
 use codex_backend::{
     AuthError, AuthErrorKind, AuthSource, AuthSources, ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth,
     ConfigError, CredentialStore, Environment, FileStore, Forgotten, MemoryStore, ReauthReason, RetryPolicy, Revoked,
@@ -47,7 +47,7 @@ fn once(backend: &Backend) -> ClientBuilder<Unset> {
 }
 
 fn revocations(backend: &Backend) -> Vec<Value> {
-    backend.requests_to(Route::RevokeToken).iter().map(|request| request.json()).collect()
+    backend.requests_to(Route::RevokeToken).iter().map(RecordedRequest::json).collect()
 }
 
 fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {

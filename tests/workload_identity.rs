@@ -84,6 +84,16 @@ fn exchanges(backend: &Backend) -> usize {
     backend.requests_to(Route::ExchangeIdentity).len()
 }
 
+/// Until so many requests have come.
+async fn until_exchanged(backend: &Backend, count: usize) {
+    guard(async {
+        while exchanges(backend) < count {
+            tokio::time::sleep(MILLISECOND).await;
+        }
+    })
+    .await;
+}
+
 async fn generation(client: &Client<CodexBackend>) -> u64 {
     guard(client.auth_headers()).await.unwrap().generation()
 }
@@ -471,6 +481,7 @@ async fn while_one_exchanges_the_others_use_the_token_before() {
         async move { client.auth_headers().await }
     });
     guard(clock.until_asleep_for(PAUSE)).await;
+    until_exchanged(&backend, 2).await;
     assert_eq!(generation(&client).await, 0);
     // Half a minute is what an exchange may take; it is a failure like others.
     clock.advance(PAUSE);
@@ -489,12 +500,7 @@ async fn a_caller_that_goes_away_costs_nothing() {
         let client = client.clone();
         tokio::spawn(async move { usage(&client).await })
     });
-    guard(async {
-        while exchanges(&backend) == 0 {
-            tokio::time::sleep(MILLISECOND).await;
-        }
-    })
-    .await;
+    until_exchanged(&backend, 1).await;
     first.abort();
     guard(second).await.unwrap().unwrap();
     assert_eq!(exchanges(&backend), 2);
@@ -545,6 +551,19 @@ async fn a_file_that_cannot_be_used_is_an_error_and_nothing_is_sent() {
     fs::remove_dir(file.path()).unwrap();
     fs::write(file.path(), content).unwrap();
     usage(&client).await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_in_place_of_the_file_is_an_error_and_no_hang() {
+    let backend = Backend::start().unwrap();
+    let file = TokenFile::of(&backend);
+    fs::remove_file(file.path()).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(file.path()).status();
+    assert!(made.unwrap().success(), "`mkfifo` makes no pipe here");
+    let client = once(&backend).provider(file.identity()).build().unwrap();
+    let error = auth_error(usage(&client).await);
+    assert!(error.is_transient() && error.to_string().contains("no regular file"), "{error}");
 }
 
 #[tokio::test]

@@ -1,18 +1,20 @@
-//! How much of the plan's limits is used.
+//! How much of the plan's limits is used, credits that reset them, and what single threads used.
 
-use std::fmt;
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
-use crate::error::Error;
-use crate::exchange::{CallOptions, Operation, Pace, Payload, Repeat, RetryPolicy, Timeouts};
-use crate::limits::{PlanType, RateLimitWindow, open_enum};
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{Operation, Pace, Repeat};
+use crate::limits::{
+    Credits, LimitWindow, PlanType, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SpendControl,
+    open_enum, open_struct,
+};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
 
@@ -24,20 +26,47 @@ static GET: Operation = Operation {
     pace: Pace::Bounded,
 };
 
-/// Asks the Codex backend how much of the plan's limits is used. Accepts a `Client<CodexBackend>`.
+static LIST_RESET_CREDITS: Operation = Operation {
+    name: "usage.list_reset_credits",
+    method: Method::GET,
+    path: "{prefix}/rate-limit-reset-credits",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static REDEEM_RESET_CREDIT: Operation = Operation {
+    name: "usage.redeem_reset_credit",
+    method: Method::POST,
+    path: "{prefix}/rate-limit-reset-credits/consume",
+    // The body holds a key that makes it one redemption.
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static THREADS: Operation = Operation {
+    name: "usage.threads",
+    method: Method::POST,
+    path: "{prefix}/usage/thread_usage/query",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+
+/// How many threads can be asked about at once.
+const MOST_THREADS: usize = 100;
+
+/// Asks the Codex backend how much of the plan's limits is used, and redeems credits that reset them. Accepts a
+/// `Client<CodexBackend>`.
 ///
-/// `GET /wham/usage`, or `/api/codex/usage` where the base URL does not end in `/backend-api`. It changes nothing, so it
-/// is sent again after a failure.
+/// `GET /wham/usage`, or `/api/codex/usage` where the base URL does not end in `/backend-api`; the other requests are
+/// below the same prefix. All of them may be sent again after a failure.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::{PlanType, Usage};
+/// use codex_backend::{LimitWindow, PlanType, Usage};
 ///
 /// let usage = Usage::new(&client).get().await?;
 /// assert_eq!(usage.plan_type, Some(PlanType::Plus));
-/// let window = usage.rate_limit.and_then(|limit| limit.primary_window);
+/// let window = usage.window(LimitWindow::FiveHours);
 /// assert_eq!(window.map(|window| window.used_percent), Some(37));
 /// # Ok(()) }
 /// ```
@@ -74,207 +103,339 @@ impl Usage {
     }
 
     /// The state of the account's limits now.
-    pub fn get(&self) -> UsageRequest {
-        UsageRequest { caller: self.caller.clone(), options: CallOptions::default() }
+    pub fn get(&self) -> ApiRequest<UsageReport> {
+        ApiRequest::json(&self.caller, &GET)
+    }
+
+    /// The credits that reset a limit at once. `GET {prefix}/rate-limit-reset-credits`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// use codex_backend::ResetOutcome;
+    ///
+    /// let usage = client.usage();
+    /// assert_eq!(usage.reset_credits().await?.available_count, 1);
+    /// let redeemed = usage.redeem_reset_credit("a-key-of-mine-1").await?;
+    /// assert_eq!(redeemed.code, Some(ResetOutcome::Reset));
+    /// # Ok(()) }
+    /// ```
+    pub fn reset_credits(&self) -> ApiRequest<ResetCredits> {
+        ApiRequest::json(&self.caller, &LIST_RESET_CREDITS)
+    }
+
+    /// Redeems a credit, whichever the backend takes: the limits start anew at once.
+    /// `POST {prefix}/rate-limit-reset-credits/consume`.
+    ///
+    /// The idempotency key is yours: any text that is used for this redemption alone, such as a UUID. With the same key
+    /// the backend redeems one credit at the most, however often the request is sent; so it is sent again after a
+    /// failure, and you may do so too.
+    pub fn redeem_reset_credit(&self, idempotency_key: impl Into<String>) -> ApiRequest<RedeemedReset> {
+        self.redeem(&RedeemRequest { redeem_request_id: idempotency_key.into(), credit_id: None })
+    }
+
+    /// Redeems the credit with that id; otherwise as [`redeem_reset_credit`](Self::redeem_reset_credit).
+    pub fn redeem_reset_credit_with_id(
+        &self,
+        idempotency_key: impl Into<String>,
+        credit_id: impl Into<String>,
+    ) -> ApiRequest<RedeemedReset> {
+        let credit_id = Some(credit_id.into());
+        self.redeem(&RedeemRequest { redeem_request_id: idempotency_key.into(), credit_id })
+    }
+
+    fn redeem(&self, body: &RedeemRequest) -> ApiRequest<RedeemedReset> {
+        let blank = body.redeem_request_id.trim().is_empty();
+        let reason =
+            blank.then(|| "the idempotency key is blank: it has to tell this redemption from others".to_owned());
+        ApiRequest::json(&self.caller, &REDEEM_RESET_CREDIT).body(body).refused(reason)
+    }
+
+    /// What single threads used, as far as the backend can tell: threads it has no estimate for are left out.
+    /// `POST {prefix}/usage/thread_usage/query`, with 1 to 100 ids, each once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// # backend.set_thread_usage("thread-1", 2_500_000);
+    /// let threads = client.usage().threads(["thread-1", "thread-2"]).await?;
+    /// assert_eq!(threads.len(), 1);
+    /// assert_eq!(threads[0].credits(), Some(2.5));
+    /// # Ok(()) }
+    /// ```
+    pub fn threads<I>(&self, thread_ids: I) -> ApiRequest<Vec<ThreadUsage>>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let thread_ids: Vec<String> = thread_ids.into_iter().map(Into::into).collect();
+        let asked: HashSet<String> = thread_ids.iter().cloned().collect();
+        let reason = if !(1..=MOST_THREADS).contains(&thread_ids.len()) {
+            Some(format!("{} thread ids were given: it can be 1 to {MOST_THREADS}", thread_ids.len()))
+        } else if asked.len() < thread_ids.len() {
+            Some("a thread id was given twice".to_owned())
+        } else {
+            thread_ids.iter().any(|id| id.trim().is_empty()).then(|| "a thread id is blank".to_owned())
+        };
+        let request = ApiRequest::<ThreadUsageAnswer>::json(&self.caller, &THREADS);
+        request.body(&ThreadUsageQuery { thread_ids }).refused(reason).and_then(move |answer| answer.check(asked))
     }
 }
 
-/// A request for the account's limits, made by [`Usage::get`]; `.await` it.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let backend = codex_backend::testing::Backend::start()?;
-/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use std::time::Duration;
-/// use codex_backend::{RetryPolicy, Timeouts};
-///
-/// let quick = Timeouts::default().call(Duration::from_secs(5));
-/// let usage = client.usage().get().with_timeouts(quick).with_retry_policy(RetryPolicy::never()).await?;
-/// # assert!(usage.credits.is_some());
-/// # Ok(()) }
-/// ```
-#[must_use = "a request does nothing unless awaited"]
-pub struct UsageRequest {
-    caller: Arc<Caller>,
-    options: CallOptions,
+#[derive(Serialize)]
+struct RedeemRequest {
+    redeem_request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credit_id: Option<String>,
 }
 
-impl UsageRequest {
-    /// Other time limits than the client's.
-    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.options.timeouts = Some(timeouts);
-        self
-    }
+#[derive(Serialize)]
+struct ThreadUsageQuery {
+    thread_ids: Vec<String>,
+}
 
-    /// Another retry policy than the client's.
-    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
-        self.options.retry = Some(policy);
-        self
+open_struct! {
+    ThreadUsageAnswer {
+        threads: Vec<ThreadUsage>,
     }
 }
 
-impl IntoFuture for UsageRequest {
-    type Output = Result<UsageReport, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let path = format!("{}/usage", self.caller.base_url().style().prefix());
-            self.caller.send(&GET, &path, Payload::Empty, &self.options).await?.json(&GET)
-        })
+impl ThreadUsageAnswer {
+    /// Each thread that was asked for, at most once. No estimate is not the same as none used.
+    fn check(self, mut asked: HashSet<String>) -> Result<Vec<ThreadUsage>, Error> {
+        if self.threads.iter().any(|thread| !asked.remove(&thread.thread_id)) {
+            let message = "the answer tells of a thread twice, or of one that was not asked about";
+            return Err(Error::new(ErrorKind::Decode, THREADS.name, message).sent(true));
+        }
+        Ok(self.threads.into_iter().filter(|thread| thread.estimated_usage_credits_micros.is_some()).collect())
     }
 }
 
-impl fmt::Debug for UsageRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UsageRequest").field("options", &self.options).finish_non_exhaustive()
+open_struct! {
+    /// The answer of the backend's `usage` route. Members that the backend leaves out or sends as `null` are `None` or
+    /// empty.
+    #[derive(Eq)]
+    pub UsageReport {
+        /// The account's plan.
+        plan_type: Option<PlanType>,
+        /// The limits on Codex itself.
+        rate_limit: Option<RateLimitStatus>,
+        /// Credits bought beside the plan.
+        credits: Option<Credits>,
+        /// Limits on single features.
+        additional_rate_limits: Vec<AdditionalRateLimit>,
+        /// Why the limit is reached, when it is.
+        rate_limit_reached_type: Option<RateLimitReached>,
+        /// Credits that reset a limit at once.
+        rate_limit_reset_credits: Option<ResetCreditCount>,
+        /// What the workspace may spend.
+        spend_control: Option<SpendControl>,
     }
 }
 
-/// The answer of the backend's `usage` route. Members that the backend leaves out or sends as `null` are `None` or empty.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct UsageReport {
-    /// The account's plan.
-    #[serde(default)]
-    pub plan_type: Option<PlanType>,
-    /// The limits on Codex itself.
-    #[serde(default)]
-    pub rate_limit: Option<RateLimitStatus>,
-    /// Credits bought beside the plan.
-    #[serde(default)]
-    pub credits: Option<Credits>,
-    /// Limits on single features.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub additional_rate_limits: Vec<AdditionalRateLimit>,
-    /// Why the limit is reached, when it is.
-    #[serde(default)]
-    pub rate_limit_reached_type: Option<RateLimitReached>,
-    /// Credits that reset a limit at once.
-    #[serde(default)]
-    pub rate_limit_reset_credits: Option<ResetCredits>,
-    /// What the workspace may spend.
-    #[serde(default)]
-    pub spend_control: Option<SpendControl>,
+impl UsageReport {
+    /// The window of Codex itself that has this length, whichever place it stands in.
+    #[must_use]
+    pub fn window(&self, kind: LimitWindow) -> Option<&RateLimitWindow> {
+        let windows = self.rate_limit.as_ref()?.windows();
+        windows.into_iter().flatten().find(|window| window.kind() == Some(kind))
+    }
+
+    /// Each limit in the form that all places share: first that of Codex itself, with credits and spending, then one for
+    /// each single feature.
+    #[must_use]
+    pub fn snapshots(&self) -> Vec<RateLimitSnapshot> {
+        let windows = |status: &Option<RateLimitStatus>| {
+            status.as_ref().map(|status| status.windows().map(Option::<&RateLimitWindow>::cloned)).unwrap_or_default()
+        };
+        let snapshot = |id: &str, status: &Option<RateLimitStatus>| {
+            let [primary, secondary] = windows(status);
+            RateLimitSnapshot::new(id, self.plan_type.as_ref(), [primary.as_ref(), secondary.as_ref()])
+        };
+        let mut codex = snapshot("codex", &self.rate_limit);
+        codex.credits = self.credits.clone();
+        codex.spend_control = self.spend_control.clone();
+        codex.reached = self.rate_limit_reached_type.as_ref().and_then(|reached| reached.reason.clone());
+        let features = self.additional_rate_limits.iter().map(|feature| RateLimitSnapshot {
+            limit_name: Some(feature.limit_name.clone()),
+            ..snapshot(&feature.metered_feature, &feature.rate_limit)
+        });
+        std::iter::once(codex).chain(features).collect()
+    }
+
+    /// The snapshot of Codex itself.
+    #[must_use]
+    pub fn snapshot(&self) -> RateLimitSnapshot {
+        // There is always one.
+        self.snapshots().swap_remove(0)
+    }
 }
 
-/// Whether more may be used, and in which windows it is counted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RateLimitStatus {
-    /// Whether a request would be let through.
-    pub allowed: bool,
-    /// Whether the limit is reached.
-    pub limit_reached: bool,
-    /// The first window. Tell it by its length: which window comes first has changed before.
-    #[serde(default)]
-    pub primary_window: Option<RateLimitWindow>,
-    /// The second window.
-    #[serde(default)]
-    pub secondary_window: Option<RateLimitWindow>,
+open_struct! {
+    /// Whether more may be used, and in which windows it is counted.
+    #[derive(Eq)]
+    pub RateLimitStatus {
+        /// Whether a request would be let through.
+        allowed: bool,
+        /// Whether the limit is reached.
+        limit_reached: bool,
+        /// The first window. Tell it by its length: which window comes first has changed before.
+        primary_window: Option<RateLimitWindow>,
+        /// The second window.
+        secondary_window: Option<RateLimitWindow>,
+    }
 }
 
-/// The limit on one feature.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AdditionalRateLimit {
-    /// The name to show.
-    pub limit_name: String,
-    /// The feature's id.
-    pub metered_feature: String,
-    /// Its windows.
-    #[serde(default)]
-    pub rate_limit: Option<RateLimitStatus>,
+impl RateLimitStatus {
+    fn windows(&self) -> [Option<&RateLimitWindow>; 2] {
+        [self.primary_window.as_ref(), self.secondary_window.as_ref()]
+    }
 }
 
-/// Credits bought beside the plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Credits {
-    /// Whether there are any.
-    pub has_credits: bool,
-    /// Whether they are without limit.
-    pub unlimited: bool,
-    /// How many, as a decimal number in text.
-    #[serde(default)]
-    pub balance: Option<String>,
-    /// How many local messages they are about good for: the least and the most.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub approx_local_messages: Vec<serde_json::Value>,
-    /// How many cloud messages they are about good for: the least and the most.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub approx_cloud_messages: Vec<serde_json::Value>,
+open_struct! {
+    /// The limit on one feature.
+    #[derive(Eq)]
+    pub AdditionalRateLimit {
+        /// The name to show.
+        limit_name: String,
+        /// The feature's id.
+        metered_feature: String,
+        /// Its windows.
+        rate_limit: Option<RateLimitStatus>,
+    }
 }
 
-/// Why a limit is reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RateLimitReached {
-    /// The reason.
-    #[serde(rename = "type")]
-    pub reason: RateLimitReachedReason,
+open_struct! {
+    /// Why a limit is reached.
+    #[derive(Eq)]
+    pub RateLimitReached {
+        /// The reason.
+        #[serde(rename = "type")]
+        reason: Option<RateLimitReachedReason>,
+    }
+}
+
+open_struct! {
+    /// How many credits there are that reset a limit at once.
+    #[derive(Eq)]
+    pub ResetCreditCount {
+        /// How many can be redeemed.
+        available_count: i64,
+    }
+}
+
+open_struct! {
+    /// The credits that reset a limit at once.
+    #[derive(Eq)]
+    pub ResetCredits {
+        /// How many can be redeemed.
+        available_count: i64,
+        /// Each of them.
+        credits: Vec<ResetCredit>,
+    }
+}
+
+open_struct! {
+    /// A credit that resets a limit at once.
+    #[derive(Eq)]
+    pub ResetCredit {
+        /// Its id.
+        id: Option<String>,
+        /// What it resets.
+        reset_type: Option<String>,
+        /// Whether it can be redeemed.
+        status: Option<ResetCreditStatus>,
+        /// When it was given, as the backend writes it.
+        granted_at: Option<String>,
+        /// When it lapses, as the backend writes it.
+        expires_at: Option<String>,
+        /// A line to show.
+        title: Option<String>,
+        /// A text to show.
+        description: Option<String>,
+    }
 }
 
 open_enum! {
-    /// Which limit it is that was reached.
-    RateLimitReachedReason {
-        /// The plan's rate limit.
-        RateLimit = "rate_limit_reached",
-        /// The workspace's credits; the user owns it.
-        WorkspaceOwnerCreditsDepleted = "workspace_owner_credits_depleted",
-        /// The workspace's credits; the user is a member.
-        WorkspaceMemberCreditsDepleted = "workspace_member_credits_depleted",
-        /// The workspace's usage limit; the user owns it.
-        WorkspaceOwnerUsageLimit = "workspace_owner_usage_limit_reached",
-        /// The workspace's usage limit; the user is a member.
-        WorkspaceMemberUsageLimit = "workspace_member_usage_limit_reached",
+    /// The state of a [`ResetCredit`].
+    ResetCreditStatus {
+        /// It can be redeemed.
+        Available = "available",
     }
 }
 
-/// Credits that reset a limit at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ResetCredits {
-    /// How many can be redeemed.
-    pub available_count: i64,
+open_struct! {
+    /// What came of redeeming a credit.
+    #[derive(Eq)]
+    pub RedeemedReset {
+        /// What the backend did.
+        code: Option<ResetOutcome>,
+        /// How many windows started anew.
+        windows_reset: i64,
+    }
 }
 
-/// What the workspace may spend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct SpendControl {
-    /// Whether the limit is reached.
-    #[serde(default)]
-    pub reached: bool,
-    /// The user's own limit.
-    #[serde(default)]
-    pub individual_limit: Option<SpendLimit>,
+open_enum! {
+    /// What the backend did with a credit that was to be redeemed.
+    ResetOutcome {
+        /// The limits started anew.
+        Reset = "reset",
+        /// There was nothing to reset; the credit is kept.
+        NothingToReset = "nothing_to_reset",
+        /// There is no credit.
+        NoCredit = "no_credit",
+        /// The credit, or the idempotency key, has been used.
+        AlreadyRedeemed = "already_redeemed",
+    }
 }
 
-/// A limit on spending. Amounts are decimal numbers in text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct SpendLimit {
-    /// The limit.
-    pub limit: String,
-    /// What is used of it.
-    pub used: String,
-    /// What is left of it.
-    pub remaining: String,
-    /// What is used of it, in percent.
-    pub used_percent: i64,
-    /// What is left of it, in percent.
-    pub remaining_percent: i64,
-    /// How long until it starts anew, in seconds.
-    pub reset_after_seconds: i64,
-    /// When it starts anew, in seconds since 1970.
-    pub reset_at: i64,
+open_struct! {
+    /// What one thread used, by the backend's estimate. Micros are millionths.
+    #[derive(Eq)]
+    pub ThreadUsage {
+        /// The thread.
+        thread_id: String,
+        /// In credits.
+        estimated_usage_credits_micros: Option<i64>,
+        /// In US dollars.
+        estimated_usage_usd_micros: Option<i64>,
+        /// The same by model and effort.
+        groups: Vec<ThreadUsageGroup>,
+    }
 }
 
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+impl ThreadUsage {
+    /// In credits.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "an estimate")]
+    pub fn credits(&self) -> Option<f64> {
+        self.estimated_usage_credits_micros.map(|micros| micros as f64 / 1e6)
+    }
+}
+
+open_struct! {
+    /// A part of what one thread used.
+    #[derive(Eq)]
+    pub ThreadUsageGroup {
+        /// The model.
+        model: Option<String>,
+        /// The reasoning effort.
+        reasoning_effort: Option<String>,
+        /// The speed that was asked for.
+        speed: Option<String>,
+        /// In millionths of a credit.
+        estimated_usage_credits_micros: i64,
+        /// Input tokens that were new and not cached.
+        net_new_input_tokens: Option<i64>,
+        /// Input tokens that were cached.
+        cached_input_tokens: Option<i64>,
+        /// Input tokens.
+        input_tokens: Option<i64>,
+        /// Output tokens.
+        output_tokens: Option<i64>,
+        /// All tokens.
+        total_tokens: Option<i64>,
+    }
 }

@@ -74,7 +74,7 @@ impl AuthServices {
         let given_api = in_code(&given.auth_api_base_url, ".auth_api_base_url(..)")?.map(without_slash);
 
         let issuer = issuer_of(base_url)?;
-        let accounts_url = if base_url.is_loopback() { base_url.with_path("") } else { at(&issuer, ACCOUNTS_PATH) };
+        let accounts_url = if base_url.is_loopback() { base_url.with_target("") } else { at(&issuer, ACCOUNTS_PATH) };
         let revoke_url = match (named_revoke_url, &given_token_url) {
             (Some(url), _) => url,
             (None, Some(token_url)) => at(token_url, REVOKE_PATH),

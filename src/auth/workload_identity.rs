@@ -180,6 +180,12 @@ impl Federation {
         let unreadable = |error: std::io::Error| {
             AuthError::transient(format!("the identity token in {path} cannot be read: {error}")).with_source(error)
         };
+        // Looked at before it is opened: to open a pipe is to wait for somebody who writes into it.
+        if !tokio::fs::metadata(&self.token_file).await.map_err(unreadable)?.is_file() {
+            return Err(AuthError::transient(format!(
+                "the identity token in {path} cannot be read: it is no regular file"
+            )));
+        }
         let file = tokio::fs::File::open(&self.token_file).await.map_err(unreadable)?;
         let mut text = String::new();
         file.take(LONGEST_ASSERTION + 1).read_to_string(&mut text).await.map_err(unreadable)?;

@@ -6,7 +6,7 @@ use super::Client;
 #[cfg(feature = "agent-identity")]
 use crate::auth::{AgentAuthApi, AgentProvider};
 use crate::auth::{ApiKey, AuthContext, AuthProvider, AuthServices, ChatGptTokens, ErasedProvider, GivenAuthUrls};
-use crate::call::Caller;
+use crate::call::{Backend, Caller};
 use crate::environment::Environment;
 use crate::error::{AuthError, ConfigError};
 #[cfg(feature = "rustls-ring")]
@@ -262,8 +262,9 @@ impl<S> ClientBuilder<S> {
         S: CredentialsSet,
     {
         let provider = self.provider.transpose().map_err(ConfigError::Credentials)?;
+        let backend = self.settings.backend(S::NAME)?;
         let context = self.settings.into_context(S::NAME)?;
-        Ok(Client::from_caller(Caller::new(context, provider, S::NAME)))
+        Ok(Client::from_caller(Caller::new(context, provider, S::NAME, backend)))
     }
 
     /// What credentials for the Codex backend are loaded and verified with before there is a client: the network, the
@@ -302,6 +303,19 @@ impl Settings {
             (Route::codex_backend(mode), &self.codex_base_url)
         };
         BaseUrl::new(given.as_deref().unwrap_or(route.default_base_url), route, allowed)
+    }
+
+    /// Where the Codex backend is, for the requests that any client may send there.
+    fn backend(&self, mode: &'static str) -> Result<Backend, ConfigError> {
+        if mode != OpenAiApi::NAME {
+            return Ok(Backend::Own);
+        }
+        let allowed = self.allowed_origins(mode)?;
+        let own = self.base_url(mode, &allowed)?;
+        if own.is_loopback() && self.codex_base_url.is_none() {
+            return Ok(Backend::Unknown);
+        }
+        self.base_url(NoAuth::NAME, &allowed).map(|base_url| Backend::At(Box::new(base_url)))
     }
 
     fn into_exchange(self) -> Result<Exchange, ConfigError> {

@@ -92,6 +92,26 @@ pub enum ErrorKind {
     UploadWithoutUrl,
     /// The server gave the upload a status this crate does not know.
     UploadStatusUnknown,
+    /// What the caller gave cannot be sent; nothing was.
+    InvalidInput,
+    /// The credentials do not tell which account they are for, and the endpoint needs to know; nothing was sent.
+    NoAccountId,
+    /// The endpoint is for workspaces of several users alone; nothing was sent.
+    NotAWorkspace,
+    /// The account's plan does not have what was asked for; nothing was sent.
+    NotEligible,
+    /// The client does not know where the Codex backend is, and does not guess; nothing was sent.
+    NoBackend,
+    /// The server named a page of a list that it had given already.
+    RepeatedCursor,
+    /// A cloud task, or the attempt that was asked for, has no diff.
+    NoDiff,
+    /// A cloud task still was not done when the time to wait was over.
+    TaskNotReady,
+    /// There is no such environment for cloud tasks.
+    EnvironmentNotFound,
+    /// Several environments for cloud tasks fit.
+    AmbiguousEnvironment,
 }
 
 impl ErrorKind {
@@ -106,6 +126,7 @@ impl ErrorKind {
                 | Self::Timeout
                 | Self::Interrupted
                 | Self::UploadNotReady
+                | Self::TaskNotReady
         )
     }
 
@@ -134,6 +155,18 @@ impl ErrorKind {
             Self::FileChanged => "Upload it again when nothing writes to it.",
             Self::LengthMismatch => "State the source's exact length in bytes.",
             Self::UploadNotReady => "Try again later, or allow more time with `with_finalize_time_limit`.",
+            Self::NoDiff => "If the task is still running, wait for it.",
+            Self::TaskNotReady => "The task goes on; wait again, or allow more time with `with_time_limit`.",
+            Self::EnvironmentNotFound => "Set one up at ChatGPT, or name one that is there.",
+            Self::AmbiguousEnvironment => "Name it by its id.",
+            Self::NoAccountId => "Name the account when the client is built, or sign in again.",
+            Self::NotEligible => {
+                "Sign in to an account that has it. If the account has, say so with `with_account` on the endpoint."
+            }
+            Self::NoBackend => "Name it with `codex_base_url` on the builder.",
+            Self::NotAWorkspace => {
+                "Sign in to a workspace account. If the account is one, say so with `with_account` on the endpoint."
+            }
             _ => return None,
         })
     }

@@ -116,11 +116,14 @@ pub(crate) enum Repeat {
     Safe,
     /// Only when it is certain that the server did not act on the request.
     IfNotActedOn,
+    /// Not even then.
+    Never,
 }
 
 impl Repeat {
     fn allows(self, error: &Error) -> bool {
         match error.kind() {
+            _ if self == Self::Never => false,
             // Refused before the server did anything, or never there.
             ErrorKind::Connect | ErrorKind::RateLimited => true,
             ErrorKind::Overloaded | ErrorKind::Server | ErrorKind::Interrupted | ErrorKind::Timeout => {
@@ -238,6 +241,7 @@ mod tests {
         for (kind, sent, safe, other) in cases {
             assert_eq!(Repeat::Safe.allows(&error(kind, sent)), safe, "{kind:?} safe");
             assert_eq!(Repeat::IfNotActedOn.allows(&error(kind, sent)), other, "{kind:?} not idempotent");
+            assert!(!Repeat::Never.allows(&error(kind, sent)), "{kind:?} never");
         }
     }
 

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::server::Reply;
+use crate::limits::PlanType;
 
 /// The only user there is.
 const USER: &str = "user-embedded";
@@ -27,6 +28,13 @@ pub(super) struct Accounts {
 #[derive(Debug)]
 struct Account {
     is_fedramp: bool,
+    plan: String,
+}
+
+impl Account {
+    fn new(is_fedramp: bool) -> Self {
+        Self { is_fedramp, plan: "pro".to_owned() }
+    }
 }
 
 struct Token {
@@ -51,24 +59,43 @@ struct RefreshToken {
 
 impl Accounts {
     pub(super) fn add(&mut self, account_id: impl Into<String>, is_fedramp: bool) {
-        self.accounts.insert(account_id.into(), Account { is_fedramp });
+        self.accounts.insert(account_id.into(), Account::new(is_fedramp));
+    }
+
+    pub(super) fn add_with_plan(&mut self, account_id: impl Into<String>, plan: &str) {
+        let account = Account { plan: plan.to_owned(), ..Account::new(false) };
+        self.accounts.insert(account_id.into(), account);
+    }
+
+    pub(super) fn plan(&self, account_id: &str) -> PlanType {
+        self.accounts.get(account_id).map_or("", |account| account.plan.as_str()).to_owned().into()
+    }
+
+    /// What the backend tells of the accounts to choose from: the one that asks.
+    pub(super) fn check_list(&self, account_id: &str) -> Value {
+        let structure = if self.plan(account_id).is_workspace() { "workspace" } else { "personal" };
+        json!({
+            "accounts": [{ "id": account_id, "name": "Embedded", "structure": structure }],
+            "account_ordering": [account_id],
+            "default_account_id": account_id,
+        })
     }
 
     #[cfg(feature = "agent-identity")]
     pub(super) fn add_if_missing(&mut self, account_id: &str) {
-        self.accounts.entry(account_id.to_owned()).or_insert(Account { is_fedramp: false });
+        self.accounts.entry(account_id.to_owned()).or_insert_with(|| Account::new(false));
     }
 
     pub(super) fn issue_access_token(&mut self, account_id: &str, lifetime: Duration) -> SecretString {
         let expires_at = SystemTime::now() + lifetime;
-        let account = self.accounts.entry(account_id.to_owned()).or_insert(Account { is_fedramp: false });
+        let account = self.accounts.entry(account_id.to_owned()).or_insert_with(|| Account::new(false));
         let claims = json!({
             "exp": expires_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             "jti": random(),
             "https://api.openai.com/auth": {
                 "chatgpt_account_id": account_id,
                 "chatgpt_account_is_fedramp": account.is_fedramp,
-                "chatgpt_plan_type": "pro",
+                "chatgpt_plan_type": account.plan,
                 "chatgpt_user_id": USER,
             },
         });
@@ -134,7 +161,7 @@ impl Accounts {
     }
 
     pub(super) fn issue_personal_access_token(&mut self, account_id: &str) -> SecretString {
-        self.accounts.entry(account_id.to_owned()).or_insert(Account { is_fedramp: false });
+        self.accounts.entry(account_id.to_owned()).or_insert_with(|| Account::new(false));
         let token = format!("at-embedded-{}", random());
         self.tokens
             .insert(token.clone(), Token { account_id: account_id.to_owned(), expires_at: None, revoked: false });
@@ -151,7 +178,7 @@ impl Accounts {
                 "email": "user@embedded.example",
                 "chatgpt_user_id": USER,
                 "chatgpt_account_id": token.account_id,
-                "chatgpt_plan_type": "pro",
+                "chatgpt_plan_type": self.plan(&token.account_id),
                 "chatgpt_account_is_fedramp": self.is_fedramp(&token.account_id),
             })),
             None => refuse(StatusCode::UNAUTHORIZED, "invalid_token", "the personal access token is not known"),
@@ -189,7 +216,7 @@ impl Accounts {
             "user_id": USER,
             "chatgpt_account_id": account_id,
             "chatgpt_account_user_id": format!("{USER}__{account_id}"),
-            "chatgpt_plan_type": "pro",
+            "chatgpt_plan_type": self.plan(&account_id),
         }))
     }
 

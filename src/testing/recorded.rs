@@ -29,6 +29,54 @@ pub enum Route {
     RevokeToken,
     /// `GET /backend-api/v1/user-auth-credential/whoami`
     Whoami,
+    /// `GET /backend-api/wham/rate-limit-reset-credits`
+    ListResetCredits,
+    /// `POST /backend-api/wham/rate-limit-reset-credits/consume`
+    RedeemResetCredit,
+    /// `POST /backend-api/wham/usage/thread_usage/query`
+    QueryThreadUsage,
+    /// `GET /backend-api/wham/accounts/check`
+    CheckAccounts,
+    /// `GET /backend-api/wham/profiles/me`
+    GetProfile,
+    /// `POST /backend-api/wham/accounts/send_add_credits_nudge_email`
+    SendNudgeEmail,
+    /// `GET /backend-api/wham/workspace-messages`
+    ListWorkspaceMessages,
+    /// `GET /backend-api/wham/settings/user`
+    GetUserSettings,
+    /// `GET /backend-api/wham/tasks/list`
+    ListTasks,
+    /// `GET /backend-api/wham/tasks/{task_id}`
+    GetTask,
+    /// `GET /backend-api/wham/tasks/{task_id}/turns/{turn_id}/sibling_turns`
+    ListSiblingTurns,
+    /// `POST /backend-api/wham/tasks`
+    CreateTask,
+    /// `GET /backend-api/wham/environments`
+    ListEnvironments,
+    /// `GET /backend-api/wham/environments/by-repo/github/{owner}/{repo}`
+    ListRepositoryEnvironments,
+    /// `GET /backend-api/connectors/directory/list`
+    ListConnectors,
+    /// `GET /backend-api/connectors/directory/list_workspace`
+    ListWorkspaceConnectors,
+    /// `POST /backend-api/ps/apps/batch`
+    BatchApps,
+    /// `GET /backend-api/accounts/{account_id}/settings`
+    GetWorkspaceSettings,
+    /// `GET /backend-api/ps/plugins/list`
+    ListPlugins,
+    /// `GET /backend-api/ps/plugins/installed`
+    ListInstalledPlugins,
+    /// `GET /backend-api/ps/plugins/{plugin_id}`
+    GetPlugin,
+    /// `GET /backend-api/plugins/featured`, the one route that needs no credentials
+    ListFeaturedPlugins,
+    /// `GET /backend-api/wham/config/requirements`
+    GetRequirements,
+    /// `GET /backend-api/wham/config/bundle`
+    GetConfigBundle,
 }
 
 impl Route {
@@ -38,7 +86,7 @@ impl Route {
         match (method.as_str(), parts.as_slice()) {
             ("POST", ["backend-api", "files"]) => Some((Self::CreateFile, None)),
             ("POST", ["backend-api", "files", id, "uploaded"]) => Some((Self::FinalizeFile, Some(id))),
-            ("GET", ["backend-api", "wham", "usage"]) => Some((Self::GetUsage, None)),
+            ("GET", ["backend-api", "wham", "usage"] | ["api", "codex", "usage"]) => Some((Self::GetUsage, None)),
             ("POST", ["oauth", "token"]) if is_form(headers) => Some((Self::ExchangeIdentity, None)),
             ("POST", ["oauth", "token"]) => Some((Self::RefreshToken, None)),
             ("GET", ["backend-api", "wham", "agent-identities", "jwks"]) => Some((Self::AgentKeys, None)),
@@ -47,7 +95,7 @@ impl Route {
             ("POST", ["oauth", "revoke"]) => Some((Self::RevokeToken, None)),
             ("GET", ["backend-api", "v1", "user-auth-credential", "whoami"]) => Some((Self::Whoami, None)),
             ("PUT", ["upload", id]) => Some((Self::PutFile, Some(id))),
-            _ => None,
+            _ => super::endpoints::route(method, &parts).map(|(route, _)| (route, None)),
         }
     }
 }

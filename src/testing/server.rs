@@ -214,7 +214,11 @@ async fn serve(
         }
         (_, Some(Ok(upload))) => state.world().files.store(upload),
         (_, Some(Err(refusal))) => refusal,
-        (_, None) => state.world().answer(&head.headers, head.uri.path(), route, &content),
+        (_, None) => {
+            let mut world = state.world();
+            let answer = world.answer_endpoint(&head, &content);
+            answer.unwrap_or_else(|| world.answer(&head.headers, head.uri.path(), route, &content))
+        }
     };
     if matches!(effect, Some(Effect::TruncateJson)) {
         reply.body.truncate(reply.body.len() / 2);

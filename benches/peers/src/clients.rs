@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use async_openai::config::OpenAIConfig;
 use async_openai::types::files::{CreateFileRequestArgs, FilePurpose};
-use codex_backend::{ChatGptTokens, Client, CodexBackend, Environment, OpenAiFileUpload, UsageReport};
+use codex_backend::{ChatGptTokens, Client, CodexBackend, Environment, OpenAiFileUpload, TaskListItem, UsageReport};
+use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderValue};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
@@ -37,6 +39,21 @@ pub fn codex(origin: &str) -> Result<Client<CodexBackend>, Failure> {
 pub async fn upload_by_codex(client: &Client<CodexBackend>, path: &Path) -> Result<(), Failure> {
     OpenAiFileUpload::new(client).path(path).await?;
     Ok(())
+}
+
+/// Goes through the list of tasks, item by item, and counts.
+pub async fn list_by_codex(client: &Client<CodexBackend>, limit: usize) -> Result<usize, Failure> {
+    let (mut items, mut count) = (client.cloud_tasks().list().with_item_limit(limit).items(), 0);
+    while let Some(task) = items.try_next().await? {
+        count += usize::from(!task.archived);
+    }
+    Ok(count)
+}
+
+#[derive(Deserialize)]
+struct PageOfTasks {
+    items: Vec<TaskListItem>,
+    cursor: Option<String>,
 }
 
 pub fn async_openai(origin: &str) -> async_openai::Client<OpenAIConfig> {
@@ -90,6 +107,23 @@ impl Bare {
         }
         let answer = request.send().await?.error_for_status()?;
         Ok(serde_json::from_slice(&answer.bytes().await?)?)
+    }
+
+    pub async fn list(&self, limit: usize) -> Result<usize, Failure> {
+        let (mut cursor, mut count) = (None::<String>, 0);
+        loop {
+            let mut url = format!("{}/wham/tasks/list?limit=20&task_filter=current", self.base);
+            if let Some(cursor) = &cursor {
+                url = format!("{url}&cursor={cursor}");
+            }
+            let answer = self.client.get(url).headers(self.headers.clone()).send().await?.error_for_status()?;
+            let page: PageOfTasks = serde_json::from_slice(&answer.bytes().await?)?;
+            count += page.items.iter().filter(|task| !task.archived).count();
+            cursor = page.cursor.filter(|_| count < limit);
+            if cursor.is_none() {
+                return Ok(count);
+            }
+        }
     }
 
     pub async fn upload(&self, path: &Path, reading: Reading) -> Result<(), Failure> {

@@ -69,7 +69,7 @@ pub fn run_one_arm(arm: &str, requests: u32) -> Result<(), Failure> {
 
 /// Runs on a thread that keeps to one core, as does the server it starts. On two cores, part of what it costs to wake
 /// the other one is counted as the client's, now more and now less.
-fn on_one_core(work: fn() -> Result<(), Failure>) -> Result<(), Failure> {
+pub fn on_one_core(work: fn() -> Result<(), Failure>) -> Result<(), Failure> {
     let core = core_affinity::get_core_ids().and_then(|cores| cores.first().copied()).ok_or("no core to run on")?;
     let thread = std::thread::spawn(move || {
         if !core_affinity::set_for_current(core) {
@@ -81,7 +81,7 @@ fn on_one_core(work: fn() -> Result<(), Failure>) -> Result<(), Failure> {
 }
 
 /// On one thread, so that the thread's CPU time is all of the client's.
-fn runtime() -> Result<Runtime, Failure> {
+pub fn runtime() -> Result<Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 

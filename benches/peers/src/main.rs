@@ -1,7 +1,7 @@
 //! Measures `codex_backend` beside bare reqwest and async-openai, and prints Markdown tables.
 //!
 //! ```text
-//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- headers | agent | session | get | upload | memory | all]
+//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- headers | agent | session | get | list | upload | memory | all]
 //! ```
 //!
 //! All arms of a table run in one process, interleaved in short rounds. One arm runs twice: how far its second ratio is
@@ -12,6 +12,7 @@ mod allocations;
 mod clients;
 mod get;
 mod headers;
+mod list;
 mod memory;
 mod rounds;
 mod server;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 
 type Failure = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: bench [headers | agent | session | get | upload | memory | all]";
+const USAGE: &str = "usage: bench [headers | agent | session | get | list | upload | memory | all]";
 
 fn main() -> ExitCode {
     // reqwest is built without a provider, and async-openai builds its own client.
@@ -48,6 +49,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["session"] => session::run(),
         ["get"] => get::run(),
         ["get", "--one-arm", arm, count] => get::run_one_arm(arm, count.parse()?),
+        ["list"] => list::run(),
         ["upload"] => upload::run(),
         ["memory"] => memory::run(),
         [] | ["all"] => {
@@ -55,12 +57,14 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
             agent::run()?;
             session::run()?;
             get::run()?;
+            list::run()?;
             upload::run()?;
             memory::run()
         }
         // The child processes.
         ["storm", base_url, path] => session::storm(base_url, path.as_ref()),
         ["serve"] => server::serve(),
+        ["list-once", origin, count] => list::list_once(origin, count.parse()?),
         ["upload-once", arm, origin, path] => memory::upload_once(arm, origin, path.as_ref()),
         _ => Err(USAGE.into()),
     }

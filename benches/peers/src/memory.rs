@@ -67,7 +67,7 @@ pub fn upload_once(arm: &str, origin: &str, path: &Path) -> Result<(), Failure> 
     Ok(())
 }
 
-fn status_kib(name: &str) -> Result<u64, Failure> {
+pub fn status_kib(name: &str) -> Result<u64, Failure> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line in /proc/self/status")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)

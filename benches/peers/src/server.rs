@@ -22,6 +22,10 @@ const USAGE_REPORT: &str = concat!(
     r#"{"reached":false,"individual_limit":null}}"#,
 );
 
+/// How many tasks there are, and how many to a page.
+pub const TASKS: usize = 10_000;
+const PAGE: usize = 20;
+
 /// The server's child process. It ends when this is dropped, since its standard input then closes.
 pub struct Server {
     pub origin: String,
@@ -78,6 +82,7 @@ struct Answers {
     stored: String,
     finalized: String,
     openai_file: String,
+    tasks: Vec<String>,
 }
 
 impl Answers {
@@ -91,6 +96,7 @@ impl Answers {
                 "200 OK",
                 r#"{"id":"file_1","object":"file","created_at":1,"filename":"content","purpose":"user_data"}"#,
             ),
+            tasks: (0..TASKS / PAGE).map(|page| render("200 OK", &page_of_tasks(page))).collect(),
         }
     }
 
@@ -101,9 +107,35 @@ impl Answers {
             (Some("POST"), Some("/v1/files")) => &self.openai_file,
             (Some("POST"), Some(path)) if path.ends_with("/uploaded") => &self.finalized,
             (Some("POST"), _) => &self.created,
+            (Some("GET"), Some(path)) if path.contains("/tasks/list") => {
+                let page = path.split("cursor=page-").nth(1).and_then(|rest| rest.split('&').next()?.parse().ok());
+                &self.tasks[page.unwrap_or(0)]
+            }
             _ => &self.usage,
         }
     }
+}
+
+fn page_of_tasks(page: usize) -> String {
+    let items: Vec<serde_json::Value> = (page * PAGE..(page + 1) * PAGE)
+        .map(|number| {
+            serde_json::json!({
+                "id": format!("task_e_{number:032}"), "title": format!("Fix the flaky test number {number}"),
+                "archived": false, "has_unread_turn": true, "has_generated_title": true,
+                "created_at": 1_776_900_000.25, "updated_at": 1_776_900_060.75,
+                "task_status_display": {
+                    "environment_label": "acme/web",
+                    "latest_turn_status_display": {
+                        "turn_status": "completed", "sibling_turn_ids": ["turn_b"],
+                        "diff_stats": { "files_modified": 1, "lines_added": 2, "lines_removed": 1 },
+                    },
+                },
+                "pull_requests": [],
+            })
+        })
+        .collect();
+    let cursor = ((page + 1) * PAGE < TASKS).then(|| format!("page-{}", page + 1));
+    serde_json::json!({ "items": items, "cursor": cursor }).to_string()
 }
 
 fn render(status: &str, body: &str) -> String {

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use ed25519_dalek::{Signer, SigningKey};
-use ring::digest;
+use blake2::digest::Digest;
+use ed25519_dalek::{Sha512, Signer, SigningKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
@@ -56,12 +56,11 @@ impl AgentKey {
     /// `SHA-512("codex-agent-identity-ed25519-v1" || random)`, as in the official tool.
     #[must_use]
     pub fn from_random(random: &[u8; 64]) -> Self {
-        let mut text = Zeroizing::new(Vec::with_capacity(GENERATION_CONTEXT.len() + random.len()));
-        text.extend_from_slice(GENERATION_CONTEXT);
-        text.extend_from_slice(random);
-        let hash = digest::digest(&digest::SHA512, &text);
+        let mut hash = Zeroizing::new([0; 64]);
+        let digest = Sha512::new().chain_update(GENERATION_CONTEXT).chain_update(random);
+        digest.finalize_into((&mut *hash).into());
         let mut seed = Zeroizing::new([0; 32]);
-        seed.copy_from_slice(&hash.as_ref()[..32]);
+        seed.copy_from_slice(&hash[..32]);
         Self { signing: Arc::new(SigningKey::from_bytes(&seed)) }
     }
 
@@ -136,5 +135,21 @@ fn split_pkcs8(der: &[u8]) -> Option<(&[u8; 32], Option<&[u8; 32]>)> {
 impl fmt::Debug for AgentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AgentKey").field("ssh_public_key", &self.ssh_public_key()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::zeroize::ZeroizeOnDrop;
+
+    use super::*;
+
+    #[test]
+    fn what_is_secret_is_erased_when_dropped() {
+        fn is_erased<T: ZeroizeOnDrop>(_: &T) {}
+        let key = AgentKey::from_random(&[7; 64]);
+        is_erased(&*key.signing);
+        is_erased(&Zeroizing::new(key.signing.to_scalar_bytes()));
+        is_erased(&key.to_pkcs8_base64());
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn open(sealed: &[u8], private: &[u8; KEY_BYTES]) -> Option<Zeroizing
 }
 
 /// Seals a text to a public key, with an ephemeral private key that is used for nothing else.
-#[cfg(feature = "testing")]
+#[cfg(any(feature = "testing", test))]
 pub(crate) fn seal(text: &[u8], recipient: &[u8; KEY_BYTES], ephemeral: &[u8; KEY_BYTES]) -> Option<Vec<u8>> {
     let recipient = MontgomeryPoint(*recipient);
     let public = MontgomeryPoint::mul_base_clamped(*ephemeral);
@@ -42,4 +42,37 @@ fn cipher(public: &MontgomeryPoint, private: &[u8; KEY_BYTES]) -> Option<XSalsa2
 
 fn nonce(ephemeral: &MontgomeryPoint, recipient: &MontgomeryPoint) -> Nonce {
     Blake2b::<U24>::new().chain_update(ephemeral.0).chain_update(recipient.0).finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+
+    /// libsodium's own numbers for the seed of 32 sevens and the ephemeral key of 32 nines.
+    #[test]
+    fn the_keys_and_the_box_are_those_of_libsodium() {
+        let signing = SigningKey::from_bytes(&[7; 32]);
+        let private = signing.to_scalar_bytes();
+        let public = MontgomeryPoint::mul_base_clamped(private);
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(hex(&public.0), "761d88ec830413919dfe9d4d1d56f17e653c8c994082df5b137b90a0ae6edf74");
+        assert_eq!(signing.verifying_key().to_montgomery(), public);
+        let sealed = seal(b"task-123", &public.0, &[9; 32]).unwrap();
+        let expected = "57db4b359f23ae5e146e4e2512056704722506348c150c14753d0c933d04d421\
+                        e5ea428de689114b8dc00ddfe80d136d8f1b68a4a86c9091";
+        assert_eq!(hex(&sealed), expected);
+        assert_eq!(open(&sealed, &private).unwrap().as_slice(), b"task-123");
+    }
+
+    #[test]
+    fn a_public_key_of_low_order_opens_and_seals_nothing() {
+        let mut sealed = [0; 64];
+        assert!(open(&sealed, &[7; 32]).is_none());
+        sealed[0] = 1;
+        assert!(open(&sealed, &[7; 32]).is_none());
+        assert!(seal(b"x", &[0; 32], &[9; 32]).is_none());
+        assert!(open(&[0; 31], &[7; 32]).is_none());
+    }
 }

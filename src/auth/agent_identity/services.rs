@@ -67,7 +67,7 @@ impl AgentServices {
             (Some(url), _, _) | (None, None, Some(url)) => Some(url),
             (None, preset, _) => of_preset(preset.unwrap_or_default(), base_url),
         };
-        let keys_url = base_url.with_path(match base_url.style() {
+        let keys_url = base_url.with_target(match base_url.style() {
             PathStyle::ChatGpt => "/wham/agent-identities/jwks",
             PathStyle::Codex => "/agent-identities/jwks",
         });
@@ -78,7 +78,7 @@ impl AgentServices {
 fn of_preset(preset: AgentAuthApi, base_url: &BaseUrl) -> Option<Url> {
     let accounts_of = |server: &str| Some(at(&Url::parse(server).ok()?, ACCOUNTS_PATH));
     match preset {
-        AgentAuthApi::OfEnvironment if base_url.is_loopback() => Some(without_slash(base_url.with_path(""))),
+        AgentAuthApi::OfEnvironment if base_url.is_loopback() => Some(without_slash(base_url.with_target(""))),
         AgentAuthApi::OfEnvironment => accounts_of(server_of_environment(base_url)?),
         AgentAuthApi::Production => accounts_of(PRODUCTION),
         AgentAuthApi::Backend => Some(base_url.with_root_path(&backend_path(base_url))),

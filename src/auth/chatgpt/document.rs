@@ -80,21 +80,27 @@ fn incomplete(member: &str) -> AuthError {
 
 /// What the token endpoint answers. Members that are absent keep their old values.
 #[derive(Deserialize)]
-pub(super) struct Renewed {
+pub(super) struct Answered {
     id_token: Option<SecretString>,
     pub(super) access_token: Option<SecretString>,
     refresh_token: Option<SecretString>,
 }
 
-impl Renewed {
+impl Answered {
     /// The account that the new tokens say they are for.
     pub(super) fn account_id(&self) -> Option<String> {
         let claimed = |token: &Option<SecretString>| Claims::of(token.as_ref()?.expose_secret())?.account_id;
         claimed(&self.access_token).or_else(|| claimed(&self.id_token))
     }
 
-    /// The document with the new tokens in it, and everything else as it was.
-    pub(super) fn put_into(&self, stored: &StoredCredentials, now: SystemTime) -> StoredCredentials {
+    /// The document with the new tokens in it, and everything else as it was. New tokens may not tell the account any more,
+    /// so it is kept where it was not.
+    pub(super) fn put_into(
+        &self,
+        stored: &StoredCredentials,
+        account_id: Option<&str>,
+        now: SystemTime,
+    ) -> StoredCredentials {
         let mut document = stored.document.clone();
         let tokens = document.entry("tokens").or_insert_with(|| Value::Object(Map::new()));
         for (name, value) in
@@ -104,6 +110,11 @@ impl Renewed {
             if let (Some(value), Some(tokens)) = (value, tokens.as_object_mut()) {
                 tokens.insert(name.to_owned(), Value::from(value));
             }
+        }
+        if let (Some(account_id), Some(tokens)) = (account_id, tokens.as_object_mut())
+            && tokens.get("account_id").and_then(Value::as_str).is_none_or(str::is_empty)
+        {
+            tokens.insert("account_id".to_owned(), Value::from(account_id));
         }
         document.insert("last_refresh".to_owned(), Value::from(humantime::format_rfc3339_micros(now).to_string()));
         stored.with_document(document)

@@ -6,7 +6,7 @@ use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::document::{Renewed, Tokens};
+use super::document::{Answered, Tokens};
 use crate::auth::service_call::ServiceCall;
 use crate::auth::store::{CredentialStore, Renewal, StoredCredentials, Swap};
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
@@ -21,7 +21,6 @@ const SAVE_PATIENCE: Duration = Duration::from_secs(60);
 const SAVE_PAUSE: Duration = Duration::from_millis(250);
 /// How often a store that changes all the time is tried again at once.
 const SAVES_AT_ONCE: u32 = 16;
-const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 static REDEEM: Operation = Operation {
     name: "auth.refresh",
@@ -31,6 +30,14 @@ static REDEEM: Operation = Operation {
     repeat: Repeat::IfNotActedOn,
     pace: Pace::Bounded,
 };
+
+/// Where refresh tokens are redeemed, and how.
+pub(super) struct TokenEndpoint {
+    pub(super) url: Url,
+    /// One that outlives the caller's run time.
+    pub(super) exchange: Exchange,
+    pub(super) time_limit: Duration,
+}
 
 /// Credentials as a process knows them.
 #[derive(Clone)]
@@ -51,14 +58,21 @@ impl Known {
     }
 }
 
+/// How a renewal came to other tokens.
+pub(super) enum Renewed {
+    /// The refresh token was redeemed here.
+    Redeemed(Known),
+    /// Somebody else was faster, and had saved them.
+    Adopted(Known),
+}
+
 /// Renews what `known` holds. Runs on a thread of its own, since the locks block.
 pub(super) async fn renew(
     store: &dyn CredentialStore,
     known: &Known,
-    exchange: &Exchange,
-    token_url: &Url,
+    endpoint: &TokenEndpoint,
     unsaved: impl Fn(&Known),
-) -> Result<Known, AuthError> {
+) -> Result<Renewed, AuthError> {
     let mut renewal = store.begin_renewal(LOCK_PATIENCE)?;
     let in_store = reload(store)?;
     let stored = if known.is_newer_than(&in_store) { known.stored.clone() } else { in_store.clone() };
@@ -66,13 +80,13 @@ pub(super) async fn renew(
     check_account(&before, &kept)?;
     if !kept.has_access_token_of(&before) {
         tracing::debug!("another process has renewed the credentials");
-        return Ok(Known::saved(stored));
+        return Ok(Renewed::Adopted(Known::saved(stored)));
     }
     let Some(refresh_token) = &kept.refresh_token else {
         return Err(AuthError::reauth(ReauthReason::NoRefreshToken));
     };
-    let renewed = match redeem(refresh_token, exchange, token_url).await {
-        Ok(renewed) => renewed,
+    let answered = match redeem(refresh_token, endpoint).await {
+        Ok(answered) => answered,
         Err(error) if error.needs_sign_in() => {
             // A process that does not take our lock may have been faster with the same token.
             let stored = reload(store)?;
@@ -83,13 +97,13 @@ pub(super) async fn renew(
             {
                 return Err(error);
             }
-            return Ok(Known::saved(stored));
+            return Ok(Renewed::Adopted(Known::saved(stored)));
         }
         Err(error) => return Err(error),
     };
 
-    if let (Some(before), Some(renewed)) = (&before.account.account_id, renewed.account_id())
-        && *before != renewed
+    if let (Some(before), Some(answered)) = (&before.account.account_id, answered.account_id())
+        && *before != answered
     {
         return Err(AuthError::new(
             AuthErrorKind::AccountMismatch,
@@ -97,35 +111,39 @@ pub(super) async fn renew(
         ));
     }
 
-    save(&mut *renewal, &renewed, &before, stored, in_store, exchange, unsaved).await
+    save(&mut *renewal, &answered, &before, stored, in_store, &endpoint.exchange, unsaved).await
 }
 
 /// Puts what the server gave into the store. It is the only copy there is of a token that works once, so a store that
 /// cannot be written now is tried again for a while; `unsaved` is told meanwhile.
 async fn save(
     renewal: &mut dyn Renewal,
-    renewed: &Renewed,
+    answered: &Answered,
     before: &Tokens,
     mut base: StoredCredentials,
     mut in_store: StoredCredentials,
     exchange: &Exchange,
     unsaved: impl Fn(&Known),
-) -> Result<Known, AuthError> {
+) -> Result<Renewed, AuthError> {
     let give_up = Instant::now() + SAVE_PATIENCE;
     let redeemed = Tokens::of(&base)?;
     let now = exchange.now();
     let mut changes = 0;
     loop {
-        let fresh = renewed.put_into(&base, now);
-        check_account(before, &Tokens::of(&fresh)?)?;
+        let fresh = answered.put_into(&base, before.account.account_id.as_deref(), now);
+        let tokens = Tokens::of(&fresh)?;
+        // An account that was not known before may come to light; that is no reason to lose the tokens.
+        if before.account.account_id.is_some() {
+            check_account(before, &tokens)?;
+        }
         match renewal.save(&in_store, &fresh) {
-            Ok(Swap::Done) => return Ok(Known::saved(fresh)),
+            Ok(Swap::Done) => return Ok(Renewed::Redeemed(Known::saved(fresh))),
             Ok(Swap::Changed(Some(meanwhile))) if Instant::now() < give_up => {
                 let theirs = Tokens::of(&meanwhile)?;
                 check_account(before, &theirs)?;
                 if !theirs.has_refresh_token_of(&redeemed) {
                     // A new sign-in, or the same renewal by another program: what it saved is the newest.
-                    return Ok(Known::saved(meanwhile));
+                    return Ok(Renewed::Adopted(Known::saved(meanwhile)));
                 }
                 // Something beside the tokens has changed; ours still are the newest tokens.
                 (base, in_store) = (meanwhile.clone(), meanwhile);
@@ -137,7 +155,7 @@ async fn save(
             }
             Ok(Swap::Changed(Some(meanwhile))) => {
                 tracing::error!("renewed credentials could not be saved: the store changes all the time");
-                return Ok(Known { stored: fresh, in_store: Some(meanwhile) });
+                return Ok(Renewed::Redeemed(Known { stored: fresh, in_store: Some(meanwhile) }));
             }
             Ok(Swap::Changed(None)) => {
                 return Err(AuthError::reauth(ReauthReason::Removed));
@@ -146,7 +164,7 @@ async fn save(
                 let known = Known { stored: fresh, in_store: Some(in_store.clone()) };
                 if Instant::now() >= give_up {
                     tracing::error!(%error, "renewed credentials could not be saved; they live as long as this process");
-                    return Ok(known);
+                    return Ok(Renewed::Redeemed(known));
                 }
                 tracing::warn!(%error, "renewed credentials could not be saved yet");
                 unsaved(&known);
@@ -173,23 +191,23 @@ pub(super) fn check_account(before: &Tokens, after: &Tokens) -> Result<(), AuthE
     ))
 }
 
-async fn redeem(refresh_token: &SecretString, exchange: &Exchange, token_url: &Url) -> Result<Renewed, AuthError> {
+async fn redeem(refresh_token: &SecretString, endpoint: &TokenEndpoint) -> Result<Answered, AuthError> {
     let body = serde_json::json!({
         "client_id": CLIENT_ID,
         "grant_type": "refresh_token",
         "refresh_token": refresh_token.expose_secret(),
     });
-    let call = ServiceCall::new(&REDEEM, token_url.clone(), TIME_LIMIT)
+    let call = ServiceCall::new(&REDEEM, endpoint.url.clone(), endpoint.time_limit)
         .json(&body)
         .secret(refresh_token.clone(), "refresh token");
-    let answer = call.send(exchange).await;
+    let answer = call.send(&endpoint.exchange).await;
     // Without its source, which keeps the answer: that one is full of tokens.
     let unreadable = |error: Error| AuthError::transient(format!("the credentials could not be renewed: {error}"));
-    let renewed: Renewed = answer.map_err(refused)?.json(&REDEEM).map_err(unreadable)?;
-    if renewed.access_token.as_ref().is_none_or(|token| token.expose_secret().is_empty()) {
+    let answered: Answered = answer.map_err(refused)?.json(&REDEEM).map_err(unreadable)?;
+    if answered.access_token.as_ref().is_none_or(|token| token.expose_secret().is_empty()) {
         return Err(AuthError::permanent("the token endpoint answered without an access token"));
     }
-    Ok(renewed)
+    Ok(answered)
 }
 
 /// Whether the refresh token is dead, or the failure may pass.

@@ -6,17 +6,16 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use futures_util::future::select;
 use tokio::sync::watch;
-use url::Url;
 
 use super::document::Tokens;
-use super::renewal::{Known, check_account, renew};
+use super::renewal::{Known, Renewed, TokenEndpoint, check_account, renew};
 use crate::auth::claims::Claims;
 use crate::auth::store::{CredentialStore, StoredCredentials};
 use crate::auth::{AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthProvider, Recovery, Refusal};
 use crate::error::{AuthError, AuthErrorKind, ReauthReason};
-use crate::exchange::Exchange;
 use crate::mode::CodexBackend;
 
+const RENEWAL_TIME_LIMIT: Duration = Duration::from_secs(30);
 /// From this long before its end, a token is renewed in the background while it goes on being used.
 const ADVISORY_WINDOW: Duration = Duration::from_secs(5 * 60);
 /// From this long before its end, a token is no longer used if a renewal can be waited for.
@@ -25,17 +24,18 @@ const MANDATORY_WINDOW: Duration = Duration::from_secs(30);
 const UNTOLD_LIFETIME: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 /// After a failure that may pass, the background leaves the server alone for this long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
-/// A token this young that is refused is not the problem: another would be refused too.
+/// A token this young that is refused is not the problem: another would be refused too. Nor is it renewed because it is
+/// short-lived, or over by a clock that is wrong: that would cost a refresh token for each call.
 const TOO_YOUNG_TO_RENEW: Duration = Duration::from_secs(60);
 
 /// ChatGPT tokens that are kept in a store and renewed before they expire and when they are refused.
 ///
 /// Clones share one state. A token that will expire within 5 minutes is renewed in the background; one that will within
-/// 30 seconds is waited for. Any number of callers cause one renewal: in the process by waiting for it, across processes
-/// by the store's lock, behind which the store is read again and what another process saved is adopted. Once the request
-/// that redeems the refresh token has left, it is finished and saved whatever is dropped: it runs on a thread of its own.
-/// It is never sent twice when it is not certain that the server did not act on it. A failure that may pass never costs a
-/// token that still works.
+/// 30 seconds is waited for; one that was renewed here less than a minute ago is used to its end. Any number of callers
+/// cause one renewal: in the process by waiting for it, across processes by the store's lock, behind which the store is
+/// read again and what another process saved is adopted. Once the request that redeems the refresh token has left, it
+/// is finished and saved whatever is dropped: it runs on a thread of its own. It is never sent twice when it is not
+/// certain that the server did not act on it. A failure that may pass never costs a token that still works.
 ///
 /// After a 401 the store is read first; only if it has nothing newer is the refresh token redeemed.
 ///
@@ -71,20 +71,26 @@ struct Current {
     known: Known,
     tokens: Tokens,
     headers: AuthHeaders,
-    /// When this process got them by a renewal.
-    renewed_at: Option<Duration>,
+    /// When this process redeemed a refresh token for them, on the monotonic clock.
+    redeemed_at: Option<Duration>,
 }
 
 /// Tells how a renewal ended, once it has.
 type Running = watch::Receiver<Option<Result<(), AuthError>>>;
 
-#[derive(Default)]
 struct Renewing {
+    time_limit: Duration,
     running: Option<Running>,
     /// When, on the monotonic clock, the background may try again.
     not_before: Duration,
     /// A failure that only other credentials mend, and the credentials it is about.
     dead: Option<(StoredCredentials, AuthError)>,
+}
+
+impl Default for Renewing {
+    fn default() -> Self {
+        Self { time_limit: RENEWAL_TIME_LIMIT, running: None, not_before: Duration::ZERO, dead: None }
+    }
 }
 
 impl Renewing {
@@ -120,6 +126,14 @@ impl ChatGptSession {
             changes: watch::Sender::new(()),
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// How long the request that redeems a refresh token may take, for all clones. Default 30 s. When it passes, the server
+    /// may have redeemed the token all the same.
+    #[must_use]
+    pub fn renewal_time_limit(self, limit: Duration) -> Self {
+        self.shared.renewing().time_limit = limit;
+        self
     }
 
     /// The account the tokens are for.
@@ -160,7 +174,7 @@ impl AuthProvider for ChatGptSession {
 
     fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
         let current = self.shared.current.load();
-        match current.urgency(context.now()) {
+        match current.urgency(context) {
             Urgency::None => AuthFuture::ready(Ok(current.headers.clone())),
             Urgency::Advisory => {
                 if self.shared.may_renew_in_background(&current, context) {
@@ -177,7 +191,7 @@ impl AuthProvider for ChatGptSession {
     }
 
     fn health(&self, context: &AuthContext) -> AuthHealth {
-        self.shared.health(context.now())
+        self.shared.health(context)
     }
 
     fn health_after<'a>(&'a self, seen: AuthHealth, context: &'a AuthContext) -> AuthFuture<'a, AuthHealth> {
@@ -185,15 +199,12 @@ impl AuthProvider for ChatGptSession {
         AuthFuture::boxed(async move {
             loop {
                 changes.mark_unchanged();
-                let now = context.now();
-                let health = self.shared.health(now);
+                let health = self.shared.health(context);
                 if health != seen {
                     return Ok(health);
                 }
                 let changed = pin!(changes.changed());
-                let begins = self.shared.current().advisory_window_begins();
-                let left = begins.and_then(|begins| begins.duration_since(now).ok());
-                match left.filter(|left| !left.is_zero()) {
+                match self.shared.current().time_until_change(context) {
                     Some(left) => drop(select(changed, context.exchange.clock().sleep(left)).await),
                     None => drop(changed.await),
                 }
@@ -230,8 +241,7 @@ impl ChatGptSession {
         if self.shared.store.is_read_only() {
             return Ok(Recovery::GiveUp);
         }
-        let age = current.renewed_at.map(|at| context.exchange.clock().monotonic().saturating_sub(at));
-        if age.is_some_and(|age| age < TOO_YOUNG_TO_RENEW) {
+        if current.youth(context).is_some() {
             return Ok(Recovery::GiveUp);
         }
         self.shared.renewal(&current, context).await.map(|()| Recovery::Resend)
@@ -247,7 +257,7 @@ impl Shared {
         self.renewing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn health(&self, now: SystemTime) -> AuthHealth {
+    fn health(&self, context: &AuthContext) -> AuthHealth {
         let current = self.current();
         let renewing = self.renewing();
         let dead = renewing.dead.as_ref().filter(|(about, _)| *about == current.known.stored);
@@ -255,7 +265,7 @@ impl Shared {
             AuthHealth::ReauthRequired(reason)
         } else if renewing.running().is_some() {
             AuthHealth::Renewing
-        } else if current.urgency(now) == Urgency::None {
+        } else if current.urgency(context) == Urgency::None {
             AuthHealth::Ready
         } else {
             AuthHealth::Expiring
@@ -305,8 +315,11 @@ impl Shared {
         let work = Work {
             shared: self.clone(),
             before,
-            exchange: context.exchange.detached(),
-            token_url: context.services.token_url.clone(),
+            endpoint: TokenEndpoint {
+                url: context.services.token_url.clone(),
+                exchange: context.exchange.detached(),
+                time_limit: renewing.time_limit,
+            },
             publish,
         };
         std::thread::Builder::new()
@@ -337,16 +350,16 @@ impl Shared {
         Ok(true)
     }
 
-    fn publish(&self, known: Known, renewed_at: Option<Duration>) -> Result<(), AuthError> {
+    fn publish(&self, known: Known, redeemed_at: Option<Duration>) -> Result<(), AuthError> {
         // One after the other: what is published depends on what is in use.
         let turn = self.renewing();
         let before = self.current();
         let generation = before.headers.generation();
         let current = if before.known.stored == known.stored {
             // The same tokens, perhaps saved by now: no new generation.
-            Current::new(known, generation, before.renewed_at)?
+            Current::new(known, generation, before.redeemed_at)?
         } else {
-            Current::new(known, generation + 1, renewed_at)?
+            Current::new(known, generation + 1, redeemed_at)?
         };
         self.current.store(Arc::new(current));
         drop(turn);
@@ -359,15 +372,14 @@ impl Shared {
 struct Work {
     shared: Arc<Shared>,
     before: Arc<Current>,
-    exchange: Exchange,
-    token_url: Url,
+    endpoint: TokenEndpoint,
     publish: watch::Sender<Option<Result<(), AuthError>>>,
 }
 
 impl Work {
     fn run(self) {
         let outcome = self.renew();
-        let monotonic = self.exchange.clock().monotonic();
+        let monotonic = self.endpoint.exchange.clock().monotonic();
         {
             let mut renewing = self.shared.renewing();
             renewing.running = None;
@@ -392,12 +404,14 @@ impl Work {
         let store = &*self.shared.store;
         let unsaved = |known: &Known| {
             // They work: whoever waits may go on while the store is tried again.
-            let renewed_at = Some(self.exchange.clock().monotonic());
-            let published = self.shared.publish(known.clone(), renewed_at);
+            let redeemed_at = Some(self.endpoint.exchange.clock().monotonic());
+            let published = self.shared.publish(known.clone(), redeemed_at);
             self.publish.send_replace(Some(published));
         };
-        let fresh = runtime.block_on(renew(store, &self.before.known, &self.exchange, &self.token_url, unsaved))?;
-        self.shared.publish(fresh, Some(self.exchange.clock().monotonic()))
+        match runtime.block_on(renew(store, &self.before.known, &self.endpoint, unsaved))? {
+            Renewed::Redeemed(known) => self.shared.publish(known, Some(self.endpoint.exchange.clock().monotonic())),
+            Renewed::Adopted(known) => self.shared.publish(known, None),
+        }
     }
 }
 
@@ -409,10 +423,24 @@ enum Urgency {
 }
 
 impl Current {
-    fn new(known: Known, generation: u64, renewed_at: Option<Duration>) -> Result<Self, AuthError> {
+    fn new(known: Known, generation: u64, redeemed_at: Option<Duration>) -> Result<Self, AuthError> {
         let tokens = Tokens::of(&known.stored)?;
         let headers = tokens.headers(generation)?;
-        Ok(Self { known, tokens, headers, renewed_at })
+        Ok(Self { known, tokens, headers, redeemed_at })
+    }
+
+    /// How old they are, as long as they are too young to be renewed.
+    fn youth(&self, context: &AuthContext) -> Option<Duration> {
+        let age = context.exchange.clock().monotonic().saturating_sub(self.redeemed_at?);
+        (age < TOO_YOUNG_TO_RENEW).then_some(age)
+    }
+
+    /// Whether they are to be used because they are young: to their end, or also after it, if that was over when they came.
+    fn is_young(&self, context: &AuthContext) -> bool {
+        let Some(age) = self.youth(context) else { return false };
+        let now = context.now();
+        let was_over = |end: SystemTime| end.checked_add(age).is_some_and(|then| then <= now);
+        self.tokens.account.expires_at.is_none_or(|end| end > now || was_over(end))
     }
 
     fn advisory_window_begins(&self) -> Option<SystemTime> {
@@ -422,10 +450,21 @@ impl Current {
         }
     }
 
-    fn urgency(&self, now: SystemTime) -> Urgency {
+    /// When it may be time to renew them, or more so than now.
+    fn time_until_change(&self, context: &AuthContext) -> Option<Duration> {
+        let until = |moment: Option<SystemTime>| moment?.duration_since(context.now()).ok();
+        let grown_up = self.youth(context).map(|age| TOO_YOUNG_TO_RENEW - age);
+        let moments = [until(self.advisory_window_begins()), until(self.tokens.account.expires_at), grown_up];
+        moments.into_iter().flatten().filter(|left| !left.is_zero()).min()
+    }
+
+    fn urgency(&self, context: &AuthContext) -> Urgency {
+        let now = context.now();
         let within = |window: Duration| self.tokens.account.expires_at.is_some_and(|end| now + window >= end);
         let is_old = || self.tokens.last_refresh.is_some_and(|last| last + UNTOLD_LIFETIME <= now);
-        if within(MANDATORY_WINDOW) {
+        if self.is_young(context) {
+            Urgency::None
+        } else if within(MANDATORY_WINDOW) {
             Urgency::Mandatory
         } else if within(ADVISORY_WINDOW) || (self.tokens.account.expires_at.is_none() && is_old()) {
             Urgency::Advisory

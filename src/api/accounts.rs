@@ -1,0 +1,357 @@
+//! The user's accounts, profile, settings and messages.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::Method;
+use http::header::CACHE_CONTROL;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::request::ApiRequest;
+use crate::call::Caller;
+use crate::client::Client;
+use crate::exchange::{Operation, Pace, Repeat};
+use crate::limits::{null_as_default, open_enum, open_struct};
+use crate::mode::sealed::Sealed;
+use crate::mode::{Accepts, CodexBackend, Endpoint};
+
+static CHECK: Operation = Operation {
+    name: "accounts.check",
+    method: Method::GET,
+    path: "{prefix}/accounts/check",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static PROFILE: Operation = Operation {
+    name: "accounts.profile",
+    method: Method::GET,
+    path: "{prefix}/profiles/me",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static WORKSPACE_MESSAGES: Operation = Operation {
+    name: "accounts.workspace_messages",
+    method: Method::GET,
+    path: "{prefix}/workspace-messages",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static USER_SETTINGS: Operation = Operation {
+    name: "accounts.user_settings",
+    method: Method::GET,
+    path: "{prefix}/settings/user",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static SEND_NUDGE_EMAIL: Operation = Operation {
+    name: "accounts.send_nudge_email",
+    method: Method::POST,
+    path: "{prefix}/accounts/send_add_credits_nudge_email",
+    repeat: Repeat::Never,
+    pace: Pace::Bounded,
+};
+
+/// The user's accounts at the Codex backend, and what belongs to the user: profile, settings, messages. Accepts a
+/// `Client<CodexBackend>`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// use codex_backend::Accounts;
+///
+/// let found = Accounts::new(&client).check().await?;
+/// for account in &found.accounts {
+///     println!("{} {}", account.id, account.name.as_deref().unwrap_or("(no name)"));
+/// }
+/// assert_eq!(found.default_account_id.as_deref(), Some("acct-embedded"));
+/// # Ok(()) }
+/// ```
+///
+/// Facts: routes of the Codex backend, as the official tool uses them.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    caller: Arc<Caller>,
+}
+
+impl Sealed for Accounts {}
+impl Endpoint for Accounts {
+    type Accepted = CodexBackend;
+    const NAME: &'static str = "Accounts";
+}
+
+impl<M> Client<M> {
+    /// The user's accounts: [`Accounts::new`] as a method.
+    #[must_use]
+    pub fn accounts(&self) -> Accounts
+    where
+        M: Accepts<Accounts>,
+    {
+        Accounts::new(self)
+    }
+}
+
+impl Accounts {
+    /// With a client for the Codex backend.
+    #[must_use]
+    pub fn new<M>(client: &Client<M>) -> Self
+    where
+        M: Accepts<Self>,
+    {
+        Self { caller: client.caller().clone() }
+    }
+
+    /// The accounts that the user may choose from. `GET {prefix}/accounts/check`.
+    pub fn check(&self) -> ApiRequest<AccountsCheck> {
+        ApiRequest::json(&self.caller, &CHECK)
+    }
+
+    /// How much the user has used over time. `GET {prefix}/profiles/me`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// let stats = client.accounts().profile().await?.stats;
+    /// assert_eq!(stats.current_streak_days, Some(3));
+    /// # Ok(()) }
+    /// ```
+    pub fn profile(&self) -> ApiRequest<Profile> {
+        ApiRequest::json(&self.caller, &PROFILE)
+    }
+
+    /// What the workspace tells its members. `GET {prefix}/workspace-messages`, past all caches.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// for message in client.accounts().workspace_messages().await?.messages {
+    ///     println!("{}", message.message_body);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn workspace_messages(&self) -> ApiRequest<WorkspaceMessages> {
+        ApiRequest::json(&self.caller, &WORKSPACE_MESSAGES).header(CACHE_CONTROL, "no-store")
+    }
+
+    /// The user's settings. `GET {prefix}/settings/user`, past all caches.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// let settings = client.accounts().user_settings().await?;
+    /// assert!(!settings.commit_attribution_enabled);
+    /// # Ok(()) }
+    /// ```
+    pub fn user_settings(&self) -> ApiRequest<UserSettings> {
+        ApiRequest::json(&self.caller, &USER_SETTINGS).header(CACHE_CONTROL, "no-cache, no-store")
+    }
+
+    /// Has the backend send an e-mail to the owner of the workspace, that asks for more.
+    /// `POST {prefix}/accounts/send_add_credits_nudge_email`.
+    ///
+    /// **Each request may be one e-mail**, so it is sent once and never again, whatever the retry policy says; it goes
+    /// out a second time only after a 401, which the backend answers before it does anything.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// use codex_backend::NudgeEmail;
+    ///
+    /// client.accounts().send_nudge_email(NudgeEmail::Credits).await?;
+    /// assert_eq!(backend.nudge_emails(), ["credits"]);
+    /// # Ok(()) }
+    /// ```
+    pub fn send_nudge_email(&self, about: NudgeEmail) -> ApiRequest<()> {
+        ApiRequest::status_only(&self.caller, &SEND_NUDGE_EMAIL).body(&NudgeEmailRequest { credit_type: about })
+    }
+}
+
+/// What an e-mail to the owner of the workspace asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NudgeEmail {
+    /// More credits.
+    Credits,
+    /// A higher usage limit.
+    UsageLimit,
+}
+
+#[derive(Serialize)]
+struct NudgeEmailRequest {
+    credit_type: NudgeEmail,
+}
+
+/// The accounts that the user may choose from, in the backend's order.
+///
+/// Wire: `accounts` is a list, or a map of ids in the order of `account_ordering`; both are read into one form. In a map,
+/// entries outside the ordering, and those without an `account_id`, are none to choose.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "AccountsAnswer")]
+#[non_exhaustive]
+pub struct AccountsCheck {
+    /// The accounts.
+    pub accounts: Vec<AccountEntry>,
+    /// The order in which to show them, by id.
+    pub account_ordering: Vec<String>,
+    /// The one to take where the user does not choose.
+    pub default_account_id: Option<String>,
+}
+
+open_struct! {
+    /// One of the user's accounts.
+    #[derive(Eq)]
+    pub AccountEntry {
+        /// Its id, which goes into the header `ChatGPT-Account-Id`.
+        id: String,
+        /// The name to show.
+        name: Option<String>,
+        /// A picture to show.
+        profile_picture_url: Option<String>,
+        /// `personal` or `workspace`; empty where the backend does not tell.
+        structure: String,
+    }
+}
+
+#[derive(Deserialize)]
+struct AccountsAnswer {
+    #[serde(default)]
+    accounts: Option<ListOrMap>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    account_ordering: Vec<String>,
+    #[serde(default)]
+    default_account_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ListOrMap {
+    List(Vec<AccountEntry>),
+    Map(HashMap<String, Value>),
+}
+
+/// What stands in a map under an account's id. What is not of that form is passed over.
+#[derive(Deserialize)]
+struct MapEntry {
+    account: Option<MapAccount>,
+}
+
+#[derive(Deserialize)]
+struct MapAccount {
+    account_id: Option<String>,
+    name: Option<String>,
+    profile_picture_url: Option<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    structure: String,
+}
+
+impl MapAccount {
+    fn entry(value: Value) -> Option<AccountEntry> {
+        let entry: MapEntry = serde_json::from_value(value).ok()?;
+        let Self { account_id, name, profile_picture_url, structure } = entry.account?;
+        Some(AccountEntry { id: account_id?, name, profile_picture_url, structure })
+    }
+}
+
+impl From<AccountsAnswer> for AccountsCheck {
+    fn from(answer: AccountsAnswer) -> Self {
+        let AccountsAnswer { accounts, account_ordering, default_account_id } = answer;
+        let accounts = match accounts {
+            None => Vec::new(),
+            Some(ListOrMap::List(accounts)) => accounts,
+            Some(ListOrMap::Map(mut entries)) => {
+                account_ordering.iter().filter_map(|id| MapAccount::entry(entries.remove(id)?)).collect()
+            }
+        };
+        Self { accounts, account_ordering, default_account_id }
+    }
+}
+
+open_struct! {
+    /// The user's profile.
+    #[derive(Eq)]
+    pub Profile {
+        /// How much the user has used.
+        stats: ProfileStats,
+    }
+}
+
+open_struct! {
+    /// How much a user has used over time.
+    #[derive(Eq)]
+    pub ProfileStats {
+        /// All tokens so far.
+        lifetime_tokens: Option<i64>,
+        /// The most tokens of a day.
+        peak_daily_tokens: Option<i64>,
+        /// The longest turn, in seconds.
+        longest_running_turn_sec: Option<i64>,
+        /// For how many days in a row there was use, up to now.
+        current_streak_days: Option<i64>,
+        /// The most days in a row.
+        longest_streak_days: Option<i64>,
+        /// Tokens by day.
+        daily_usage_buckets: Vec<DailyUsage>,
+    }
+}
+
+open_struct! {
+    /// The tokens of one day.
+    #[derive(Eq)]
+    pub DailyUsage {
+        /// The day, as the backend writes it (`2026-04-23`).
+        start_date: String,
+        /// How many.
+        tokens: i64,
+    }
+}
+
+open_struct! {
+    /// What a workspace tells its members.
+    #[derive(Eq)]
+    pub WorkspaceMessages {
+        /// The messages.
+        messages: Vec<WorkspaceMessage>,
+    }
+}
+
+open_struct! {
+    /// A message of a workspace to its members.
+    #[derive(Eq)]
+    pub WorkspaceMessage {
+        /// Its id.
+        message_id: String,
+        /// How it is meant to be shown.
+        message_type: Option<WorkspaceMessageType>,
+        /// The text.
+        message_body: String,
+        /// When it was written, as the backend writes it.
+        created_at: Option<String>,
+        /// When it was taken back, as the backend writes it.
+        archived_at: Option<String>,
+    }
+}
+
+open_enum! {
+    /// How a [`WorkspaceMessage`] is meant to be shown.
+    WorkspaceMessageType {
+        /// One line, always in sight.
+        Headline = "headline",
+        /// An announcement.
+        Announcement = "announcement",
+    }
+}
+
+open_struct! {
+    /// The user's settings.
+    #[derive(Eq)]
+    pub UserSettings {
+        /// Whether commits name the tool that made them.
+        commit_attribution_enabled: bool,
+    }
+}

@@ -1,0 +1,309 @@
+//! Connectors: apps of others that ChatGPT can be connected with.
+
+mod wire;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use serde::Serialize;
+
+use self::wire::DirectoryAnswer;
+pub use self::wire::{
+    AppBatch, AppDetails, AppMetadata, AppReview, AppTool, ConnectorBranding, ConnectorScreenshot, DirectoryApp,
+};
+use super::cache::TtlCache;
+use super::pager::{Page, PagedRequest};
+use super::request::{ApiRequest, Needs, Requirement};
+use crate::auth::AccountFacts;
+use crate::call::Caller;
+use crate::client::Client;
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{CallOptions, Operation, Pace, Repeat, path_segment};
+use crate::mode::sealed::Sealed;
+use crate::mode::{Accepts, CodexBackend, Endpoint};
+
+static LIST: Operation = Operation {
+    name: "connectors.list",
+    method: Method::GET,
+    path: "/connectors/directory/list",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static LIST_WORKSPACE: Operation = Operation {
+    name: "connectors.list_workspace",
+    method: Method::GET,
+    path: "/connectors/directory/list_workspace",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static BATCH: Operation = Operation {
+    name: "connectors.batch",
+    method: Method::POST,
+    path: "/ps/apps/batch",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+
+/// How long a directory is remembered.
+const TIME_TO_LIVE: Duration = Duration::from_secs(60 * 60);
+
+/// The directory of connectors: apps of others that ChatGPT can be connected with. Accepts a `Client<CodexBackend>`.
+///
+/// The backend has to know the account, so credentials that do not tell theirs are an error before anything is sent
+/// ([`ErrorKind::NoAccountId`]). These routes are at the ChatGPT host alone, below `/backend-api`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// use codex_backend::Connectors;
+///
+/// let connectors = Connectors::new(&client);
+/// for connector in connectors.directory().await?.iter() {
+///     println!("{} {}", connector.name, connector.install_url);
+/// }
+/// assert_eq!(connectors.directory().await?[0].name, "Google Drive"); // remembered, not asked for again
+/// # assert_eq!(backend.requests().len(), 2);
+/// # Ok(()) }
+/// ```
+///
+/// A handle and its clones share what they remember: the whole directory, for an hour, for each account. Keep the handle.
+///
+/// Facts: the `connectors` and `apps` routes of the Codex backend, as the official tool uses them.
+#[derive(Debug, Clone)]
+pub struct Connectors {
+    caller: Arc<Caller>,
+    account: Option<AccountFacts>,
+    directories: Arc<TtlCache<DirectoryKey, Arc<[Connector]>>>,
+}
+
+/// Whose directory it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct DirectoryKey {
+    base_url: String,
+    account_id: String,
+    user_id: Option<String>,
+    is_workspace: bool,
+}
+
+impl Sealed for Connectors {}
+impl Endpoint for Connectors {
+    type Accepted = CodexBackend;
+    const NAME: &'static str = "Connectors";
+}
+
+impl<M> Client<M> {
+    /// The directory of connectors: [`Connectors::new`] as a method. Each handle remembers by itself.
+    #[must_use]
+    pub fn connectors(&self) -> Connectors
+    where
+        M: Accepts<Connectors>,
+    {
+        Connectors::new(self)
+    }
+}
+
+impl Connectors {
+    /// With a client for the Codex backend.
+    #[must_use]
+    pub fn new<M>(client: &Client<M>) -> Self
+    where
+        M: Accepts<Self>,
+    {
+        let caller = client.caller().clone();
+        let directories = TtlCache::new(caller.exchange().clock().clone(), TIME_TO_LIVE);
+        Self { caller, account: None, directories: Arc::new(directories) }
+    }
+
+    /// What is known about the account, in place of what the credentials tell.
+    #[must_use]
+    pub fn with_account(mut self, account: impl Into<AccountFacts>) -> Self {
+        self.account = Some(account.into());
+        self
+    }
+
+    /// The directory as the backend has it, page by page. `GET /connectors/directory/list`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// let first = client.connectors().list().page().await?;
+    /// assert!(first.next_cursor.is_some());
+    /// # Ok(()) }
+    /// ```
+    pub fn list(&self) -> PagedRequest<DirectoryApp> {
+        let (caller, requirement) = (self.caller.clone(), self.requirement(false));
+        PagedRequest::new(LIST.name, move |cursor| {
+            ApiRequest::<DirectoryAnswer>::json(&caller, &LIST)
+                .query_if("token", cursor)
+                .query("external_logos", "true")
+                .requiring(requirement.clone())
+                .and_then(|answer| Ok(Page::new(answer.apps, answer.next_token)))
+        })
+    }
+
+    /// What the workspace has of its own. `GET /connectors/directory/list_workspace`. For workspaces alone
+    /// ([`ErrorKind::NotAWorkspace`]).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// use codex_backend::ErrorKind;
+    ///
+    /// let refused = client.connectors().list_workspace().await;
+    /// assert_eq!(refused.unwrap_err().kind(), ErrorKind::NotAWorkspace);
+    /// # assert!(backend.requests().is_empty());
+    /// # Ok(()) }
+    /// ```
+    pub fn list_workspace(&self) -> ApiRequest<Vec<DirectoryApp>> {
+        ApiRequest::<DirectoryAnswer>::json(&self.caller, &LIST_WORKSPACE)
+            .query("external_logos", "true")
+            .requiring(self.requirement(true))
+            .and_then(|answer| Ok(answer.apps))
+    }
+
+    /// The whole directory, of the workspace too where the account is one: hidden ones left out, each once, in the order
+    /// of their names. Remembered for an hour.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be had. That of the workspace may be missing.
+    pub async fn directory(&self) -> Result<Arc<[Connector]>, Error> {
+        let account = match &self.account {
+            Some(account) => account.clone(),
+            None => self.caller.account(&LIST, &CallOptions::default()).await?,
+        };
+        let Some(account_id) = account.account_id.clone() else {
+            let message = "the credentials do not tell which account they are for";
+            return Err(Error::new(ErrorKind::NoAccountId, LIST.name, message));
+        };
+        let key = DirectoryKey {
+            base_url: self.caller.base_url().as_str().to_owned(),
+            account_id,
+            user_id: account.user_id.clone(),
+            is_workspace: account.is_workspace(),
+        };
+        if let Some(remembered) = self.directories.get(&key) {
+            return Ok(remembered);
+        }
+        // What is asked for is what is remembered, whatever becomes of the credentials meanwhile.
+        let asking = Self { account: Some(account), ..self.clone() };
+        let mut apps = asking.list().all().await?;
+        if key.is_workspace {
+            match asking.list_workspace().await {
+                Ok(of_workspace) => apps.extend(of_workspace),
+                Err(error) => tracing::warn!(%error, "the workspace's own connectors are not known"),
+            }
+        }
+        let directory: Arc<[Connector]> = merged(apps).into();
+        self.directories.keep(key, directory.clone());
+        Ok(directory)
+    }
+
+    /// Forgets what is remembered.
+    pub fn forget(&self) {
+        self.directories.clear();
+    }
+
+    /// More about single connectors. `POST /ps/apps/batch`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// let apps = client.connectors().batch(["connector_drive"], true).await?.apps;
+    /// assert_eq!(apps[0].tools[0].name, "search");
+    /// # Ok(()) }
+    /// ```
+    pub fn batch<I>(&self, app_ids: I, include_tools: bool) -> ApiRequest<AppBatch>
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let app_ids: Vec<String> = app_ids.into_iter().map(Into::into).collect();
+        let reason = app_ids.is_empty().then(|| "no app was named".to_owned());
+        ApiRequest::json(&self.caller, &BATCH)
+            .body(&BatchRequest { app_ids, include_tools })
+            .refused(reason)
+            .requiring(self.requirement(false))
+    }
+
+    fn requirement(&self, workspace: bool) -> Requirement {
+        let needs = if workspace { Needs::Workspace } else { Needs::AccountId };
+        Requirement { account: self.account.clone(), needs }
+    }
+}
+
+#[derive(Serialize)]
+struct BatchRequest {
+    app_ids: Vec<String>,
+    include_tools: bool,
+}
+
+/// A connector, in the form in which it is shown.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Connector {
+    /// Its id.
+    pub id: String,
+    /// Its name; where it has none, its id.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Where a person installs it.
+    pub install_url: String,
+    /// All that the directory tells of it.
+    pub app: DirectoryApp,
+}
+
+/// Where a person installs a connector.
+///
+/// ```
+/// use codex_backend::connector_install_url;
+///
+/// let url = connector_install_url("Google Drive", "connector_drive");
+/// assert_eq!(url, "https://chatgpt.com/apps/google-drive/connector_drive");
+/// ```
+#[must_use]
+pub fn connector_install_url(name: &str, id: &str) -> String {
+    let dashed: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let slug = Some(dashed.trim_matches('-')).filter(|slug| !slug.is_empty()).unwrap_or("app");
+    format!("https://chatgpt.com/apps/{slug}/{}", path_segment(id).unwrap_or_default())
+}
+
+/// Hidden ones left out, each once, in the order of their names.
+fn merged(apps: Vec<DirectoryApp>) -> Vec<Connector> {
+    let mut order: Vec<String> = Vec::new();
+    let mut by_id: HashMap<String, DirectoryApp> = HashMap::new();
+    for app in apps.into_iter().filter(|app| !app.is_hidden()) {
+        match by_id.get_mut(&app.id) {
+            Some(known) => known.merge(app),
+            None => {
+                order.push(app.id.clone());
+                by_id.insert(app.id.clone(), app);
+            }
+        }
+    }
+    let mut connectors: Vec<Connector> =
+        order.into_iter().filter_map(|id| by_id.remove(&id)).map(Connector::of).collect();
+    connectors.sort_by(|one, other| one.name.cmp(&other.name).then_with(|| one.id.cmp(&other.id)));
+    connectors
+}
+
+impl Connector {
+    fn of(app: DirectoryApp) -> Self {
+        let filled = |text: &str| Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
+        Self {
+            install_url: connector_install_url(&app.name, &app.id),
+            name: filled(&app.name).unwrap_or_else(|| app.id.clone()),
+            description: app.description.as_deref().and_then(filled),
+            id: app.id.clone(),
+            app,
+        }
+    }
+}

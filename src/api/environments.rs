@@ -1,0 +1,245 @@
+//! The environments in which cloud tasks run.
+
+mod github;
+
+use std::sync::Arc;
+
+use http::Method;
+
+pub use self::github::GitHubRepository;
+use super::request::ApiRequest;
+use crate::call::Caller;
+use crate::client::Client;
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{Operation, Pace, Repeat};
+use crate::limits::open_struct;
+use crate::mode::sealed::Sealed;
+use crate::mode::{Accepts, CodexBackend, Endpoint};
+
+static LIST: Operation = Operation {
+    name: "environments.list",
+    method: Method::GET,
+    path: "{prefix}/environments",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static BY_REPOSITORY: Operation = Operation {
+    name: "environments.by_repository",
+    method: Method::GET,
+    path: "{prefix}/environments/by-repo/github/{owner}/{repo}",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+
+/// The environments in which cloud tasks run. Accepts a `Client<CodexBackend>`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// use codex_backend::CloudEnvironments;
+///
+/// let environments = CloudEnvironments::new(&client);
+/// let chosen = environments.resolve("acme/web").await?;
+/// assert_eq!(chosen.id, "env_web");
+/// # Ok(()) }
+/// ```
+///
+/// Facts: the `environments` routes of the Codex backend, as the official tool uses them.
+#[derive(Debug, Clone)]
+pub struct CloudEnvironments {
+    caller: Arc<Caller>,
+}
+
+impl Sealed for CloudEnvironments {}
+impl Endpoint for CloudEnvironments {
+    type Accepted = CodexBackend;
+    const NAME: &'static str = "CloudEnvironments";
+}
+
+impl<M> Client<M> {
+    /// The environments of cloud tasks: [`CloudEnvironments::new`] as a method.
+    #[must_use]
+    pub fn cloud_environments(&self) -> CloudEnvironments
+    where
+        M: Accepts<CloudEnvironments>,
+    {
+        CloudEnvironments::new(self)
+    }
+}
+
+impl CloudEnvironments {
+    /// With a client for the Codex backend.
+    #[must_use]
+    pub fn new<M>(client: &Client<M>) -> Self
+    where
+        M: Accepts<Self>,
+    {
+        Self { caller: client.caller().clone() }
+    }
+
+    /// All environments, as the backend orders them. `GET {prefix}/environments`.
+    pub fn list(&self) -> ApiRequest<Vec<CloudEnvironment>> {
+        ApiRequest::json(&self.caller, &LIST)
+    }
+
+    /// The environments that a repository has. `GET {prefix}/environments/by-repo/github/{owner}/{repo}`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// use codex_backend::GitHubRepository;
+    ///
+    /// let repository = GitHubRepository::parse("git@github.com:acme/web.git").expect("an address at GitHub");
+    /// let environments = client.cloud_environments().by_repository(&repository).await?;
+    /// assert_eq!(environments[0].id, "env_web");
+    /// # Ok(()) }
+    /// ```
+    pub fn by_repository(&self, repository: &GitHubRepository) -> ApiRequest<Vec<CloudEnvironment>> {
+        let request = ApiRequest::json(&self.caller, &BY_REPOSITORY);
+        request.segment("owner", &repository.owner).segment("repo", &repository.name)
+    }
+
+    /// All environments, those of the repositories included: each once, with its repository, pinned ones first, then by
+    /// name. What fails while something else is found is passed over.
+    ///
+    /// # Errors
+    ///
+    /// When the list cannot be had, and no repository has an environment.
+    pub async fn merged(&self, repositories: &[GitHubRepository]) -> Result<Vec<CloudEnvironment>, Error> {
+        let mut merged: Vec<CloudEnvironment> = Vec::new();
+        for repository in repositories {
+            for mut environment in self.by_repository(repository).await.unwrap_or_default() {
+                environment.repository = Some(repository.clone());
+                merge(&mut merged, environment);
+            }
+        }
+        match self.list().await {
+            Ok(all) => all.into_iter().for_each(|environment| merge(&mut merged, environment)),
+            Err(error) if merged.is_empty() => return Err(error),
+            Err(error) => tracing::warn!(%error, "only the environments of the repositories are known"),
+        }
+        merged.sort_by_cached_key(|environment| {
+            let name = environment.label.as_deref().unwrap_or_default().to_lowercase();
+            (!environment.is_pinned(), name, environment.id.clone())
+        });
+        Ok(merged)
+    }
+
+    /// The environment that fits best: one of the repositories', else one of all; the one with that label, or the only
+    /// one, or a pinned one, or the one with the most tasks.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # std::process::Command::new("git").args(["init", "-q"]).current_dir(&folder).status()?;
+    /// use codex_backend::WorkingTree;
+    ///
+    /// let repositories = WorkingTree::open(folder.path()).await?.github_repositories().await?;
+    /// let environment = client.cloud_environments().detect(&repositories, None).await?;
+    /// # assert_eq!(environment.id, "env_web");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::EnvironmentNotFound`] where there is none, or the error of the list.
+    pub async fn detect(
+        &self,
+        repositories: &[GitHubRepository],
+        label: Option<&str>,
+    ) -> Result<CloudEnvironment, Error> {
+        let mut of_repositories = Vec::new();
+        for repository in repositories {
+            of_repositories.extend(self.by_repository(repository).await.unwrap_or_default());
+        }
+        if let Some(found) = pick(of_repositories, label) {
+            return Ok(found);
+        }
+        pick(self.list().await?, label)
+            .ok_or_else(|| Error::new(ErrorKind::EnvironmentNotFound, LIST.name, "there is no environment").sent(true))
+    }
+
+    /// The environment that a person means: by its id, else by its label, without regard to case.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::AmbiguousEnvironment`] where several have that label, [`ErrorKind::EnvironmentNotFound`] where none
+    /// has; otherwise when the list cannot be had.
+    pub async fn resolve(&self, id_or_label: &str) -> Result<CloudEnvironment, Error> {
+        let wanted = id_or_label.trim();
+        let mut all = self.list().await?;
+        if let Some(index) = all.iter().position(|environment| environment.id == wanted) {
+            return Ok(all.swap_remove(index));
+        }
+        all.retain(|environment| environment.has_label(wanted));
+        all.sort_by(|one, other| one.id.cmp(&other.id));
+        all.dedup_by(|one, other| one.id == other.id);
+        let fail = |kind, message: String| Err(Error::new(kind, LIST.name, message).sent(true));
+        match all.len() {
+            1 => Ok(all.swap_remove(0)),
+            0 => fail(ErrorKind::EnvironmentNotFound, format!("there is no environment `{wanted}`")),
+            _ => {
+                let ids: Vec<&str> = all.iter().map(|environment| environment.id.as_str()).collect();
+                let message = format!("several environments have the label `{wanted}`: {}", ids.join(", "));
+                fail(ErrorKind::AmbiguousEnvironment, message)
+            }
+        }
+    }
+}
+
+open_struct! {
+    /// An environment in which cloud tasks run.
+    #[derive(Eq)]
+    pub CloudEnvironment {
+        /// Its id.
+        id: String,
+        /// The name to show.
+        label: Option<String>,
+        /// Whether the user has pinned it.
+        is_pinned: Option<bool>,
+        /// How many tasks ran in it.
+        task_count: Option<i64>,
+        /// The repository it was found by; not a part of the answer.
+        #[serde(skip)]
+        repository: Option<GitHubRepository>,
+    }
+}
+
+impl CloudEnvironment {
+    /// Whether the user has pinned it.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.is_pinned.unwrap_or(false)
+    }
+
+    fn has_label(&self, label: &str) -> bool {
+        self.label.as_ref().is_some_and(|own| own.to_lowercase() == label.to_lowercase())
+    }
+}
+
+/// Pinned if any of them is; the first name and repository stay.
+fn merge(into: &mut Vec<CloudEnvironment>, environment: CloudEnvironment) {
+    match into.iter_mut().find(|known| known.id == environment.id) {
+        Some(known) => {
+            known.is_pinned = Some(known.is_pinned() || environment.is_pinned());
+            known.label = known.label.take().or(environment.label);
+            known.task_count = known.task_count.or(environment.task_count);
+            known.repository = known.repository.take().or(environment.repository);
+        }
+        None => into.push(environment),
+    }
+}
+
+fn pick(mut from: Vec<CloudEnvironment>, label: Option<&str>) -> Option<CloudEnvironment> {
+    let labelled = label.and_then(|label| from.iter().position(|environment| environment.has_label(label)));
+    let index = labelled
+        .or((from.len() == 1).then_some(0))
+        .or_else(|| from.iter().position(CloudEnvironment::is_pinned))
+        // Of several with the most tasks, the last.
+        .or_else(|| (0..from.len()).max_by_key(|index| from[*index].task_count.unwrap_or(0)))?;
+    Some(from.swap_remove(index))
+}

@@ -1,0 +1,62 @@
+use std::fmt;
+
+/// A repository at GitHub.
+///
+/// ```
+/// use codex_backend::GitHubRepository;
+///
+/// let repository = GitHubRepository::parse("https://github.com/acme/web.git").expect("an address at GitHub");
+/// assert_eq!((repository.owner.as_str(), repository.name.as_str()), ("acme", "web"));
+/// assert_eq!(GitHubRepository::parse("https://github.com.evil.test/acme/web"), None);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct GitHubRepository {
+    /// Whose it is.
+    pub owner: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl GitHubRepository {
+    /// Of that owner, with that name.
+    #[must_use]
+    pub fn new(owner: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { owner: owner.into(), name: name.into() }
+    }
+
+    /// Reads the address of a remote: `git@github.com:acme/web.git` with any user, an `https`, `http`, `git` or `ssh` URL,
+    /// or `github.com/acme/web`. `None` where it is not at GitHub, or is not the address of a repository.
+    #[must_use]
+    pub fn parse(address: &str) -> Option<Self> {
+        let address = address.trim();
+        let (host, path) = match address.split_once("://") {
+            Some((scheme, rest)) => {
+                if !["https", "http", "git", "ssh"].contains(&scheme.to_ascii_lowercase().as_str()) {
+                    return None;
+                }
+                rest.split_once('/')?
+            }
+            None => match address.split_once(':') {
+                Some((host, path)) if host.contains('@') && !host.contains('/') => (host, path),
+                _ => address.split_once('/')?,
+            },
+        };
+        let host = host.rsplit('@').next()?.split(':').next()?;
+        if !host.eq_ignore_ascii_case("github.com") {
+            return None;
+        }
+        let path = path.trim_matches('/');
+        let mut parts = path.strip_suffix(".git").unwrap_or(path).split('/');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(owner), Some(name), None) if !owner.is_empty() && !name.is_empty() => Some(Self::new(owner, name)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for GitHubRepository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}

@@ -1,0 +1,139 @@
+//! What administrators demand of Codex on the machines of their users.
+
+mod cache;
+mod document;
+mod error;
+mod load;
+mod wire;
+
+use std::sync::Arc;
+
+use http::Method;
+
+pub use self::cache::{CacheStatus, ConfigCache};
+pub use self::document::ManagedDocument;
+pub use self::error::ManagedConfigError;
+pub use self::load::{LoadSource, Loaded, ManagedLoad, ManagedRefreshes};
+pub use self::wire::{ConfigBundle, ConfigFragment, ConfigRequirements, DeliveredConfig, ManagedLayers};
+use super::request::{ApiRequest, Needs, Requirement};
+use crate::auth::AccountFacts;
+use crate::call::Caller;
+use crate::client::Client;
+use crate::exchange::{Operation, Pace, Repeat};
+use crate::mode::sealed::Sealed;
+use crate::mode::{Accepts, CodexBackend, Endpoint};
+
+static REQUIREMENTS: Operation = Operation {
+    name: "managed_config.requirements",
+    method: Method::GET,
+    path: "{prefix}/config/requirements",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static BUNDLE: Operation = Operation {
+    name: "managed_config.bundle",
+    method: Method::GET,
+    path: "{prefix}/config/bundle",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+
+/// What administrators demand of Codex on the machines of their users: the requirements, and their successor, the bundle.
+/// Feature `managed-config`. Accepts a `Client<CodexBackend>`.
+///
+/// The plans Business, Enterprise and Education have it. [`load_bundle`](Self::load_bundle) and
+/// [`load_requirements`](Self::load_requirements) are for the start of a program: they look into a cache, try several
+/// times, and are bounded in time. [`bundle`](Self::bundle) and [`requirements`](Self::requirements) are the bare
+/// questions.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let folder = tempfile::tempdir()?;
+/// use codex_backend::{ChatGptTokens, ConfigCache, LoadSource, ManagedConfig};
+///
+/// backend.add_account_with_plan("acct-corp", "enterprise");
+/// backend.set_config_bundle(serde_json::json!({ "requirements_toml": { "enterprise_managed": [
+///     { "id": "req_1", "name": "Base policy", "contents": "allowed_approval_policies = [\"never\"]" },
+/// ] } }));
+/// let tokens = ChatGptTokens::new(backend.issue_access_token("acct-corp"));
+/// let config = ManagedConfig::new(&backend.client().chatgpt(tokens).build()?);
+///
+/// let cache = ConfigCache::in_folder(folder.path());
+/// let loaded = config.load_bundle().with_cache(cache.clone()).await?;
+/// for fragment in loaded.value.expect("there is one").requirements() {
+///     let policy: std::collections::BTreeMap<String, Vec<String>> = fragment.parse()?;
+///     assert_eq!(policy["allowed_approval_policies"], ["never"]);
+/// }
+/// let again = config.load_bundle().with_cache(cache).await?;
+/// assert_eq!(again.source, LoadSource::Cache);
+/// # Ok(()) }
+/// ```
+///
+/// Facts: the `config` routes of the Codex backend, as the official tool uses them.
+#[derive(Debug, Clone)]
+pub struct ManagedConfig {
+    caller: Arc<Caller>,
+    account: Option<AccountFacts>,
+}
+
+impl Sealed for ManagedConfig {}
+impl Endpoint for ManagedConfig {
+    type Accepted = CodexBackend;
+    const NAME: &'static str = "ManagedConfig";
+}
+
+impl<M> Client<M> {
+    /// What administrators demand: [`ManagedConfig::new`] as a method. Feature `managed-config`.
+    #[must_use]
+    pub fn managed_config(&self) -> ManagedConfig
+    where
+        M: Accepts<ManagedConfig>,
+    {
+        ManagedConfig::new(self)
+    }
+}
+
+impl ManagedConfig {
+    /// With a client for the Codex backend.
+    #[must_use]
+    pub fn new<M>(client: &Client<M>) -> Self
+    where
+        M: Accepts<Self>,
+    {
+        Self { caller: client.caller().clone(), account: None }
+    }
+
+    /// What is known about the account, in place of what the credentials tell.
+    #[must_use]
+    pub fn with_account(mut self, account: impl Into<AccountFacts>) -> Self {
+        self.account = Some(account.into());
+        self
+    }
+
+    /// The requirements as the backend has them. `GET {prefix}/config/requirements`. An account whose plan has none is
+    /// not asked about ([`ErrorKind::NotEligible`](crate::ErrorKind::NotEligible)).
+    pub fn requirements(&self) -> ApiRequest<ConfigRequirements> {
+        ApiRequest::json(&self.caller, &REQUIREMENTS).requiring(self.requirement())
+    }
+
+    /// The bundle as the backend has it. `GET {prefix}/config/bundle`. An account whose plan has none is not asked about
+    /// ([`ErrorKind::NotEligible`](crate::ErrorKind::NotEligible)).
+    pub fn bundle(&self) -> ApiRequest<ConfigBundle> {
+        ApiRequest::json(&self.caller, &BUNDLE).requiring(self.requirement())
+    }
+
+    /// Loads the requirements, with all care. See [`ManagedLoad`].
+    pub fn load_requirements(&self) -> ManagedLoad<ConfigRequirements> {
+        ManagedLoad::new(self.clone())
+    }
+
+    /// Loads the bundle, with all care. See [`ManagedLoad`].
+    pub fn load_bundle(&self) -> ManagedLoad<ConfigBundle> {
+        ManagedLoad::new(self.clone())
+    }
+
+    fn requirement(&self) -> Requirement {
+        Requirement { account: self.account.clone(), needs: Needs::ManagedPlan }
+    }
+}

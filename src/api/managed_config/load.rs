@@ -1,0 +1,321 @@
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt};
+
+use super::ManagedConfig;
+use super::cache::{CacheStatus, ConfigCache};
+use super::document::ManagedDocument;
+use super::error::ManagedConfigError;
+use crate::auth::AccountFacts;
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{CallOptions, Clock, RetryPolicy, Timeouts};
+
+/// Loading managed configuration, made by [`ManagedConfig::load_bundle`] and [`ManagedConfig::load_requirements`];
+/// `.await` it.
+///
+/// 1. An account whose plan has none, or whose plan is not known, gets nothing, and nothing is sent.
+/// 2. What a [cache](Self::with_cache) still holds is taken, and nothing is sent.
+/// 3. Otherwise the backend is asked, five times at the most, with waits of 0.2, 0.4, 0.8 and 1.6 s between (more or less
+///    a tenth). A 401 is mended inside of an attempt where the credentials can be renewed, and ends the loading where not.
+/// 4. What the administrators wrote has to be TOML, or the loading fails at once. Then it is kept in the cache.
+///
+/// All of it takes 15 s at the most. If it fails, **it fails**: the administrators cannot be known to demand nothing.
+/// [`fail_open`](Self::fail_open) is for programs that go on without.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// use codex_backend::LoadSource;
+///
+/// let loaded = client.managed_config().load_requirements().await?;
+/// assert_eq!((loaded.value, loaded.source), (None, LoadSource::NotEligible)); // the plan is Pro
+/// # Ok(()) }
+/// ```
+#[must_use = "loading does nothing unless awaited"]
+pub struct ManagedLoad<T> {
+    config: ManagedConfig,
+    cache: Option<ConfigCache>,
+    fail_open: bool,
+    time_limit: Duration,
+    attempts: u32,
+    document: PhantomData<fn() -> T>,
+}
+
+/// What came of loading.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Loaded<T> {
+    /// What the administrators demand. `None` where they demand nothing, or where nothing could be loaded and the caller
+    /// goes on without.
+    pub value: Option<T>,
+    /// Where it comes from.
+    pub source: LoadSource,
+    /// What the look into the cache came to, where there is one and it was looked into.
+    pub cache: Option<CacheStatus>,
+    /// Why nothing could be loaded, for [`LoadSource::FailedOpen`].
+    pub failure: Option<ManagedConfigError>,
+}
+
+/// Where managed configuration comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LoadSource {
+    /// From the backend.
+    Backend,
+    /// From the cache; nothing was sent.
+    Cache,
+    /// From nowhere: the account's plan has none, or is not known. Nothing was sent.
+    NotEligible,
+    /// From nowhere: it could not be loaded, and the caller goes on without.
+    FailedOpen,
+}
+
+impl<T> Loaded<T> {
+    fn nothing(source: LoadSource) -> Self {
+        Self { value: None, source, cache: None, failure: None }
+    }
+}
+
+impl<T: ManagedDocument> ManagedLoad<T> {
+    pub(super) fn new(config: ManagedConfig) -> Self {
+        Self {
+            config,
+            cache: None,
+            fail_open: false,
+            time_limit: Duration::from_secs(15),
+            attempts: 5,
+            document: PhantomData,
+        }
+    }
+
+    /// Where it is kept between starts of the program. Default: nowhere. What cannot be written is left out, and logged.
+    pub fn with_cache(mut self, cache: ConfigCache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// Goes on without, where it cannot be loaded, in place of an error.
+    pub fn fail_open(mut self) -> Self {
+        self.fail_open = true;
+        self
+    }
+
+    /// How long all of it may take. Default 15 s.
+    pub fn with_time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// How often to ask at the most; at least 1. Default 5.
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
+    }
+
+    /// Loads it anew each time the interval has passed, past the cache, and keeps it there. The official tool takes 15
+    /// minutes. What fails meanwhile leaves the cache as it was, and the next time comes all the same. The stream ends
+    /// when the account no longer has managed configuration, and after an error about credentials.
+    ///
+    /// Nothing runs by itself: the stream moves while it is polled. Drop it to end it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// use std::time::Duration;
+    /// use futures_util::StreamExt;
+    ///
+    /// let mut refreshes = client.managed_config().load_bundle().refreshes_every(Duration::from_millis(1));
+    /// while let Some(refreshed) = refreshes.next().await {
+    ///     println!("{:?}", refreshed?.value);
+    /// }
+    /// // The plan is Pro: there is nothing to refresh.
+    /// # Ok(()) }
+    /// ```
+    pub fn refreshes_every(self, interval: Duration) -> ManagedRefreshes<T> {
+        let refreshes = stream::unfold(Some(self), move |load| async move {
+            let load = load?;
+            load.clock().sleep(interval).await;
+            let refreshed = load.run(false).await;
+            match &refreshed {
+                Ok(loaded) if loaded.source == LoadSource::NotEligible => None,
+                Err(ManagedConfigError::Auth(_)) => Some((refreshed, None)),
+                _ => Some((refreshed, Some(load))),
+            }
+        });
+        ManagedRefreshes { refreshes: refreshes.boxed() }
+    }
+
+    async fn run_or_go_on(self) -> Result<Loaded<T>, ManagedConfigError> {
+        match self.run(true).await {
+            Err(failure) if self.fail_open => {
+                tracing::warn!(%failure, "going on without managed configuration");
+                Ok(Loaded { failure: Some(failure), ..Loaded::nothing(LoadSource::FailedOpen) })
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn run(&self, look_into_cache: bool) -> Result<Loaded<T>, ManagedConfigError> {
+        let until = self.clock().monotonic().saturating_add(self.time_limit);
+        let account = match &self.config.account {
+            Some(account) => account.clone(),
+            None => {
+                let account = self.config.caller.account(T::operation(), &self.options(self.time_limit)).await;
+                account.map_err(|error| self.not_to_mend(error))?
+            }
+        };
+        if !account.has_managed_config() {
+            return Ok(Loaded::nothing(LoadSource::NotEligible));
+        }
+        let mut cache = None;
+        if look_into_cache {
+            match self.cached(&account).await {
+                Some(Ok(document)) => {
+                    return Ok(Loaded {
+                        value: (!document.is_empty()).then_some(document),
+                        cache: Some(CacheStatus::Hit),
+                        ..Loaded::nothing(LoadSource::Cache)
+                    });
+                }
+                Some(Err(status)) => cache = Some(status),
+                None => {}
+            }
+        }
+        let document = self.ask(&account, until).await?;
+        document.validate()?;
+        self.keep(&account, &document).await;
+        let value = (!document.is_empty()).then_some(document);
+        Ok(Loaded { value, cache, ..Loaded::nothing(LoadSource::Backend) })
+    }
+
+    /// Asks until there is an answer, as often as may be and until the time is over.
+    async fn ask(&self, account: &AccountFacts, until: Duration) -> Result<T, ManagedConfigError> {
+        // The account is the one that the cache is about, too.
+        let config = self.config.clone().with_account(account.clone());
+        let left = || until.saturating_sub(self.clock().monotonic());
+        let mut attempt = 1;
+        loop {
+            if left().is_zero() {
+                return Err(ManagedConfigError::Timeout { limit: self.time_limit, last: None });
+            }
+            let error = match T::request(&config).with_options(self.options(left())).await {
+                Ok(document) => return Ok(document),
+                Err(error) => error,
+            };
+            let is_transient_auth = error.kind() == ErrorKind::Auth && error.is_retryable();
+            if matches!(error.kind(), ErrorKind::Auth | ErrorKind::Unauthorized) && !is_transient_auth {
+                return Err(ManagedConfigError::Auth(error));
+            }
+            if left().is_zero() {
+                return Err(ManagedConfigError::Timeout { limit: self.time_limit, last: Some(error) });
+            }
+            if attempt >= self.attempts {
+                return Err(ManagedConfigError::RequestFailed { attempts: attempt, last: error });
+            }
+            tracing::debug!(attempt, %error, "managed configuration will be asked for again");
+            let pause = Duration::from_millis(200).saturating_mul(1 << (attempt - 1).min(16));
+            self.clock().sleep(pause.mul_f64(0.9 + fastrand::f64() / 5.0).min(left())).await;
+            attempt += 1;
+        }
+    }
+
+    fn not_to_mend(&self, error: Error) -> ManagedConfigError {
+        if error.is_timeout() {
+            ManagedConfigError::Timeout { limit: self.time_limit, last: Some(error) }
+        } else {
+            ManagedConfigError::Auth(error)
+        }
+    }
+
+    /// One attempt, that ends when the time does. Repeats are counted here, and not by the client.
+    fn options(&self, left: Duration) -> CallOptions {
+        let timeouts = Timeouts::default().attempt(left).call(left);
+        CallOptions { timeouts: Some(timeouts), retry: Some(RetryPolicy::never()), ..CallOptions::default() }
+    }
+
+    async fn cached(&self, account: &AccountFacts) -> Option<Result<T, CacheStatus>> {
+        let (cache, account) = (self.cache.clone()?, account.clone());
+        let now = self.config.caller.exchange().now();
+        let read = tokio::task::spawn_blocking(move || cache.read::<T::Kept>(T::cache_format(), &account, now)).await;
+        let status = match read.unwrap_or(Err(CacheStatus::Unreadable)) {
+            Ok(kept) => {
+                let document = T::kept(kept);
+                match document.validate() {
+                    Ok(()) => return Some(Ok(document)),
+                    Err(_) => CacheStatus::Malformed,
+                }
+            }
+            Err(status) => status,
+        };
+        match status {
+            CacheStatus::Unreadable | CacheStatus::Malformed | CacheStatus::BadSignature => {
+                tracing::warn!(?status, "the cache of managed configuration is of no use");
+            }
+            _ => tracing::debug!(?status, "the cache of managed configuration does not have it"),
+        }
+        Some(Err(status))
+    }
+
+    async fn keep(&self, account: &AccountFacts, document: &T) {
+        let Some(cache) = self.cache.clone() else { return };
+        let (account, kept, now) = (account.clone(), document.keep(), self.config.caller.exchange().now());
+        let write = move || cache.write(T::cache_format(), &account, now, &kept);
+        let written =
+            tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        if let Err(error) = written {
+            tracing::warn!(%error, "managed configuration cannot be kept in its cache");
+        }
+    }
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        self.config.caller.exchange().clock()
+    }
+}
+
+impl<T: ManagedDocument> IntoFuture for ManagedLoad<T> {
+    type Output = Result<Loaded<T>, ManagedConfigError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run_or_go_on())
+    }
+}
+
+/// Managed configuration, anew each time an interval has passed; made by [`ManagedLoad::refreshes_every`].
+#[must_use = "a stream does nothing unless polled"]
+pub struct ManagedRefreshes<T> {
+    refreshes: BoxStream<'static, Result<Loaded<T>, ManagedConfigError>>,
+}
+
+impl<T> Stream for ManagedRefreshes<T> {
+    type Item = Result<Loaded<T>, ManagedConfigError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.refreshes.as_mut().poll_next(context)
+    }
+}
+
+impl<T> fmt::Debug for ManagedLoad<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagedLoad")
+            .field("cache", &self.cache)
+            .field("fail_open", &self.fail_open)
+            .field("time_limit", &self.time_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for ManagedRefreshes<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagedRefreshes").finish_non_exhaustive()
+    }
+}

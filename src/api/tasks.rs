@@ -1,0 +1,335 @@
+//! Cloud tasks: work that the Codex backend does in an environment of its own.
+
+mod attempts;
+mod create;
+mod details;
+mod diff;
+mod status;
+mod wait;
+
+use std::sync::Arc;
+
+use http::Method;
+
+pub use self::attempts::TaskAttempt;
+use self::attempts::{sort_attempts, unified_diffs};
+use self::create::CreateAnswer;
+pub use self::create::{CreatedTask, NewTask};
+pub use self::details::{
+    CloudTask, ExternalPullRequest, Fragment, GitPullRequest, OutputDiff, StructuredFragment, TaskDetails,
+    TaskListItem, Turn, TurnError, TurnItem, Worklog, WorklogAuthor, WorklogContent, WorklogMessage,
+};
+pub use self::diff::DiffStats;
+pub(crate) use self::diff::{is_unified_diff, paths_of};
+pub use self::status::{
+    LatestTurnStatus, TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TurnStatus, WireDiffStats,
+};
+pub use self::wait::{TaskChanges, TaskWait};
+use super::pager::{Page, PagedRequest};
+use super::request::ApiRequest;
+use crate::call::Caller;
+use crate::client::Client;
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{Operation, Pace, Repeat};
+use crate::limits::open_struct;
+use crate::mode::sealed::Sealed;
+use crate::mode::{Accepts, CodexBackend, Endpoint};
+
+static LIST: Operation = Operation {
+    name: "tasks.list",
+    method: Method::GET,
+    path: "{prefix}/tasks/list",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static DETAILS: Operation = Operation {
+    name: "tasks.details",
+    method: Method::GET,
+    path: "{prefix}/tasks/{task_id}",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static SIBLING_TURNS: Operation = Operation {
+    name: "tasks.sibling_turns",
+    method: Method::GET,
+    path: "{prefix}/tasks/{task_id}/turns/{turn_id}/sibling_turns",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+static CREATE: Operation = Operation {
+    name: "tasks.create",
+    method: Method::POST,
+    path: "{prefix}/tasks",
+    repeat: Repeat::IfNotActedOn,
+    pace: Pace::Bounded,
+};
+
+/// Cloud tasks: work that the Codex backend does in an environment of its own, and that ends in a diff. Accepts a
+/// `Client<CodexBackend>`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// use codex_backend::{CloudTasks, NewTask, TaskStatus};
+///
+/// let tasks = CloudTasks::new(&client);
+/// let created = tasks.create(NewTask::new("env_web", "Fix the flaky test")).await?;
+/// # backend.finish_task(&created.id, "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n");
+/// let task = tasks.wait(&created.id).await?;
+/// assert_eq!(task.summary().status, TaskStatus::Ready);
+/// println!("{}", task.unified_diff().unwrap_or("no diff"));
+/// # Ok(()) }
+/// ```
+///
+/// Facts: the `tasks` routes of the Codex backend, as the official tool uses them.
+#[derive(Debug, Clone)]
+pub struct CloudTasks {
+    caller: Arc<Caller>,
+}
+
+impl Sealed for CloudTasks {}
+impl Endpoint for CloudTasks {
+    type Accepted = CodexBackend;
+    const NAME: &'static str = "CloudTasks";
+}
+
+impl<M> Client<M> {
+    /// Cloud tasks: [`CloudTasks::new`] as a method.
+    #[must_use]
+    pub fn cloud_tasks(&self) -> CloudTasks
+    where
+        M: Accepts<CloudTasks>,
+    {
+        CloudTasks::new(self)
+    }
+}
+
+impl CloudTasks {
+    /// With a client for the Codex backend.
+    #[must_use]
+    pub fn new<M>(client: &Client<M>) -> Self
+    where
+        M: Accepts<Self>,
+    {
+        Self { caller: client.caller().clone() }
+    }
+
+    /// The current tasks of all environments, the latest first, 20 to a page. `GET {prefix}/tasks/list`.
+    pub fn list(&self) -> PagedRequest<TaskListItem> {
+        self.list_matching(TaskFilter::default())
+    }
+
+    /// The tasks that a filter lets through; otherwise as [`list`](Self::list).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// # backend.add_tasks(3);
+    /// use codex_backend::TaskFilter;
+    ///
+    /// let of_web = TaskFilter::default().environment("env_web").page_size(2);
+    /// let page = client.cloud_tasks().list_matching(of_web).page().await?;
+    /// assert_eq!(page.items.len(), 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn list_matching(&self, filter: TaskFilter) -> PagedRequest<TaskListItem> {
+        let caller = self.caller.clone();
+        PagedRequest::new(LIST.name, move |cursor| {
+            let TaskFilter { page_size, task_filter, environment_id } = &filter;
+            let wrong = !(1..=20).contains(page_size);
+            ApiRequest::<TaskListAnswer>::json(&caller, &LIST)
+                .query("limit", &page_size.to_string())
+                .query("task_filter", task_filter)
+                .query_if("cursor", cursor)
+                .query_if("environment_id", environment_id.as_deref())
+                .refused(wrong.then(|| format!("a page of {page_size} tasks was asked for: it can be 1 to 20")))
+                .and_then(|answer| Ok(Page::new(answer.items, answer.cursor)))
+        })
+    }
+
+    /// All that the backend tells of a task. `GET {prefix}/tasks/{task_id}`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// # backend.add_tasks(1);
+    /// let details = client.cloud_tasks().details("task_e_1").await?;
+    /// assert_eq!(details.prompt().as_deref(), Some("Do 1"));
+    /// # Ok(()) }
+    /// ```
+    pub fn details(&self, task_id: &str) -> ApiRequest<TaskDetails> {
+        ApiRequest::json(&self.caller, &DETAILS).segment("task_id", task_id)
+    }
+
+    /// The other attempts at a turn, in the order of [`TaskAttempt`]s.
+    /// `GET {prefix}/tasks/{task_id}/turns/{turn_id}/sibling_turns`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// # use codex_backend::NewTask;
+    /// let tasks = client.cloud_tasks();
+    /// let created = tasks.create(NewTask::new("env_web", "Fix it").best_of(3)).await?;
+    /// let turn = tasks.details(&created.id).await?.current_assistant_turn.unwrap();
+    /// assert_eq!(tasks.sibling_turns(&created.id, turn.id.as_deref().unwrap()).await?.len(), 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn sibling_turns(&self, task_id: &str, turn_id: &str) -> ApiRequest<Vec<Turn>> {
+        let request = ApiRequest::<SiblingTurnsAnswer>::json(&self.caller, &SIBLING_TURNS);
+        request.segment("task_id", task_id).segment("turn_id", turn_id).and_then(|answer| {
+            let mut turns = answer.sibling_turns;
+            turns.retain(|turn| turn.id.is_some());
+            turns.sort_by(attempts::by_placement);
+            Ok(turns)
+        })
+    }
+
+    /// All attempts at the current turn of a task: its own, and its siblings. Two requests where there are siblings, else
+    /// one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// # use codex_backend::NewTask;
+    /// let tasks = client.cloud_tasks();
+    /// let created = tasks.create(NewTask::new("env_web", "Fix it").best_of(2)).await?;
+    /// # backend.finish_task(&created.id, "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n");
+    /// for attempt in tasks.attempts(&created.id).await? {
+    ///     println!("{}: {} bytes of diff", attempt.number, attempt.diff.map_or(0, |diff| diff.len()));
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When one of the requests fails.
+    pub async fn attempts(&self, task_id: &str) -> Result<Vec<TaskAttempt>, Error> {
+        let details = self.details(task_id).await?;
+        let mut turns: Vec<Turn> = details.attempt_turn().cloned().into_iter().collect();
+        if let Some(own) = turns.first()
+            && !own.sibling_turn_ids.is_empty()
+            && let Some(turn_id) = own.id.as_deref()
+        {
+            turns.extend(self.sibling_turns(task_id, turn_id).await?);
+        }
+        Ok(sort_attempts(turns, details.unified_diff()))
+    }
+
+    /// The diff of one attempt at the current turn, counted from 1.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoDiff`] where there is none: the task may still be running, or there are fewer attempts. Otherwise
+    /// when a request fails.
+    pub async fn diff(&self, task_id: &str, attempt: usize) -> Result<String, Error> {
+        let diffs = unified_diffs(self.attempts(task_id).await?);
+        let count = diffs.len();
+        let found = attempt.checked_sub(1).and_then(|index| diffs.into_iter().nth(index));
+        found.ok_or_else(|| {
+            let message = match count {
+                0 => "the task has no diff".to_owned(),
+                _ => format!("there is no attempt {attempt}: {count} attempts have a diff"),
+            };
+            Error::new(ErrorKind::NoDiff, DETAILS.name, message).sent(true)
+        })
+    }
+
+    /// Starts a task. `POST {prefix}/tasks`. Sent again only if it is certain that the backend did not act on it: a
+    /// second request would be a second task.
+    pub fn create(&self, task: NewTask) -> ApiRequest<CreatedTask> {
+        let request = ApiRequest::<CreateAnswer>::json(&self.caller, &CREATE);
+        request.body(&task.body()).refused(task.flaw()).and_then(CreateAnswer::into_task)
+    }
+
+    /// Waits until a task is done. See [`TaskWait`].
+    pub fn wait(&self, task_id: &str) -> TaskWait {
+        TaskWait::new(self.clone(), task_id)
+    }
+
+    /// Where a person sees the task.
+    ///
+    /// ```
+    /// use codex_backend::{ChatGptTokens, Client, CloudTasks};
+    ///
+    /// let client = Client::builder().chatgpt(ChatGptTokens::new("access-token")).build()?;
+    /// assert_eq!(client.cloud_tasks().task_url("task_e_1"), "https://chatgpt.com/codex/tasks/task_e_1");
+    /// assert_eq!(CloudTasks::task_id("https://chatgpt.com/codex/tasks/task_e_1?tab=diff"), Some("task_e_1"));
+    /// # Ok::<(), codex_backend::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn task_url(&self, task_id: &str) -> String {
+        let base = self.caller.base_url().as_str();
+        let site = base.strip_suffix("/backend-api").or_else(|| base.strip_suffix("/api/codex")).unwrap_or(base);
+        let id = crate::exchange::path_segment(task_id).unwrap_or_default();
+        format!("{}/codex/tasks/{id}", site.strip_suffix("/codex").unwrap_or(site))
+    }
+
+    /// The id in what a person gives: an id, or the URL of a task.
+    #[must_use]
+    pub fn task_id(text: &str) -> Option<&str> {
+        let path = text.trim().split(['#', '?']).next().unwrap_or_default();
+        path.trim_end_matches('/').rsplit('/').next().filter(|id| !id.is_empty())
+    }
+}
+
+/// Which tasks to list.
+///
+/// ```
+/// use codex_backend::TaskFilter;
+///
+/// let filter = TaskFilter::default().environment("env_web").page_size(5);
+/// # assert_ne!(filter, TaskFilter::default());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskFilter {
+    page_size: u32,
+    task_filter: String,
+    environment_id: Option<String>,
+}
+
+impl Default for TaskFilter {
+    fn default() -> Self {
+        Self { page_size: 20, task_filter: "current".to_owned(), environment_id: None }
+    }
+}
+
+impl TaskFilter {
+    /// How many tasks to a page: 1 to 20. Default 20.
+    #[must_use]
+    pub fn page_size(mut self, tasks: u32) -> Self {
+        self.page_size = tasks;
+        self
+    }
+
+    /// The backend's own filter. Default `current`: those that are not archived.
+    #[must_use]
+    pub fn task_filter(mut self, filter: impl Into<String>) -> Self {
+        self.task_filter = filter.into();
+        self
+    }
+
+    /// Tasks of one environment alone, by its id.
+    #[must_use]
+    pub fn environment(mut self, environment_id: impl Into<String>) -> Self {
+        self.environment_id = Some(environment_id.into());
+        self
+    }
+}
+
+open_struct! {
+    TaskListAnswer {
+        items: Vec<TaskListItem>,
+        cursor: Option<String>,
+    }
+}
+
+open_struct! {
+    SiblingTurnsAnswer {
+        sibling_turns: Vec<Turn>,
+    }
+}

@@ -1,0 +1,58 @@
+use std::cmp::Ordering;
+
+use super::details::Turn;
+use super::status::{TaskStatus, TurnStatus};
+
+/// One attempt at the current turn of a task. The first in order is the one with the lowest place; those without a place
+/// come last, the oldest first.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct TaskAttempt {
+    /// Which it is, counted from 1.
+    pub number: usize,
+    /// Its turn.
+    pub turn_id: Option<String>,
+    /// How far it has come.
+    pub status: TaskStatus,
+    /// The diff it ended in.
+    pub diff: Option<String>,
+    /// What the assistant said.
+    pub messages: Vec<String>,
+}
+
+/// The attempts in order. `own_diff` is that of the first turn given.
+pub(super) fn sort_attempts(turns: Vec<Turn>, own_diff: Option<&str>) -> Vec<TaskAttempt> {
+    let mut turns: Vec<(bool, Turn)> = turns.into_iter().enumerate().map(|(index, turn)| (index == 0, turn)).collect();
+    turns.sort_by(|(_, one), (_, other)| by_placement(one, other));
+    let attempt = |(index, (is_own, turn)): (usize, (bool, Turn))| TaskAttempt {
+        number: index + 1,
+        status: turn.turn_status.as_ref().map_or(TaskStatus::Pending, TurnStatus::task_status),
+        diff: turn.unified_diff().or(own_diff.filter(|_| is_own)).map(str::to_owned),
+        messages: turn.messages().into_iter().map(str::to_owned).collect(),
+        turn_id: turn.id,
+    };
+    turns.into_iter().enumerate().map(attempt).collect()
+}
+
+pub(super) fn unified_diffs(attempts: Vec<TaskAttempt>) -> Vec<String> {
+    attempts.into_iter().filter_map(|attempt| attempt.diff).collect()
+}
+
+/// With a place before without; two places compare by themselves; else by age, then by id.
+pub(super) fn by_placement(one: &Turn, other: &Turn) -> Ordering {
+    match (one.attempt_placement, other.attempt_placement) {
+        (Some(one), Some(other)) => one.cmp(&other),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => by_age(one.created_at, other.created_at).then_with(|| one.id.cmp(&other.id)),
+    }
+}
+
+fn by_age(one: Option<f64>, other: Option<f64>) -> Ordering {
+    match (one, other) {
+        (Some(one), Some(other)) => one.total_cmp(&other),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => Ordering::Equal,
+    }
+}

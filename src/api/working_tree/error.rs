@@ -1,0 +1,52 @@
+use std::io;
+use std::path::PathBuf;
+
+/// Why `git` was not run, or could not be. The working tree is as it was.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # std::process::Command::new("git").args(["init", "-q"]).current_dir(&folder).status()?;
+/// use codex_backend::{GitError, WorkingTree};
+///
+/// let tree = WorkingTree::open(folder.path()).await?;
+/// let outside = "--- a/../../x\n+++ b/../../x\n@@ -1 +1 @@\n-a\n+b\n";
+/// assert!(matches!(tree.apply(outside).await, Err(GitError::PathOutside { .. })));
+/// assert!(matches!(tree.apply("I could not do it.").await, Err(GitError::NotADiff)));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GitError {
+    /// There is no `git`.
+    #[error("there is no program `{}`: install git, or name the program with `WorkingTree::open_with`", program.display())]
+    GitNotFound {
+        /// What was to be run.
+        program: PathBuf,
+    },
+    /// The folder is in no working tree.
+    #[error("`{}` is in no working tree of git: {said}", folder.display())]
+    NotAWorkingTree {
+        /// The folder.
+        folder: PathBuf,
+        /// What git said.
+        said: String,
+    },
+    /// The text is not a unified diff; `git` was not run on it.
+    #[error("this is not a unified diff; nothing was applied")]
+    NotADiff,
+    /// The diff names a path outside of the working tree, or inside of `.git`; `git` was not run on it.
+    #[error("the diff names `{path}`, which is no file of the working tree; nothing was applied")]
+    PathOutside {
+        /// The path.
+        path: String,
+    },
+    /// `git` could not be run.
+    #[error("`git {command}` could not be run: {source}")]
+    NotRun {
+        /// Its first argument.
+        command: String,
+        /// Why.
+        source: io::Error,
+    },
+}

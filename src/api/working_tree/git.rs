@@ -1,0 +1,79 @@
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use bytes::Bytes;
+
+use super::error::GitError;
+
+/// The program, and the folder it runs in.
+#[derive(Debug, Clone)]
+pub(super) struct Git {
+    program: PathBuf,
+    root: PathBuf,
+}
+
+/// What came of running it.
+pub(super) struct Ran {
+    pub(super) code: Option<i32>,
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
+}
+
+impl Git {
+    pub(super) async fn at_root_of(folder: &Path, program: PathBuf) -> Result<Self, GitError> {
+        let git = Self { program, root: folder.to_owned() };
+        let not_a_tree = |said: String| GitError::NotAWorkingTree { folder: folder.to_owned(), said };
+        if !folder.is_dir() {
+            return Err(not_a_tree("it is not a folder".to_owned()));
+        }
+        let ran = git.run(&["rev-parse", "--show-toplevel"], None).await?;
+        let root = String::from_utf8_lossy(&ran.stdout).trim_end_matches(['\n', '\r']).to_owned();
+        if ran.code != Some(0) || root.is_empty() {
+            return Err(not_a_tree(String::from_utf8_lossy(&ran.stderr).trim().to_owned()));
+        }
+        Ok(Self { root: root.into(), ..git })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Runs to its end on the blocking pool, whatever becomes of the future.
+    pub(super) async fn run(&self, arguments: &[&str], input: Option<Bytes>) -> Result<Ran, GitError> {
+        let name = arguments.first().copied().unwrap_or_default().to_owned();
+        let mut command = Command::new(&self.program);
+        command.args(arguments).current_dir(&self.root);
+        // The folder says which repository is meant, not what the process happens to run in.
+        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_CONFIG_PARAMETERS"] {
+            command.env_remove(variable);
+        }
+        // What it says is read.
+        command.env("LC_ALL", "C").env("LANGUAGE", "C").env("GIT_TERMINAL_PROMPT", "0");
+        let ran = tokio::task::spawn_blocking(move || run_to_end(command, input)).await;
+        match ran.unwrap_or_else(|stopped| Err(io::Error::other(stopped))) {
+            Ok(ran) => Ok(ran),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(GitError::GitNotFound { program: self.program.clone() })
+            }
+            Err(source) => Err(GitError::NotRun { command: name, source }),
+        }
+    }
+}
+
+fn run_to_end(mut command: Command, input: Option<Bytes>) -> io::Result<Ran> {
+    let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+    let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    // Written beside the reading: a program that answers before it has read all would otherwise wait for ever.
+    let writer = child.stdin.take().zip(input).map(|(mut stdin, input)| {
+        // It may end without reading its input; its code then tells.
+        std::thread::spawn(move || drop(stdin.write_all(&input)))
+    });
+    let output = child.wait_with_output()?;
+    if let Some(writer) = writer
+        && writer.join().is_err()
+    {
+        return Err(io::Error::other("the input could not be written"));
+    }
+    Ok(Ran { code: output.status.code(), stdout: output.stdout, stderr: output.stderr })
+}

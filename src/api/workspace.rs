@@ -1,0 +1,162 @@
+//! What a workspace allows its members.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+
+use super::cache::TtlCache;
+use super::request::{ApiRequest, Needs, Requirement};
+use crate::auth::AccountFacts;
+use crate::call::Caller;
+use crate::client::Client;
+use crate::error::Error;
+use crate::exchange::{CallOptions, Operation, Pace, Repeat};
+use crate::limits::open_struct;
+use crate::mode::sealed::Sealed;
+use crate::mode::{Accepts, CodexBackend, Endpoint};
+
+static SETTINGS: Operation = Operation {
+    name: "workspace.settings",
+    method: Method::GET,
+    path: "/accounts/{account_id}/settings",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+
+/// How long settings are remembered.
+const TIME_TO_LIVE: Duration = Duration::from_secs(15 * 60);
+/// The permission to use plugins.
+const USE_PLUGINS: &str = "chatgpt.workspace_plugin.use";
+
+/// What a workspace allows its members. Accepts a `Client<CodexBackend>`, whose account has to be a workspace
+/// ([`ErrorKind::NotAWorkspace`](crate::ErrorKind::NotAWorkspace) before anything is sent).
+///
+/// The route is at the ChatGPT host alone, below `/backend-api`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// use codex_backend::{ChatGptTokens, WorkspacePolicy};
+///
+/// backend.add_account_with_plan("acct-team", "team");
+/// let tokens = ChatGptTokens::new(backend.issue_access_token("acct-team"));
+/// let client = backend.client().chatgpt(tokens).build()?;
+/// let policy = WorkspacePolicy::new(&client);
+/// assert!(policy.settings().await?.allows_plugins());
+/// # Ok(()) }
+/// ```
+///
+/// Facts: the `accounts/{account_id}/settings` route of the Codex backend, as the official tool uses it.
+#[derive(Debug, Clone)]
+pub struct WorkspacePolicy {
+    caller: Arc<Caller>,
+    account: Option<AccountFacts>,
+    remembered: Arc<TtlCache<(String, String), bool>>,
+}
+
+impl Sealed for WorkspacePolicy {}
+impl Endpoint for WorkspacePolicy {
+    type Accepted = CodexBackend;
+    const NAME: &'static str = "WorkspacePolicy";
+}
+
+impl<M> Client<M> {
+    /// What the workspace allows: [`WorkspacePolicy::new`] as a method. Each handle remembers by itself.
+    #[must_use]
+    pub fn workspace_policy(&self) -> WorkspacePolicy
+    where
+        M: Accepts<WorkspacePolicy>,
+    {
+        WorkspacePolicy::new(self)
+    }
+}
+
+impl WorkspacePolicy {
+    /// With a client for the Codex backend.
+    #[must_use]
+    pub fn new<M>(client: &Client<M>) -> Self
+    where
+        M: Accepts<Self>,
+    {
+        let caller = client.caller().clone();
+        let remembered = TtlCache::new(caller.exchange().clock().clone(), TIME_TO_LIVE);
+        Self { caller, account: None, remembered: Arc::new(remembered) }
+    }
+
+    /// What is known about the account, in place of what the credentials tell.
+    #[must_use]
+    pub fn with_account(mut self, account: impl Into<AccountFacts>) -> Self {
+        self.account = Some(account.into());
+        self
+    }
+
+    /// The settings of the workspace. `GET /accounts/{account_id}/settings`.
+    pub fn settings(&self) -> ApiRequest<WorkspaceSettings> {
+        let requirement = Requirement { account: self.account.clone(), needs: Needs::Workspace };
+        ApiRequest::json(&self.caller, &SETTINGS).requiring(requirement)
+    }
+
+    /// Whether the user may use plugins. An account that is no workspace may, and is not asked about. Remembered for a
+    /// quarter of an hour, by the handle and its clones.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// assert!(client.workspace_policy().allows_plugins().await?);
+    /// assert!(backend.requests().is_empty()); // the account is a user's own
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the settings of a workspace cannot be had.
+    pub async fn allows_plugins(&self) -> Result<bool, Error> {
+        let account = match &self.account {
+            Some(account) => account.clone(),
+            None => self.caller.account(&SETTINGS, &CallOptions::default()).await?,
+        };
+        let Some(account_id) = account.account_id.clone().filter(|_| account.is_workspace()) else {
+            return Ok(true);
+        };
+        let key = (self.caller.base_url().as_str().to_owned(), account_id);
+        if let Some(remembered) = self.remembered.get(&key) {
+            return Ok(remembered);
+        }
+        let asking = Self { account: Some(account), ..self.clone() };
+        let allowed = asking.settings().await?.allows_plugins();
+        self.remembered.keep(key, allowed);
+        Ok(allowed)
+    }
+}
+
+open_struct! {
+    /// The settings of a workspace.
+    #[derive(Eq)]
+    pub WorkspaceSettings {
+        /// Settings for what is not finished yet.
+        beta_settings: BetaSettings,
+        /// What the user may do, in the newer form of the answer.
+        permissions: Option<Vec<String>>,
+    }
+}
+
+open_struct! {
+    /// Settings of a workspace for what is not finished yet.
+    #[derive(Eq)]
+    pub BetaSettings {
+        /// Whether plugins may be used.
+        #[serde(alias = "plugins")]
+        enable_plugins: Option<bool>,
+    }
+}
+
+impl WorkspaceSettings {
+    /// Whether the user may use plugins. What is not said is allowed.
+    #[must_use]
+    pub fn allows_plugins(&self) -> bool {
+        let permitted = |permissions: &Vec<String>| permissions.iter().any(|permission| permission == USE_PLUGINS);
+        self.beta_settings.enable_plugins.unwrap_or(true) && self.permissions.as_ref().is_none_or(permitted)
+    }
+}

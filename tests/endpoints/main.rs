@@ -1,0 +1,19 @@
+//! The simple endpoints of the Codex backend, over real sockets.
+
+#[path = "../support/clock.rs"]
+mod clock;
+#[path = "../support/raw.rs"]
+mod raw;
+mod support;
+
+mod accounts;
+mod apply;
+mod directory;
+mod environments;
+#[cfg(feature = "managed-config")]
+mod managed_config;
+mod paging;
+mod parity;
+mod tasks;
+mod usage;
+mod wait;
