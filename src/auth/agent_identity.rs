@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use secrecy::zeroize::Zeroizing;
+use secrecy::zeroize::{Zeroize, Zeroizing};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -128,9 +128,13 @@ impl AgentIdentity {
     /// When a member is missing, or the key or an id cannot be used.
     pub fn from_record(record: impl Into<SecretString>) -> Result<Self, AuthError> {
         let record = record.into();
-        let parsed: Option<Value> = serde_json::from_str(record.expose_secret()).ok();
-        let record = parsed.as_ref().and_then(Value::as_object);
-        record::identity(record.ok_or(AgentIdentityError::RecordIncomplete { member: "agent_runtime_id" })?)
+        let mut parsed = serde_json::from_str(record.expose_secret()).unwrap_or(Value::Null);
+        let incomplete = AgentIdentityError::RecordIncomplete { member: "agent_runtime_id" };
+        let identity = parsed.as_object().ok_or(incomplete.into()).and_then(record::identity);
+        if let Some(Value::String(key)) = parsed.get_mut("agent_private_key") {
+            key.zeroize();
+        }
+        identity
     }
 
     /// From the `agent_identity` of stored credentials, in both of its forms: a JWT, which is verified, or a record.

@@ -159,6 +159,18 @@ fn every_byte_of_the_jwt_counts() {
     }
 }
 
+/// Every byte, with one bit changed.
+#[test]
+fn every_byte_of_the_envelope_counts() {
+    let json = BASE64_URL_SAFE_NO_PAD.decode(&ASSERTED.1["AgentAssertion ".len()..]).unwrap();
+    for position in 0..json.len() {
+        let mut changed = json.clone();
+        changed[position] ^= 1;
+        let header = format!("AgentAssertion {}", BASE64_URL_SAFE_NO_PAD.encode(changed));
+        assert_eq!(status_of(&header), Some(401), "byte {position}");
+    }
+}
+
 #[test]
 fn the_server_that_is_asked_takes_the_unchanged_ones() {
     assert_eq!(status_of(&ASSERTED.1), Some(200));
