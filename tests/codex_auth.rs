@@ -97,8 +97,8 @@ async fn what_cannot_be_used_is_no_reason_to_take_other_credentials() {
     let backend = Backend::start().unwrap();
     for (variable, value, kind) in [
         ("CODEX_ACCESS_TOKEN", "at-MARK12345", AuthErrorKind::ReauthRequired),
-        ("CODEX_ACCESS_TOKEN", "a.MARK.c", AuthErrorKind::Unsupported),
-        ("CODEX_AGENT_IDENTITY", "a.MARK.c", AuthErrorKind::Unsupported),
+        ("CODEX_ACCESS_TOKEN", "a.MARK.c", AuthErrorKind::Permanent),
+        ("CODEX_AGENT_IDENTITY", "a.MARK.c", AuthErrorKind::Permanent),
         ("OPENAI_FEDERATION_RULE_ID", "MARK", AuthErrorKind::Incomplete),
         ("OPENAI_IDENTITY_TOKEN_FILE", "/MARK", AuthErrorKind::Incomplete),
     ] {
