@@ -18,6 +18,7 @@ mod reqwest_transport;
 mod retry;
 mod scrub;
 mod signed_url;
+mod sse;
 mod timeouts;
 mod transport;
 
