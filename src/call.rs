@@ -11,8 +11,8 @@ use tracing::Instrument;
 use crate::auth::{AuthContext, AuthFuture, AuthHeaders, ErasedProvider, Recovery, Refusal};
 use crate::error::{AuthError, AuthErrorKind, Error, ErrorKind};
 use crate::exchange::{
-    Answer, Authorize, Bare, BaseUrl, CallOptions, Exchange, Operation, Outgoing, Payload, Scrubber, SignedUrl,
-    is_unauthorized,
+    Answer, Authorize, Bare, BaseUrl, CallOptions, Exchange, Operation, Outgoing, Payload, Receive, Scrubber,
+    SignedUrl, ToTheEnd, is_unauthorized,
 };
 
 /// How often one call is sent at the most because its credentials were refused.
@@ -55,9 +55,19 @@ impl Caller {
         if matches!(payload, Payload::Bytes(_)) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let mut request = Outgoing { operation, url: self.base_url().with_path(path), headers, payload, options };
+        let request = Outgoing { operation, url: self.base_url().with_path(path), headers, payload, options };
+        self.send_receiving(request, ToTheEnd)
+    }
+
+    /// Sends a request to the client's own base URL, with its credentials, and receives the answer in its own way.
+    pub(crate) fn send_receiving<'a, R: Receive + 'a>(
+        &'a self,
+        mut request: Outgoing<'a>,
+        receive: R,
+    ) -> impl Future<Output = Result<R::Received, Error>> + Send + use<'a, R> {
+        let span = request.operation.span(self.mode);
         // Borrowed: what an async function takes by value is stored in its future twice.
-        async move { self.send_authorized(&mut request).await }.instrument(operation.span(self.mode))
+        async move { self.send_authorized(&mut request, &receive).await }.instrument(span)
     }
 
     /// Sends a request to a URL that carries its own signature. No provider can be reached from here.
@@ -97,13 +107,13 @@ impl Caller {
         }
     }
 
-    async fn send_authorized(&self, request: &mut Outgoing<'_>) -> Result<Answer, Error> {
+    async fn send_authorized<R: Receive>(&self, request: &mut Outgoing<'_>, receive: &R) -> Result<R::Received, Error> {
         let mut authorized = Authorized { caller: self, operation: request.operation, last: None };
         let bounds = self.exchange().bounds(request);
         let mut progress = self.exchange().begin();
         let mut refusals = 0;
         loop {
-            let error = match self.exchange().send(request, &mut authorized, &mut progress).await {
+            let error = match self.exchange().send_receiving(request, &mut authorized, receive, &mut progress).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
