@@ -102,8 +102,8 @@ pub use {bytes, http, secrecy, url};
 
 pub use self::api::files::{OpenAiFileUpload, UploadMany, UploadProgress, UploadRequest, UploadedFile};
 pub use self::api::usage::{
-    AdditionalRateLimit, Credits, RateLimitReached, RateLimitReachedReason, RateLimitStatus, ResetCredits,
-    SpendControl, SpendLimit, Usage, UsageReport, UsageRequest,
+    AdditionalRateLimit, Credits, RateLimitReached, RateLimitStatus, ResetCredits, SpendControl, SpendLimit, Usage,
+    UsageReport, UsageRequest,
 };
 pub use self::auth::{
     AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthMode, AuthProvider, AuthSource, AuthSources,
@@ -117,7 +117,10 @@ pub use self::exchange::{
     Body, Clock, RetryPolicy, SignedUrl, SystemClock, Timeouts, Transport, TransportError, TransportFuture,
     TransportRequest,
 };
-pub use self::limits::{PlanType, RateLimitWindow, UsageLimit};
+pub use self::limits::{
+    ApiRateLimit, ApiRateLimits, PlanType, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SnapshotCredits,
+    SnapshotWindow, UsageLimit,
+};
 pub use self::mode::{CodexBackend, NoAuth, OpenAiApi, Unset};
 
 #[cfg(doctest)]

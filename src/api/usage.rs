@@ -12,7 +12,7 @@ use crate::call::Caller;
 use crate::client::Client;
 use crate::error::Error;
 use crate::exchange::{CallOptions, Operation, Pace, Payload, Repeat, RetryPolicy, Timeouts};
-use crate::limits::{PlanType, RateLimitWindow, open_enum};
+use crate::limits::{PlanType, RateLimitReachedReason, RateLimitWindow};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
 
@@ -213,22 +213,6 @@ pub struct RateLimitReached {
     /// The reason.
     #[serde(rename = "type")]
     pub reason: RateLimitReachedReason,
-}
-
-open_enum! {
-    /// Which limit it is that was reached.
-    RateLimitReachedReason {
-        /// The plan's rate limit.
-        RateLimit = "rate_limit_reached",
-        /// The workspace's credits; the user owns it.
-        WorkspaceOwnerCreditsDepleted = "workspace_owner_credits_depleted",
-        /// The workspace's credits; the user is a member.
-        WorkspaceMemberCreditsDepleted = "workspace_member_credits_depleted",
-        /// The workspace's usage limit; the user owns it.
-        WorkspaceOwnerUsageLimit = "workspace_owner_usage_limit_reached",
-        /// The workspace's usage limit; the user is a member.
-        WorkspaceMemberUsageLimit = "workspace_member_usage_limit_reached",
-    }
 }
 
 /// Credits that reset a limit at once.

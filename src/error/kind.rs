@@ -29,7 +29,8 @@ pub enum ErrorKind {
     Forbidden,
     /// The server does not know the thing that was asked for (404).
     NotFound,
-    /// The server finds the request wrong (400, 413, 415, 422).
+    /// The server finds the request wrong (400, 413, 415, 422); or this client does, before anything is sent
+    /// ([`Error::may_have_been_sent`](crate::Error::may_have_been_sent) is then false).
     InvalidRequest,
     /// The request contradicts the state on the server (409, 412).
     Conflict,
@@ -41,6 +42,17 @@ pub enum ErrorKind {
     QuotaExceeded,
     /// The plan does not include this (`usage_not_included`).
     NotIncluded,
+    /// The input does not fit into the model's context window (`context_length_exceeded`).
+    ContextWindowExceeded,
+    /// The request was flagged as a possible breach of a policy (`cyber_policy`).
+    PolicyViolation,
+    /// An image in the request is none (400).
+    InvalidImage,
+    /// The model's answer ends before it is complete; [`Error::code`](crate::Error::code) says why: `max_output_tokens`,
+    /// `content_filter`, ….
+    Incomplete,
+    /// The stream ended without saying how the response did.
+    Truncated,
     /// The server says that it is overloaded (`server_is_overloaded`, `slow_down`).
     Overloaded,
     /// The server failed (5xx).
@@ -105,6 +117,7 @@ impl ErrorKind {
                 | Self::Connect
                 | Self::Timeout
                 | Self::Interrupted
+                | Self::Truncated
                 | Self::UploadNotReady
         )
     }
@@ -117,6 +130,9 @@ impl ErrorKind {
             Self::UsageLimit => "Wait for the reset, or use another account or plan.",
             Self::QuotaExceeded => "Add credit or raise the quota; repeating does not help.",
             Self::NotIncluded => "Use an account whose plan includes it.",
+            Self::ContextWindowExceeded => "Shorten the input, or compact the conversation.",
+            Self::PolicyViolation => "Change the request; repeating does not help.",
+            Self::InvalidImage => "Check the images of the request.",
             Self::Redirect => "Redirects are not followed; if another server was meant, correct the base URL.",
             Self::Challenge => {
                 "Check the network the request leaves from, and that the application's name and version are set on the builder."
