@@ -1,5 +1,6 @@
 //! Request auth: the [`AuthProvider`] trait that every kind of credential goes through, and the providers built in.
 
+mod account;
 mod api_key;
 mod chatgpt;
 mod claims;
@@ -17,6 +18,7 @@ use std::time::SystemTime;
 use http::StatusCode;
 use url::Url;
 
+pub use self::account::AccountFacts;
 pub use self::api_key::ApiKey;
 pub use self::chatgpt::{ChatGptSession, ChatGptTokens};
 pub use self::codex_auth::{AnyProvider, CodexAuth};

@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use tracing::Instrument;
 
-use crate::auth::{AuthContext, AuthFuture, AuthHeaders, ErasedProvider, Recovery, Refusal};
+use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthHeaders, ErasedProvider, Recovery, Refusal};
 use crate::error::{AuthError, AuthErrorKind, Error, ErrorKind};
 use crate::exchange::{
     Answer, Authorize, Bare, BaseUrl, CallOptions, Exchange, Operation, Outgoing, Payload, Receive, Scrubber,
@@ -43,19 +43,31 @@ impl Caller {
         &self.context.base_url
     }
 
-    /// Sends a request to the client's own base URL, with its credentials. `path` is already encoded.
+    /// Sends a request to the client's own base URL, with its credentials. `target` is a path and, where there is one, a
+    /// query; it is already encoded.
     pub(crate) fn send<'a>(
         &'a self,
         operation: &'static Operation,
-        path: &str,
+        target: &str,
         payload: Payload<'a>,
         options: &'a CallOptions,
     ) -> impl Future<Output = Result<Answer, Error>> + Send + use<'a> {
-        let mut headers = HeaderMap::new();
+        self.send_with(operation, target, HeaderMap::new(), payload, options)
+    }
+
+    /// As [`send`](Self::send), with headers of the endpoint's own.
+    pub(crate) fn send_with<'a>(
+        &'a self,
+        operation: &'static Operation,
+        target: &str,
+        mut headers: HeaderMap,
+        payload: Payload<'a>,
+        options: &'a CallOptions,
+    ) -> impl Future<Output = Result<Answer, Error>> + Send + use<'a> {
         if matches!(payload, Payload::Bytes(_)) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let request = Outgoing { operation, url: self.base_url().with_path(path), headers, payload, options };
+        let request = Outgoing { operation, url: self.base_url().with_target(target), headers, payload, options };
         self.send_receiving(request, ToTheEnd)
     }
 
@@ -90,6 +102,20 @@ impl Caller {
         })
     }
 
+    /// What the credentials tell about their account, within the limits of a call. Nothing where there are none.
+    pub(crate) async fn account(
+        &self,
+        operation: &'static Operation,
+        options: &CallOptions,
+    ) -> Result<AccountFacts, Error> {
+        if self.provider.is_none() {
+            return Ok(AccountFacts::default());
+        }
+        let (bounds, progress) = (self.exchange().bounds(operation, options), self.exchange().begin());
+        let headers = self.exchange().within_call(bounds, &progress, pin!(self.auth_headers())).await?;
+        Ok(AccountFacts::of(&headers.map_err(|error| Error::from_auth(operation.name, error))?))
+    }
+
     /// The headers as the provider has them now.
     pub(crate) fn auth_headers(&self) -> AuthFuture<'_> {
         match &self.provider {
@@ -109,7 +135,7 @@ impl Caller {
 
     async fn send_authorized<R: Receive>(&self, request: &mut Outgoing<'_>, receive: &R) -> Result<R::Received, Error> {
         let mut authorized = Authorized { caller: self, operation: request.operation, last: None };
-        let bounds = self.exchange().bounds(request);
+        let bounds = self.exchange().bounds(request.operation, request.options);
         let mut progress = self.exchange().begin();
         let mut refusals = 0;
         loop {

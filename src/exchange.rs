@@ -347,7 +347,7 @@ impl Exchange {
             let delay = retry.delay(&error, request.operation.repeat, progress.attempts);
             progress.sent |= error.may_have_been_sent();
             let error = error.sent(progress.sent);
-            let left = self.time_left(self.bounds(request), progress);
+            let left = self.time_left(self.bounds(request.operation, request.options), progress);
             let Some(delay) = delay.filter(|delay| replayable && *delay < left) else {
                 return Err(error);
             };
@@ -377,9 +377,9 @@ impl Exchange {
         })
     }
 
-    /// What bounds the call that the request belongs to.
-    pub(crate) fn bounds(&self, request: &Outgoing<'_>) -> Bounds {
-        Bounds { operation: request.operation, timeouts: request.options.timeouts.unwrap_or(self.timeouts) }
+    /// What bounds a call.
+    pub(crate) fn bounds(&self, operation: &'static Operation, options: &CallOptions) -> Bounds {
+        Bounds { operation, timeouts: options.timeouts.unwrap_or(self.timeouts) }
     }
 
     async fn attempt<A: Authorize, R: Receive>(
@@ -390,7 +390,7 @@ impl Exchange {
         progress: &Progress,
     ) -> Result<R::Received, Error> {
         let operation = request.operation;
-        let bounds = self.bounds(request);
+        let bounds = self.bounds(request.operation, request.options);
         let mut headers = HeaderMap::with_capacity(HEADERS);
         if !request.headers.is_empty() {
             headers.extend(request.headers.clone());

@@ -101,14 +101,15 @@ pub mod testing;
 pub use {bytes, http, secrecy, url};
 
 pub use self::api::files::{OpenAiFileUpload, UploadMany, UploadProgress, UploadRequest, UploadedFile};
+pub use self::api::pager::{ItemStream, Page, PageStream, PagedRequest};
+pub use self::api::request::{ApiRequest, WithRaw};
 pub use self::api::usage::{
-    AdditionalRateLimit, Credits, RateLimitReached, RateLimitStatus, ResetCredits, SpendControl, SpendLimit, Usage,
-    UsageReport, UsageRequest,
+    AdditionalRateLimit, RateLimitReached, RateLimitStatus, ResetCreditCount, Usage, UsageReport,
 };
 pub use self::auth::{
-    AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthMode, AuthProvider, AuthSource, AuthSources,
-    ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore, MalformedCredentials, MemoryStore, Recovery,
-    Refusal, Renewal, StoreError, StoreErrorKind, StoredCredentials, Swap,
+    AccountFacts, AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthMode, AuthProvider, AuthSource,
+    AuthSources, ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore, MalformedCredentials,
+    MemoryStore, Recovery, Refusal, Renewal, StoreError, StoreErrorKind, StoredCredentials, Swap,
 };
 pub use self::client::{AnyClient, ApiClient, Client, ClientBuilder, CodexClient, WrongMode};
 pub use self::environment::Environment;
@@ -118,8 +119,8 @@ pub use self::exchange::{
     TransportRequest,
 };
 pub use self::limits::{
-    ApiRateLimit, ApiRateLimits, PlanType, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SnapshotCredits,
-    SnapshotWindow, UsageLimit,
+    ApiRateLimit, ApiRateLimits, Credits, LimitWindow, PlanType, RateLimitReachedReason, RateLimitSnapshot,
+    RateLimitWindow, SnapshotWindow, SpendControl, SpendLimit, UsageLimit,
 };
 pub use self::mode::{CodexBackend, NoAuth, OpenAiApi, Unset};
 

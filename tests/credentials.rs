@@ -7,9 +7,10 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use codex_backend::testing::{Backend, Route};
 use codex_backend::{
-    AnyClient, ApiClient, ApiKey, AuthContext, AuthError, AuthErrorKind, AuthFuture, AuthHeaders, AuthProvider,
-    ChatGptTokens, Client, ClientBuilder, CodexBackend, CodexClient, ConfigError, Environment, Error, NoAuth,
-    OpenAiApi, OpenAiFileUpload, Recovery, RetryPolicy, UploadMany, UploadRequest, Usage, UsageRequest, WrongMode,
+    AnyClient, ApiClient, ApiKey, ApiRequest, AuthContext, AuthError, AuthErrorKind, AuthFuture, AuthHeaders,
+    AuthProvider, ChatGptTokens, Client, ClientBuilder, CodexBackend, CodexClient, ConfigError, Environment, Error,
+    NoAuth, OpenAiApi, OpenAiFileUpload, Recovery, RetryPolicy, UploadMany, UploadRequest, Usage, UsageReport,
+    WrongMode,
 };
 use futures_util::FutureExt;
 use serde_json::{Value, json};
@@ -541,7 +542,7 @@ fn clients_handles_requests_and_their_futures_cross_threads() {
     error::<AuthError>();
     error::<ConfigError>();
     error::<WrongMode>();
-    request::<UsageRequest>();
+    request::<ApiRequest<UsageReport>>();
     request::<UploadRequest>();
     request::<UploadMany>();
     let client = codex_at("https://chatgpt.com").unwrap();

@@ -104,6 +104,14 @@ pub enum ErrorKind {
     UploadWithoutUrl,
     /// The server gave the upload a status this crate does not know.
     UploadStatusUnknown,
+    /// What the caller gave cannot be sent; nothing was.
+    InvalidInput,
+    /// The credentials do not tell which account they are for, and the endpoint needs to know; nothing was sent.
+    NoAccountId,
+    /// The endpoint is for workspaces of several users alone; nothing was sent.
+    NotAWorkspace,
+    /// The server named a page of a list that it had given already.
+    RepeatedCursor,
 }
 
 impl ErrorKind {
@@ -150,6 +158,10 @@ impl ErrorKind {
             Self::FileChanged => "Upload it again when nothing writes to it.",
             Self::LengthMismatch => "State the source's exact length in bytes.",
             Self::UploadNotReady => "Try again later, or allow more time with `with_finalize_time_limit`.",
+            Self::NoAccountId => "Name the account when the client is built, or sign in again.",
+            Self::NotAWorkspace => {
+                "Sign in to a workspace account. If the account is one, say so with `with_account` on the endpoint."
+            }
             _ => return None,
         })
     }

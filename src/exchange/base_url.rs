@@ -102,10 +102,13 @@ impl BaseUrl {
         &self.text
     }
 
-    /// The URL of a path below this one. The path is encoded already, and starts with a slash.
-    pub(crate) fn with_path(&self, path: &str) -> Url {
+    /// The URL of a path below this one, with a query where there is one. Both are encoded already, and the path starts
+    /// with a slash.
+    pub(crate) fn with_target(&self, target: &str) -> Url {
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let mut url = self.url.clone();
         url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
+        url.set_query(query);
         url
     }
 

@@ -1,0 +1,230 @@
+//! Lists that come in pages: one page, a stream of pages, a stream of items.
+
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt, TryStreamExt};
+
+use super::request::ApiRequest;
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{CallOptions, RetryPolicy, Timeouts};
+
+/// A list that the backend gives page by page, made by the methods of endpoint handles.
+///
+/// Take one page with [`page`](Self::page), or go through all of them with [`pages`](Self::pages) or
+/// [`items`](Self::items). Pages are asked for one after the other, each when it is needed, so memory does not grow with
+/// the list, and dropping the stream ends it. After an error a stream is over; to go on, start again
+/// [`from_cursor`](Self::from_cursor) of the last page. A server that names a cursor twice ends the list with
+/// [`ErrorKind::RepeatedCursor`].
+#[must_use = "a list is not asked for unless a page is awaited or a stream is polled"]
+pub struct PagedRequest<T> {
+    request: Arc<PageRequest<T>>,
+    operation: &'static str,
+    cursor: Option<String>,
+    item_limit: Option<usize>,
+    page_limit: Option<usize>,
+    options: CallOptions,
+}
+
+/// Makes the request for the page at a cursor.
+type PageRequest<T> = dyn Fn(Option<&str>) -> ApiRequest<Page<T>> + Send + Sync;
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` on the last.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A blank cursor is none.
+    pub(crate) fn new(items: Vec<T>, cursor: Option<String>) -> Self {
+        Self { items, next_cursor: cursor.filter(|cursor| !cursor.trim().is_empty()) }
+    }
+}
+
+impl<T: Send + 'static> PagedRequest<T> {
+    pub(crate) fn new(
+        operation: &'static str,
+        request: impl Fn(Option<&str>) -> ApiRequest<Page<T>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            request: Arc::new(request),
+            operation,
+            cursor: None,
+            item_limit: None,
+            page_limit: None,
+            options: CallOptions::default(),
+        }
+    }
+
+    /// Other time limits than the client's, for each page.
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.options.timeouts = Some(timeouts);
+        self
+    }
+
+    /// Another retry policy than the client's, for each page.
+    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+
+    /// Starts at the page that [`Page::next_cursor`] named, in place of the first.
+    pub fn from_cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.cursor = Some(cursor.into());
+        self
+    }
+
+    /// Ends after that many items. No page is asked for beyond them. Default: none.
+    pub fn with_item_limit(mut self, items: usize) -> Self {
+        self.item_limit = Some(items);
+        self
+    }
+
+    /// Ends after that many pages. Default: none.
+    pub fn with_page_limit(mut self, pages: usize) -> Self {
+        self.page_limit = Some(pages);
+        self
+    }
+
+    /// The page at the cursor, or the first. The limits on items and pages do not apply.
+    pub fn page(self) -> ApiRequest<Page<T>> {
+        (self.request)(self.cursor.as_deref()).with_options(self.options)
+    }
+
+    /// The pages, one after the other, cut where the limits say.
+    #[must_use]
+    pub fn pages(self) -> PageStream<T> {
+        let walk = Walk {
+            items_left: self.item_limit.unwrap_or(usize::MAX),
+            pages_left: self.page_limit.unwrap_or(usize::MAX),
+            next: Some(self.cursor.clone()),
+            seen: SeenCursors::default(),
+            list: self,
+        };
+        PageStream { pages: stream::unfold(walk, Walk::step).boxed() }
+    }
+
+    /// What is on the pages, item by item.
+    #[must_use]
+    pub fn items(self) -> ItemStream<T> {
+        let items = self.pages().map_ok(|page| stream::iter(page.items.into_iter().map(Ok))).try_flatten();
+        ItemStream { items: items.boxed() }
+    }
+
+    /// All items, as far as the limits go.
+    ///
+    /// # Errors
+    ///
+    /// When a page cannot be had; the items before it are then lost. To keep them, go through [`items`](Self::items).
+    pub async fn all(self) -> Result<Vec<T>, Error> {
+        self.items().try_collect().await
+    }
+}
+
+/// The state of going from page to page.
+struct Walk<T> {
+    list: PagedRequest<T>,
+    /// The cursor of the next page; `None` when there is none.
+    next: Option<Option<String>>,
+    items_left: usize,
+    pages_left: usize,
+    seen: SeenCursors,
+}
+
+impl<T: Send + 'static> Walk<T> {
+    async fn step(mut self) -> Option<(Result<Page<T>, Error>, Self)> {
+        if self.items_left == 0 || self.pages_left == 0 {
+            return None;
+        }
+        let cursor = self.next.take()?;
+        if let Some(cursor) = &cursor
+            && !self.seen.insert(cursor)
+        {
+            let message = "the server names a page that it has given already: the list would never end";
+            return Some((Err(Error::new(ErrorKind::RepeatedCursor, self.list.operation, message).sent(true)), self));
+        }
+        let request = (self.list.request)(cursor.as_deref()).with_options(self.list.options);
+        let page = request.await.map(|mut page| {
+            page.items.truncate(self.items_left);
+            self.items_left -= page.items.len();
+            self.pages_left -= 1;
+            self.next = page.next_cursor.clone().map(Some);
+            page
+        });
+        Some((page, self))
+    }
+}
+
+/// Which cursors have been used, in eight bytes each.
+#[derive(Default)]
+struct SeenCursors {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl SeenCursors {
+    fn insert(&mut self, cursor: &str) -> bool {
+        self.hashes.insert(self.hasher.hash_one(cursor))
+    }
+}
+
+/// The pages of a list, made by [`PagedRequest::pages`].
+#[must_use = "a stream does nothing unless polled"]
+pub struct PageStream<T> {
+    pages: BoxStream<'static, Result<Page<T>, Error>>,
+}
+
+impl<T> Stream for PageStream<T> {
+    type Item = Result<Page<T>, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.pages.as_mut().poll_next(context)
+    }
+}
+
+/// The items of a list, made by [`PagedRequest::items`].
+#[must_use = "a stream does nothing unless polled"]
+pub struct ItemStream<T> {
+    items: BoxStream<'static, Result<T, Error>>,
+}
+
+impl<T> Stream for ItemStream<T> {
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.items.as_mut().poll_next(context)
+    }
+}
+
+impl<T> fmt::Debug for PagedRequest<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PagedRequest")
+            .field("operation", &self.operation)
+            .field("item_limit", &self.item_limit)
+            .field("page_limit", &self.page_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for PageStream<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageStream").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for ItemStream<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ItemStream").finish_non_exhaustive()
+    }
+}
