@@ -7,4 +7,5 @@ pub(crate) mod cache;
 pub(crate) mod files;
 pub(crate) mod pager;
 pub(crate) mod request;
+pub(crate) mod responses;
 pub(crate) mod usage;

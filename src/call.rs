@@ -43,6 +43,12 @@ impl Caller {
         &self.context.base_url
     }
 
+    /// The operation's path, with the prefix that the base URL asks for.
+    pub(crate) fn path_of(&self, operation: &Operation) -> String {
+        let style = self.base_url().style();
+        operation.path.replace("{prefix}", style.prefix()).replace("{codex}", style.models_prefix())
+    }
+
     /// Sends a request to the client's own base URL, with its credentials. `target` is a path and, where there is one, a
     /// query; it is already encoded.
     pub(crate) fn send<'a>(

@@ -34,7 +34,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
-pub(crate) use self::answer::Answer;
+pub(crate) use self::answer::{Answer, event_error, headers_of_json};
 pub(crate) use self::base_url::{BaseUrl, Route, path_segment};
 pub use self::body::Body;
 #[cfg(feature = "rustls-ring")]
@@ -42,7 +42,7 @@ pub(crate) use self::certificates::RootCertificates;
 pub use self::clock::{Clock, SystemClock};
 use self::cookies::CookieJar;
 pub(crate) use self::identity::Identity;
-pub(crate) use self::limit::Activity;
+pub(crate) use self::limit::{Activity, IdleTimer};
 use self::limit::{Limit, within};
 pub(crate) use self::origin::Origin;
 pub(crate) use self::proxy::ProxySettings;
@@ -52,6 +52,7 @@ use self::retry::RetryBudget;
 pub use self::retry::RetryPolicy;
 pub(crate) use self::scrub::Scrubber;
 pub use self::signed_url::SignedUrl;
+pub(crate) use self::sse::{LONGEST_EVENT, SseFailure, SseReader};
 pub use self::timeouts::Timeouts;
 use self::transport::TransportFailure;
 pub use self::transport::{Transport, TransportError, TransportFuture, TransportRequest};
@@ -245,7 +246,8 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    fn idle(&self) -> Duration {
+    /// The idle limit of an operation that has one.
+    pub(crate) fn idle(&self) -> Duration {
         match self.operation.pace {
             Pace::Stream => self.timeouts.stream_idle,
             Pace::IdleOnly | Pace::Bounded => self.timeouts.idle,
@@ -520,6 +522,23 @@ impl Exchange {
     }
 }
 
+impl Opened {
+    pub(crate) fn request_id(&self) -> Option<String> {
+        answer::request_id(&self.headers).map(|id| self.scrubber.clean_line(id))
+    }
+
+    /// An error about the answer, with the start of its body.
+    pub(crate) async fn refuse(mut self, kind: ErrorKind, message: String) -> Error {
+        let request_id = self.request_id();
+        let collected = collect(&mut self.body, LONGEST_ERROR_BODY, None).await;
+        let (Collected::Whole(bytes) | Collected::TooLong(bytes) | Collected::Broken(bytes, _)) = collected;
+        Error::new(kind, self.operation.name, message)
+            .with_status(self.status)
+            .with_request_id(request_id)
+            .with_body(Some(self.scrubber.clean(&String::from_utf8_lossy(&bytes))))
+    }
+}
+
 impl Operation {
     /// The span of one call. It names the operation and nothing of the request.
     pub(crate) fn span(&self, mode: &'static str) -> tracing::Span {
@@ -579,7 +598,7 @@ fn idle(operation: &Operation, limit: Duration) -> Error {
     Error::new(ErrorKind::Timeout, operation.name, format!("nothing moved for {limit:?}"))
 }
 
-fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+pub(crate) fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

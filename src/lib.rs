@@ -103,6 +103,17 @@ pub use {bytes, http, secrecy, url};
 pub use self::api::files::{OpenAiFileUpload, UploadMany, UploadProgress, UploadRequest, UploadedFile};
 pub use self::api::pager::{ItemStream, Page, PageStream, PagedRequest};
 pub use self::api::request::{ApiRequest, WithRaw};
+pub use self::api::responses::{
+    AnnotationEvent, CodexResponses, CollectedResponse, CompactedResponse, CompactionItem, ContentPart, CustomTool,
+    CustomToolCall, DeletedObject, EventText, FilePart, FunctionCall, FunctionTool, HostedTool, HostedToolOptions,
+    HostedToolProgress, HostedToolStage, ImageGenerationCall, ImagePart, IncompleteDetails, InputTokens, ItemEvent,
+    ItemStatus, LocalShellAction, LocalShellCall, MessageItem, MessagePhase, MessageRole, ModelResponse, NamespaceTool,
+    OpenAiResponses, PartEvent, PartialImage, ReasoningEffort, ReasoningItem, ReasoningSummary, RefusalPart,
+    ResponseError, ResponseEvent, ResponseEventKind, ResponseInput, ResponseItem, ResponseRequest, ResponseStatus,
+    ResponseStream, ResponseTool, ResponseTurn, SafetyBuffering, ServiceTier, TextDelta, TextDone, TextPart,
+    TokenUsage, ToolCallOutput, ToolChoice, ToolInputDelta, ToolInputDone, ToolLoop, ToolLoopResult, ToolOutput,
+    ToolSearchCall, ToolSearchOutput, Tools, UndecodableEvent, UnknownEvent, Verbosity, WebSearchCall,
+};
 pub use self::api::usage::{
     AdditionalRateLimit, RateLimitReached, RateLimitStatus, ResetCreditCount, Usage, UsageReport,
 };

@@ -26,6 +26,7 @@ mod clock;
 mod fault;
 mod files;
 mod recorded;
+mod responses;
 mod server;
 
 use std::io;
@@ -42,6 +43,8 @@ use self::fault::Script;
 use self::files::Files;
 pub use self::files::StoredFile;
 pub use self::recorded::{RecordedRequest, Route};
+use self::responses::Responses;
+pub use self::responses::ScriptedResponse;
 use self::server::Server;
 use crate::auth::{ApiKey, ChatGptTokens};
 use crate::client::{Client, ClientBuilder};
@@ -96,6 +99,7 @@ struct World {
     accounts: Accounts,
     files: Files,
     usage: serde_json::Value,
+    responses: Responses,
     script: Script,
     requests: Vec<RecordedRequest>,
 }
@@ -122,6 +126,7 @@ impl Backend {
             accounts,
             files: Files::default(),
             usage: sample_usage(),
+            responses: Responses::default(),
             script: Script::default(),
             requests: Vec::new(),
         };
@@ -210,6 +215,11 @@ impl Backend {
     /// What the server answers when asked for usage, in place of a sample.
     pub fn set_usage(&self, usage: serde_json::Value) {
         self.state.world().usage = usage;
+    }
+
+    /// How the server answers the next request for a response. Scripts are used up in the order in which they are given.
+    pub fn script_response(&self, script: ScriptedResponse) {
+        self.state.world().responses.script(script);
     }
 
     /// All requests so far, in the order in which they arrived.

@@ -29,8 +29,7 @@ pub enum ErrorKind {
     Forbidden,
     /// The server does not know the thing that was asked for (404).
     NotFound,
-    /// The server finds the request wrong (400, 413, 415, 422); or this client does, before anything is sent
-    /// ([`Error::may_have_been_sent`](crate::Error::may_have_been_sent) is then false).
+    /// The server finds the request wrong (400, 413, 415, 422).
     InvalidRequest,
     /// The request contradicts the state on the server (409, 412).
     Conflict,
@@ -53,6 +52,8 @@ pub enum ErrorKind {
     Incomplete,
     /// The stream ended without saying how the response did.
     Truncated,
+    /// The model still called functions when the rounds allowed were over.
+    TooManyRounds,
     /// The server says that it is overloaded (`server_is_overloaded`, `slow_down`).
     Overloaded,
     /// The server failed (5xx).
@@ -139,6 +140,7 @@ impl ErrorKind {
             Self::QuotaExceeded => "Add credit or raise the quota; repeating does not help.",
             Self::NotIncluded => "Use an account whose plan includes it.",
             Self::ContextWindowExceeded => "Shorten the input, or compact the conversation.",
+            Self::TooManyRounds => "Allow more rounds, or tell the model what to do when it has enough.",
             Self::PolicyViolation => "Change the request; repeating does not help.",
             Self::InvalidImage => "Check the images of the request.",
             Self::Redirect => "Redirects are not followed; if another server was meant, correct the base URL.",

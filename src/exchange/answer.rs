@@ -310,7 +310,7 @@ fn server_date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(header(headers, "date")?).ok()
 }
 
-fn request_id(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
     ["x-request-id", "x-oai-request-id", "cf-ray", "x-ms-request-id"].into_iter().find_map(|name| header(headers, name))
 }
 
