@@ -415,10 +415,13 @@ pub(super) enum Decoded {
 
 /// Decodes an event. Goes before it: what it carries besides, into `before`.
 pub(super) fn decode(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
-    let wire: Wire<'_> = match serde_json::from_str(raw) {
-        Ok(wire) => wire,
-        Err(_) => return undecodable(raw),
-    };
+    match serde_json::from_str(raw) {
+        Ok(wire) => interpret(raw, &wire, before),
+        Err(_) => undecodable(raw, before),
+    }
+}
+
+fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKind>) -> Decoded {
     let Some(event_type) = &wire.event_type else {
         return Decoded::Event(event(raw, None, not_decoded(None, "it has no type")));
     };
@@ -505,18 +508,18 @@ pub(super) fn decode(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> D
         "response.queued" => response().map(Kind::Queued),
         "response.in_progress" => response().map(Kind::InProgress),
         "response.completed" => {
-            carried_by_any(&wire, before);
+            carried_by_any(wire, before);
             return match response() {
                 Some(response) => Decoded::Completed(event(raw, wire.sequence_number, Kind::Completed(response))),
                 None => Decoded::CompletedUnreadably,
             };
         }
         "response.incomplete" => {
-            carried_by_any(&wire, before);
+            carried_by_any(wire, before);
             return Decoded::Incomplete(response());
         }
         "response.failed" | "error" => {
-            carried_by_any(&wire, before);
+            carried_by_any(wire, before);
             return Decoded::Failed(response());
         }
         "codex.rate_limits" => {
@@ -528,8 +531,8 @@ pub(super) fn decode(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> D
             ));
         }
         "response.metadata" => {
-            carried_by_any(&wire, before);
-            let last = carried_by_metadata(&wire, before);
+            carried_by_any(wire, before);
+            let last = carried_by_metadata(wire, before);
             return match last {
                 Some(kind) => Decoded::Event(event(raw, wire.sequence_number, kind)),
                 None => Decoded::Nothing,
@@ -542,14 +545,14 @@ pub(super) fn decode(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> D
             None => Kind::Unknown(UnknownEvent { event_type: text(event_type) }),
         }),
     };
-    carried_by_any(&wire, before);
+    carried_by_any(wire, before);
     let kind =
         kind.unwrap_or_else(|| not_decoded(Some(text(event_type)), "a member that its type needs is missing or wrong"));
     Decoded::Event(event(raw, wire.sequence_number, kind))
 }
 
 /// An event that did not parse: no JSON, or one whose members have other types than this crate knows.
-fn undecodable(raw: &ByteString) -> Decoded {
+fn undecodable(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
     #[derive(Deserialize)]
     struct Typed<'a> {
         #[serde(rename = "type", borrow)]
@@ -558,18 +561,18 @@ fn undecodable(raw: &ByteString) -> Decoded {
     if &**raw == "[DONE]" {
         return Decoded::Nothing;
     }
-    let event_type = match serde_json::from_str::<Typed<'_>>(raw) {
-        Ok(typed) => typed.event_type,
-        Err(_) => return Decoded::Event(event(raw, None, not_decoded(None, "it is not a JSON object"))),
+    let Ok(Typed { event_type }) = serde_json::from_str(raw) else {
+        return Decoded::Event(event(raw, None, not_decoded(None, "it is not a JSON object")));
     };
-    match event_type.as_ref().map(|event_type| &*event_type.0) {
-        Some("response.completed") => return Decoded::CompletedUnreadably,
-        Some("response.incomplete") => return Decoded::Incomplete(None),
-        Some("response.failed" | "error") => return Decoded::Failed(None),
-        _ => {}
+    let text = event_type.as_ref().map(|event_type| event_type.share(raw));
+    match interpret(raw, &Wire { event_type, ..Wire::default() }, before) {
+        Decoded::Event(event) if !matches!(event.kind, ResponseEventKind::Unknown(_)) => {
+            let kind = not_decoded(text, "a member has another type than expected");
+            Decoded::Event(ResponseEvent { kind, ..event })
+        }
+        // A type that is not known, or the end, which is one whatever its members are.
+        decoded => decoded,
     }
-    let reason = "a member has another type than expected";
-    Decoded::Event(event(raw, None, not_decoded(event_type.map(|event_type| event_type.share(raw)), reason)))
 }
 
 fn not_decoded(event_type: Option<EventText>, reason: &'static str) -> ResponseEventKind {
@@ -668,7 +671,7 @@ fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
 }
 
 /// The members that any event may have, read in one pass.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Wire<'a> {
     #[serde(rename = "type", borrow, default)]
     event_type: Option<Str<'a>>,
