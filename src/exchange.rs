@@ -290,6 +290,11 @@ impl Exchange {
         &self.clock
     }
 
+    /// The client's own, which a call may replace.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
     pub(crate) fn begin(&self) -> Progress {
         Progress { started: self.clock.monotonic(), attempts: 0, sent: false }
     }

@@ -101,6 +101,10 @@ pub mod testing;
 pub use {bytes, http, secrecy, url};
 
 pub use self::api::files::{OpenAiFileUpload, UploadMany, UploadProgress, UploadRequest, UploadedFile};
+pub use self::api::models::{
+    ApiModel, CodexModels, MODELS_CLIENT_VERSION, ModelCatalogue, ModelInfo, ModelVisibility, OpenAiModels,
+    ReasoningLevel, RefreshStrategy, TruncationPolicy,
+};
 pub use self::api::pager::{ItemStream, Page, PageStream, PagedRequest};
 pub use self::api::request::{ApiRequest, WithRaw};
 pub use self::api::responses::{

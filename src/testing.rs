@@ -25,6 +25,7 @@ mod accounts;
 mod clock;
 mod fault;
 mod files;
+mod models;
 mod recorded;
 mod responses;
 mod server;
@@ -42,6 +43,7 @@ pub use self::fault::Fault;
 use self::fault::Script;
 use self::files::Files;
 pub use self::files::StoredFile;
+use self::models::Models;
 pub use self::recorded::{RecordedRequest, Route};
 use self::responses::Responses;
 pub use self::responses::ScriptedResponse;
@@ -100,6 +102,7 @@ struct World {
     files: Files,
     usage: serde_json::Value,
     responses: Responses,
+    models: Models,
     script: Script,
     requests: Vec<RecordedRequest>,
 }
@@ -127,6 +130,7 @@ impl Backend {
             files: Files::default(),
             usage: sample_usage(),
             responses: Responses::default(),
+            models: Models::default(),
             script: Script::default(),
             requests: Vec::new(),
         };
@@ -220,6 +224,12 @@ impl Backend {
     /// How the server answers the next request for a response. Scripts are used up in the order in which they are given.
     pub fn script_response(&self, script: ScriptedResponse) {
         self.state.world().responses.script(script);
+    }
+
+    /// The catalogue of models, and its version, in place of a sample. Streams of responses tell the version too.
+    pub fn set_models(&self, models: serde_json::Value, etag: &str) {
+        let mut world = self.state.world();
+        (world.models.models, world.models.etag) = (models, etag.to_owned());
     }
 
     /// All requests so far, in the order in which they arrived.

@@ -111,6 +111,8 @@ pub enum ErrorKind {
     NoAccountId,
     /// The endpoint is for workspaces of several users alone; nothing was sent.
     NotAWorkspace,
+    /// Nothing fresh is kept, and asking for it was ruled out; nothing was sent.
+    NotCached,
     /// The server named a page of a list that it had given already.
     RepeatedCursor,
 }

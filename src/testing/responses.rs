@@ -525,7 +525,13 @@ impl super::World {
         body: &Bytes,
     ) -> Reply {
         if Responses::is_route(route) {
-            return self.responses.answer(route, id, target, headers, body, "W/\"embedded-1\"");
+            return self.responses.answer(route, id, target, headers, body, &self.models.etag);
+        }
+        let (path, query) = target;
+        match route {
+            Route::ListModels if !path.starts_with("/v1/") => return self.models.catalogue(query),
+            Route::ListModels | Route::RetrieveModel => return self.models.list(id),
+            _ => {}
         }
         Reply::error(StatusCode::NOT_FOUND, "not_found", "no id")
     }
