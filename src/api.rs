@@ -6,6 +6,7 @@
 pub(crate) mod cache;
 pub(crate) mod files;
 pub(crate) mod models;
+pub(crate) mod openai_files;
 pub(crate) mod pager;
 pub(crate) mod request;
 pub(crate) mod responses;

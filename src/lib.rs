@@ -105,6 +105,7 @@ pub use self::api::models::{
     ApiModel, CodexModels, MODELS_CLIENT_VERSION, ModelCatalogue, ModelInfo, ModelVisibility, OpenAiModels,
     ReasoningLevel, RefreshStrategy, TruncationPolicy,
 };
+pub use self::api::openai_files::{ApiFile, ApiFileContent, ApiFilePurpose, ApiFileUpload, LargeUpload, OpenAiFiles};
 pub use self::api::pager::{ItemStream, Page, PageStream, PagedRequest};
 pub use self::api::request::{ApiRequest, WithRaw};
 pub use self::api::responses::{

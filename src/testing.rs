@@ -22,6 +22,7 @@
 //! ```
 
 mod accounts;
+mod api_files;
 mod clock;
 mod fault;
 mod files;
@@ -38,6 +39,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::accounts::Accounts;
+use self::api_files::ApiFiles;
 pub use self::clock::ManualClock;
 pub use self::fault::Fault;
 use self::fault::Script;
@@ -101,6 +103,7 @@ struct World {
     accounts: Accounts,
     files: Files,
     usage: serde_json::Value,
+    api_files: ApiFiles,
     responses: Responses,
     models: Models,
     script: Script,
@@ -129,6 +132,7 @@ impl Backend {
             accounts,
             files: Files::default(),
             usage: sample_usage(),
+            api_files: ApiFiles::default(),
             responses: Responses::default(),
             models: Models::default(),
             script: Script::default(),

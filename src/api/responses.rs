@@ -359,7 +359,7 @@ wire_struct! {
 
 /// A page of a list of the OpenAI API.
 #[derive(Debug, Deserialize)]
-pub(super) struct ListPage<T> {
+pub(in crate::api) struct ListPage<T> {
     data: Vec<T>,
     #[serde(default)]
     last_id: Option<String>,

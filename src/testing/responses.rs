@@ -533,6 +533,9 @@ impl super::World {
             Route::ListModels | Route::RetrieveModel => return self.models.list(id),
             _ => {}
         }
+        if path.starts_with("/v1/") {
+            return self.api_files.answer(route, id, query, headers, body);
+        }
         Reply::error(StatusCode::NOT_FOUND, "not_found", "no id")
     }
 }
