@@ -1,4 +1,4 @@
-//! A client for the Codex backend (the ChatGPT-hosted API: files, usage, …) and the public OpenAI API, in which **the
+//! A client for the Codex backend (the ChatGPT-hosted API: models, files, usage, …) and the public OpenAI API, in which **the
 //! kind of authentication a client holds is part of its type**.
 //!
 //! [`OpenAiFileUpload`] accepts a [`Client<CodexBackend>`](Client) and nothing else. Hand it a client with an API key,
@@ -36,8 +36,16 @@
 //! | | | `PUT` to a signed URL, without credentials | yes, if the source can be read again | idle |
 //! | | | `POST /files/{file_id}/uploaded` | yes | attempt, call |
 //! | [`Usage`] | `Client<CodexBackend>` | `GET {prefix}/usage` | yes | attempt, call |
+//! | [`CodexResponses`] | `Client<CodexBackend>` | `POST {codex}/responses` | until the first event of the body has come | stream idle |
+//! | | | `POST {codex}/responses/compact` | yes | stream idle |
+//! | [`CodexModels`] | `Client<CodexBackend>` | `GET {codex}/models` | yes | 5 s |
+//! | [`OpenAiResponses`] | `Client<OpenAiApi>` | `POST /responses` | if it is not kept, until the first event has come; else only if the server did not act on it | stream idle |
+//! | | | `GET`, `DELETE /responses/{response_id}`, … | see [`OpenAiResponses`] | attempt, call |
+//! | [`OpenAiModels`] | `Client<OpenAiApi>` | `GET /models`, `GET /models/{model}` | yes | attempt, call |
+//! | [`OpenAiFiles`] | `Client<OpenAiApi>` | `POST /files`, `POST /uploads`, `GET /files`, … | see [`OpenAiFiles`] | idle; attempt, call |
 //!
-//! Paths follow the client's base URL. `{prefix}` is `/wham` below a base URL with `/backend-api`, else `/api/codex`.
+//! Paths follow the client's base URL. `{prefix}` is `/wham` below a base URL with `/backend-api`, else `/api/codex`;
+//! `{codex}` is `/codex` or `/api/codex` in the same way.
 //!
 //! # Which client do I hold?
 //!
@@ -49,6 +57,14 @@
 //! * ChatGPT tokens that are kept in a store, such as the `auth.json` of the official tool, and renewed in time, are a
 //!   [`ChatGptSession`]. Give each account a store of its own.
 //! * To adopt the auth alone and send requests with another HTTP stack, take [`Client::auth_headers`].
+//!
+//! # How do I …?
+//!
+//! * [ask a model, and read its answer](guide::first_stream)
+//! * [let a model call functions](guide::tools)
+//! * [get JSON of a known form](guide::structured_output)
+//! * [understand how a stream ended](guide::errors_of_streams)
+//! * [move over from async-openai](guide::from_async_openai)
 //!
 //! # What every call does
 //!
@@ -68,6 +84,8 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `rustls-ring` | yes | TLS by rustls with ring. Without it only `http` to loopback works, or a [`Transport`] of your own |
+//! | `zstd` | no | `ResponseRequest::compressed`, for requests to the Codex backend |
+//! | `schemars` | no | JSON schemas of Rust types, for structured output and for the arguments of functions |
 //! | `testing` | no | the embedded backend, `codex_backend::testing`, for tests of yours |
 //!
 //! Cargo unifies features: beside this crate, an application's own use of reqwest 0.13 has TLS by rustls **without** a
@@ -91,6 +109,7 @@ mod client;
 mod environment;
 mod error;
 mod exchange;
+pub mod guide;
 mod limits;
 pub mod mode;
 #[cfg(feature = "testing")]

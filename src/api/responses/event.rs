@@ -52,7 +52,8 @@ impl ResponseEvent {
     ///
     /// # Errors
     ///
-    /// When it is no JSON, as for the headers' events and some that are [`Undecodable`](ResponseEventKind::Undecodable).
+    /// When it is no JSON, as for the headers' events and some that are [`Undecodable`](ResponseEventKind::Undecodable); or
+    /// when it holds a number that is too large.
     pub fn json(&self) -> Result<Value, serde_json::Error> {
         serde_json::from_str(&self.raw)
     }
