@@ -7,7 +7,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 
 /// The first byte says how long the pieces are into which the others are split: the events do not depend on it, and there
 /// is exactly one end.
-pub fn event_stream(input: &[u8]) {
+pub(crate) fn event_stream(input: &[u8]) {
     let Some((size, body)) = input.split_first() else { return };
     let size = usize::from(*size).max(1);
     let whole = told(vec![Bytes::copy_from_slice(body)]);
@@ -16,7 +16,7 @@ pub fn event_stream(input: &[u8]) {
 }
 
 /// The input is the data of one event: whatever it is, it is told, or ends the stream, and its JSON is not changed.
-pub fn event(input: &[u8]) {
+pub(crate) fn event(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     if text.contains(['\r', '\n']) {
         return;
@@ -44,7 +44,7 @@ pub fn event(input: &[u8]) {
 }
 
 /// Lines of `name: value`: whatever they say, windows are numbers.
-pub fn rate_limit_headers(input: &[u8]) {
+pub(crate) fn rate_limit_headers(input: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in input.split(|byte| *byte == b'\n').take(1000) {
         let mut parts = line.splitn(2, |byte| *byte == b':');

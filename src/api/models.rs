@@ -267,9 +267,7 @@ impl CodexModels {
         let timeouts = self.caller.exchange().timeouts();
         let timeouts = timeouts.call(timeouts.call.min(OVERALL)).attempt(timeouts.attempt.min(OVERALL));
         let options = CallOptions { timeouts: Some(timeouts), ..CallOptions::default() };
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        let query = query.append_pair("client_version", &self.client_version).finish();
-        let target = format!("{}?{query}", self.caller.path_of(&CATALOGUE));
+        let target = self.target();
         let answer = self.caller.send(&CATALOGUE, &target, Payload::Empty, &options).await?;
         let etag = answer.headers.get(http::header::ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let models: ModelsAnswer = answer.json(&CATALOGUE)?;
@@ -277,6 +275,12 @@ impl CodexModels {
         let fetched_at = self.caller.exchange().now();
         self.keep(Entry { key: key.clone(), fetched_at, catalogue: catalogue.clone() }).await;
         Ok(catalogue)
+    }
+
+    fn target(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        let query = query.append_pair("client_version", &self.client_version).finish();
+        format!("{}?{query}", self.caller.path_of(&CATALOGUE))
     }
 
     async fn keep(&self, entry: Entry) {

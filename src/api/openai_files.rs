@@ -237,7 +237,7 @@ impl OpenAiFiles {
     }
 
     /// The content of a file, as a stream.
-    #[allow(clippy::missing_errors_doc, reason = "those of any request")]
+    #[must_use = "nothing is asked unless awaited"]
     pub fn content(&self, file_id: &str) -> Pin<Box<dyn Future<Output = Result<ApiFileContent, Error>> + Send>> {
         let (caller, segment) = (self.caller.clone(), path_segment(file_id));
         Box::pin(async move {

@@ -242,7 +242,7 @@ impl OpenAiResponses {
 
     /// The events of a response in the background, from its beginning or after the event with this
     /// [`sequence_number`](ResponseEvent::sequence_number).
-    #[allow(clippy::missing_errors_doc, reason = "those of any stream")]
+    #[must_use = "nothing is asked unless awaited"]
     pub fn follow(
         &self,
         response_id: &str,

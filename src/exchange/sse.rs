@@ -355,7 +355,7 @@ mod tests {
         let chunk = Bytes::from("event: x\ndata: {\"a\":1}\n\ndata: b\n\n");
         let within = chunk.as_ptr_range();
         let mut reader = SseReader::new();
-        reader.push(chunk.clone());
+        reader.push(chunk);
         for _ in 0..2 {
             let data = reader.next().unwrap().unwrap();
             assert!(within.contains(&data.as_bytes().as_ptr()), "{data} was copied");
@@ -420,7 +420,7 @@ mod tests {
                 parts.push(Bytes::copy_from_slice(part));
                 rest = tail;
             }
-            prop_assert_eq!(read(&mut split, parts), expected.clone());
+            prop_assert_eq!(&read(&mut split, parts), &expected);
             prop_assert_eq!(whole.last_event_id(), split.last_event_id());
 
             if longest == LONGEST_EVENT && let Ok(text) = str::from_utf8(&bytes) {

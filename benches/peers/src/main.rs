@@ -1,7 +1,7 @@
-//! Measures `codex_backend` beside bare reqwest and async-openai, and prints Markdown tables.
+//! Measures `codex_backend` beside bare reqwest, async-openai, genai and rig-core, and prints Markdown tables.
 //!
 //! ```text
-//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- headers | get | upload | memory | all]
+//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- headers | get | upload | memory | streams | all]
 //! ```
 //!
 //! All arms of a table run in one process, interleaved in short rounds. One arm runs twice: how far its second ratio is
@@ -14,6 +14,7 @@ mod headers;
 mod memory;
 mod rounds;
 mod server;
+mod streams;
 mod upload;
 
 use std::env;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 type Failure = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: bench [headers | get | upload | memory | all]";
+const USAGE: &str = "usage: bench [headers | get | upload | memory | streams | all]";
 
 fn main() -> ExitCode {
     // reqwest is built without a provider, and async-openai builds its own client.
@@ -46,15 +47,18 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["get", "--one-arm", arm, count] => get::run_one_arm(arm, count.parse()?),
         ["upload"] => upload::run(),
         ["memory"] => memory::run(),
+        ["streams"] => streams::run(),
         [] | ["all"] => {
             headers::run()?;
             get::run()?;
             upload::run()?;
-            memory::run()
+            memory::run()?;
+            streams::run()
         }
-        // The two child processes.
+        // The child processes.
         ["serve"] => server::serve(),
         ["upload-once", arm, origin, path] => memory::upload_once(arm, origin, path.as_ref()),
+        ["stream-once", what, arm, origin, events] => streams::once(what, arm, origin, events.parse()?),
         _ => Err(USAGE.into()),
     }
 }

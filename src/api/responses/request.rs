@@ -329,7 +329,8 @@ impl<M> ResponseRequest<M> {
     /// The schema is strict: every object lists all its properties as `required` and has
     /// `"additionalProperties": false`.
     pub fn json_schema(self, name: impl Into<String>, schema: Value) -> Self {
-        let format = json!({ "type": "json_schema", "name": name.into(), "strict": true, "schema": schema });
+        let mut format = json!({ "type": "json_schema", "name": name.into(), "strict": true });
+        format["schema"] = schema;
         self.with_in("text", "format", format)
     }
 
@@ -531,6 +532,7 @@ impl<M> ResponseRequest<M> {
     ///
     /// [`ErrorKind::InvalidInput`] when the request breaks the rules of its route: nothing is sent then. Otherwise what the
     /// server or the network said.
+    #[must_use = "nothing is asked unless awaited"]
     pub fn stream(self) -> Pin<Box<dyn Future<Output = Result<ResponseStream, Error>> + Send>> {
         Box::pin(async move { self.content.stream().await })
     }
@@ -542,6 +544,7 @@ impl<M> ResponseRequest<M> {
     /// # Errors
     ///
     /// As [`stream`](Self::stream). No byte comes before the model is done, so [`Timeouts::stream_idle`] bounds all of it.
+    #[must_use = "nothing is asked unless awaited"]
     pub fn send(self) -> Pin<Box<dyn Future<Output = Result<ModelResponse, Error>> + Send>>
     where
         M: AnswersInOnePiece,

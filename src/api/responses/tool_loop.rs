@@ -61,8 +61,11 @@ pub struct Tools {
 #[derive(Clone)]
 struct Function {
     tool: FunctionTool,
-    run: Arc<dyn Fn(&FunctionCall) -> BoxFuture<'static, String> + Send + Sync>,
+    run: Run,
 }
+
+/// Gives what the model is told.
+type Run = Arc<dyn Fn(&FunctionCall) -> BoxFuture<'static, String> + Send + Sync>;
 
 impl Tools {
     /// None yet.
@@ -149,8 +152,10 @@ pub struct ToolLoop {
     content: RequestContent,
     tools: Tools,
     rounds: u32,
-    on_event: Option<Box<dyn FnMut(&ResponseEvent) + Send>>,
+    on_event: Option<EventCallback>,
 }
+
+type EventCallback = Box<dyn FnMut(&ResponseEvent) + Send>;
 
 /// How such a conversation ended.
 #[derive(Debug, Clone)]
