@@ -25,7 +25,7 @@ use crate::exchange::{
     CallOptions, LONGEST_EVENT, Operation, Outgoing, Pace, Payload, Receive, Repeat, RetryPolicy, Timeouts, ToTheEnd,
 };
 use crate::limits::open_enum;
-use crate::mode::responses::{AnswersInOnePiece, KeepsResponses, TakesCompression, TakesParameter, parameter};
+use crate::mode::responses::{AnswersInOnePiece, KeepsResponses, TakesParameter, parameter};
 
 /// What is the same for all requests of one route.
 #[derive(Debug)]
@@ -501,7 +501,7 @@ impl<M> ResponseRequest<M> {
     #[cfg(feature = "zstd")]
     pub fn compressed(mut self) -> Self
     where
-        M: TakesCompression,
+        M: crate::mode::responses::TakesCompression,
     {
         self.content.compressed = true;
         self
@@ -534,7 +534,8 @@ impl<M> ResponseRequest<M> {
     /// server or the network said.
     #[must_use = "nothing is asked unless awaited"]
     pub fn stream(self) -> Pin<Box<dyn Future<Output = Result<ResponseStream, Error>> + Send>> {
-        Box::pin(async move { self.content.stream().await })
+        let mut content = self.content;
+        Box::pin(async move { content.stream().await })
     }
 
     /// Sends the request, and waits for the whole response.
@@ -549,9 +550,10 @@ impl<M> ResponseRequest<M> {
     where
         M: AnswersInOnePiece,
     {
+        let mut content = self.content;
         Box::pin(async move {
-            let prepared = self.content.prepare(false)?;
-            let answer = prepared.send(&self.content, ToTheEnd).await?;
+            let prepared = content.prepare(false)?;
+            let answer = prepared.send(&content, ToTheEnd).await?;
             answer.json(prepared.operation)
         })
     }
@@ -636,7 +638,7 @@ impl RequestContent {
         }
     }
 
-    pub(super) async fn stream(&self) -> Result<ResponseStream, Error> {
+    pub(super) async fn stream(&mut self) -> Result<ResponseStream, Error> {
         let prepared = self.prepare(true)?;
         let exchange = self.caller.exchange();
         let receive = ReceiveStream {
@@ -648,19 +650,19 @@ impl RequestContent {
         prepared.send(self, receive).await
     }
 
-    fn prepare(&self, streamed: bool) -> Result<Prepared, Error> {
-        let invalid = |message: String| Error::new(ErrorKind::InvalidInput, self.endpoint.create.name, message);
+    fn prepare(&mut self, streamed: bool) -> Result<Prepared, Error> {
+        let endpoint = self.endpoint;
+        let invalid = |message: String| Error::new(ErrorKind::InvalidInput, endpoint.create.name, message);
         if let Some(error) = &self.unwritable {
             return Err(invalid("the request cannot be written as a JSON object".to_owned()).with_source(error.clone()));
         }
-        let mut fields = self.fields.clone();
-        self.endpoint.rules.fill_in(&mut fields, streamed);
-        let violations = self.endpoint.rules.violations(&fields, streamed);
+        let (rules, fields) = (endpoint.rules, &mut self.fields);
+        rules.fill_in(fields, streamed);
+        let violations = rules.violations(fields, streamed);
         if !violations.is_empty() {
-            return Err(invalid(format!("{}: {}", self.endpoint.rules.refusal(), violations.join("; "))));
+            return Err(invalid(format!("{}: {}", rules.refusal(), violations.join("; "))));
         }
-        let operation =
-            if self.endpoint.rules.is_kept(&fields) { &self.endpoint.create_kept } else { &self.endpoint.create };
+        let operation = if rules.is_kept(fields) { &endpoint.create_kept } else { &endpoint.create };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if streamed {
@@ -679,7 +681,7 @@ impl RequestContent {
         if let Some(state) = self.turn.as_ref().and_then(ResponseTurn::state) {
             headers.insert(HeaderName::from_static(TURN_STATE), state.clone());
         }
-        let body = serde_json::to_vec(&fields)
+        let body = serde_json::to_vec(&self.fields)
             .map_err(|error| invalid("the request is no JSON".to_owned()).with_source(error))?;
         let body = if self.compressed { self.compress(&body, &mut headers)? } else { body.into() };
         Ok(Prepared { operation, headers, body })
