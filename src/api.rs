@@ -10,9 +10,12 @@ pub(crate) mod environments;
 pub(crate) mod files;
 #[cfg(feature = "managed-config")]
 pub(crate) mod managed_config;
+pub(crate) mod models;
+pub(crate) mod openai_files;
 pub(crate) mod pager;
 pub(crate) mod plugins;
 pub(crate) mod request;
+pub(crate) mod responses;
 pub(crate) mod tasks;
 pub(crate) mod usage;
 pub(crate) mod working_tree;

@@ -11,8 +11,8 @@ use tracing::Instrument;
 use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthHealth, ErasedProvider, Recovery, Refusal};
 use crate::error::{AuthError, AuthErrorKind, Error, ErrorKind, ReauthReason};
 use crate::exchange::{
-    Answer, Authorize, Bare, BaseUrl, CallOptions, Exchange, Operation, Outgoing, Payload, Scrubber, SignedUrl,
-    is_unauthorized,
+    Answer, Authorize, Bare, BaseUrl, CallOptions, Exchange, Operation, Outgoing, Payload, Receive, Scrubber,
+    SignedUrl, ToTheEnd, is_unauthorized,
 };
 
 /// How often one call is sent at the most because its credentials were refused.
@@ -55,6 +55,12 @@ impl Caller {
         &self.context.base_url
     }
 
+    /// The operation's path, with the prefix that the base URL asks for.
+    pub(crate) fn path_of(&self, operation: &Operation) -> String {
+        let style = self.base_url().style();
+        operation.path.replace("{prefix}", style.prefix()).replace("{codex}", style.models_prefix())
+    }
+
     /// Sends a request to the client's own base URL, with its credentials. `target` is a path and, where there is one, a
     /// query; it is already encoded.
     pub(crate) fn send<'a>(
@@ -79,9 +85,19 @@ impl Caller {
         if matches!(payload, Payload::Bytes(_)) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let mut request = Outgoing { operation, url: self.base_url().with_target(target), headers, payload, options };
+        let request = Outgoing { operation, url: self.base_url().with_target(target), headers, payload, options };
+        self.send_receiving(request, ToTheEnd::DEFAULT)
+    }
+
+    /// Sends a request to the client's own base URL, with its credentials, and receives the answer in its own way.
+    pub(crate) fn send_receiving<'a, R: Receive + 'a>(
+        &'a self,
+        mut request: Outgoing<'a>,
+        receive: R,
+    ) -> impl Future<Output = Result<R::Received, Error>> + Send + use<'a, R> {
+        let span = request.operation.span(self.mode);
         // Borrowed: what an async function takes by value is stored in its future twice.
-        async move { self.send_authorized(&mut request).await }.instrument(operation.span(self.mode))
+        async move { self.send_authorized(&mut request, &receive).await }.instrument(span)
     }
 
     /// Sends a request to the Codex backend, whatever the client is for. Credentials go along only where they are the
@@ -171,13 +187,13 @@ impl Caller {
         }
     }
 
-    async fn send_authorized(&self, request: &mut Outgoing<'_>) -> Result<Answer, Error> {
+    async fn send_authorized<R: Receive>(&self, request: &mut Outgoing<'_>, receive: &R) -> Result<R::Received, Error> {
         let mut authorized = Authorized { caller: self, operation: request.operation, last: None };
         let bounds = self.exchange().bounds(request.operation, request.options);
         let mut progress = self.exchange().begin();
         let mut refusals = 0;
         loop {
-            let error = match self.exchange().send(request, &mut authorized, &mut progress).await {
+            let error = match self.exchange().send_receiving(request, &mut authorized, receive, &mut progress).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };

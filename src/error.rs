@@ -55,6 +55,7 @@ struct Inner {
     server_date: Option<std::time::SystemTime>,
     usage_limit: Option<UsageLimit>,
     body: Option<String>,
+    events_delivered: Option<u64>,
     source: Option<Source>,
 }
 
@@ -74,6 +75,7 @@ impl Error {
                 server_date: None,
                 usage_limit: None,
                 body: None,
+                events_delivered: None,
                 source: None,
             }),
         }
@@ -147,6 +149,12 @@ impl Error {
         self
     }
 
+    /// Says how far a stream had come.
+    pub(crate) fn after_events(mut self, events: u64) -> Self {
+        self.inner.events_delivered = Some(events);
+        self
+    }
+
     /// What went wrong, as a class.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -206,6 +214,12 @@ impl Error {
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.inner.attempts
+    }
+
+    /// How many events a stream had delivered when this ended it; `None` for an error that no stream ended in.
+    #[must_use]
+    pub fn events_delivered(&self) -> Option<u64> {
+        self.inner.events_delivered
     }
 
     /// The server's clock when it answered, from the `Date` header.
@@ -274,6 +288,9 @@ impl fmt::Display for Error {
         if let Some(id) = &inner.request_id {
             details.push(format!("request id {id}"));
         }
+        if let Some(events) = inner.events_delivered {
+            details.push(format!("after {events} event{}", if events == 1 { "" } else { "s" }));
+        }
         if inner.attempts > 1 {
             details.push(format!("{} attempts", inner.attempts));
         }
@@ -311,6 +328,9 @@ impl fmt::Debug for Error {
         }
         if let Some(wait) = &inner.retry_after {
             debug.field("retry_after", wait);
+        }
+        if let Some(events) = inner.events_delivered {
+            debug.field("events_delivered", &events);
         }
         if let Some(body) = &inner.body {
             debug.field("body", body);

@@ -18,6 +18,7 @@ mod reqwest_transport;
 mod retry;
 mod scrub;
 mod signed_url;
+mod sse;
 mod timeouts;
 mod transport;
 
@@ -33,9 +34,9 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
-pub(crate) use self::answer::Answer;
 #[cfg(feature = "agent-identity")]
 pub(crate) use self::answer::TASK_CODES;
+pub(crate) use self::answer::{Answer, event_error, headers_of_json};
 #[cfg(feature = "agent-identity")]
 pub(crate) use self::base_url::PathStyle;
 pub(crate) use self::base_url::{BaseUrl, Route, path_segment};
@@ -45,7 +46,7 @@ pub(crate) use self::certificates::RootCertificates;
 pub use self::clock::{Clock, SystemClock};
 use self::cookies::CookieJar;
 pub(crate) use self::identity::Identity;
-pub(crate) use self::limit::Activity;
+pub(crate) use self::limit::{Activity, IdleTimer};
 use self::limit::{Limit, within};
 pub(crate) use self::origin::{Origin, TrustedHosts, has_user_info, is_loopback};
 pub(crate) use self::proxy::ProxySettings;
@@ -55,6 +56,7 @@ use self::retry::RetryBudget;
 pub use self::retry::RetryPolicy;
 pub(crate) use self::scrub::Scrubber;
 pub use self::signed_url::SignedUrl;
+pub(crate) use self::sse::{LONGEST_EVENT, SseFailure, SseReader};
 pub use self::timeouts::Timeouts;
 use self::transport::TransportFailure;
 pub use self::transport::{Transport, TransportError, TransportFuture, TransportRequest};
@@ -99,6 +101,8 @@ pub(crate) enum Pace {
     Bounded,
     /// The idle limit alone: any byte resets it.
     IdleOnly,
+    /// The same for an answer that is a stream, whose idle limit is its own.
+    Stream,
 }
 
 /// One request, ready to be sent as often as its operation allows.
@@ -116,8 +120,6 @@ pub(crate) struct Outgoing<'a> {
 pub(crate) struct CallOptions {
     pub(crate) timeouts: Option<Timeouts>,
     pub(crate) retry: Option<RetryPolicy>,
-    /// The longest successful answer that is read, in bytes.
-    pub(crate) longest_answer: Option<usize>,
 }
 
 /// What a request carries.
@@ -154,6 +156,78 @@ pub(crate) trait Authorize: Send + Sync {
     fn is_to_api(&self) -> bool;
 }
 
+/// Makes of a successful answer what its caller gets. As long as this fails, the request may be sent again.
+pub(crate) trait Receive: Send + Sync {
+    type Received: Send;
+
+    /// `activity`, where there is an idle limit, is touched whenever bytes come.
+    fn receive(
+        &self,
+        opened: Opened,
+        activity: Option<&Activity>,
+    ) -> impl Future<Output = Result<Self::Received, NotReceived>> + Send;
+
+    /// The status of the answer that was received.
+    fn status(received: &Self::Received) -> StatusCode;
+
+    /// The id that the server gave the request.
+    fn request_id(received: &Self::Received) -> Option<String>;
+}
+
+/// A successful answer of which the head has been read.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) operation: &'static Operation,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+    pub(crate) attempts: u32,
+    pub(crate) scrubber: Scrubber,
+}
+
+/// Why a body was not received.
+#[derive(Debug)]
+pub(crate) enum NotReceived {
+    Broken(TransportError),
+    Unusable(Error),
+}
+
+/// The body is read to its end, which must not be further than this many bytes away.
+#[derive(Debug)]
+pub(crate) struct ToTheEnd {
+    pub(crate) longest: usize,
+}
+
+impl ToTheEnd {
+    /// As far as any answer reaches.
+    pub(crate) const DEFAULT: Self = Self { longest: LONGEST_ANSWER };
+}
+
+impl Receive for ToTheEnd {
+    type Received = Answer;
+
+    async fn receive(&self, opened: Opened, activity: Option<&Activity>) -> Result<Answer, NotReceived> {
+        let Opened { operation, status, headers, mut body, attempts, scrubber } = opened;
+        match collect(&mut body, self.longest, activity).await {
+            Collected::Whole(body) => Ok(Answer { status, headers, body, attempts, scrubber }),
+            Collected::TooLong(_) => {
+                let message = format!("the answer is longer than {} MiB", self.longest >> 20);
+                let error = Error::new(ErrorKind::ResponseTooLarge, operation.name, message);
+                Err(NotReceived::Unusable(error.with_status(status)))
+            }
+            Collected::Broken(_, error) => Err(NotReceived::Broken(error)),
+        }
+    }
+
+    fn status(received: &Answer) -> StatusCode {
+        received.status
+    }
+
+    fn request_id(received: &Answer) -> Option<String> {
+        received.request_id()
+    }
+}
+
 /// Nothing is added: for pre-signed URLs, and for calls that authenticate by their body.
 #[derive(Debug)]
 pub(crate) struct Bare {
@@ -180,6 +254,16 @@ impl Authorize for Bare {
 pub(crate) struct Bounds {
     operation: &'static Operation,
     timeouts: Timeouts,
+}
+
+impl Bounds {
+    /// The idle limit of an operation that has one.
+    pub(crate) fn idle(&self) -> Duration {
+        match self.operation.pace {
+            Pace::Stream => self.timeouts.stream_idle,
+            Pace::IdleOnly | Pace::Bounded => self.timeouts.idle,
+        }
+    }
 }
 
 /// How far a call has come: shared by everything that sends on its behalf, so that layers do not multiply.
@@ -217,36 +301,51 @@ impl Exchange {
         &self.clock
     }
 
+    /// The client's own, which a call may replace.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
     pub(crate) fn begin(&self) -> Progress {
         Progress { started: self.clock.monotonic(), attempts: 0, sent: false }
     }
 
     /// Sends the request, again where that is safe, until it succeeds or there is no more to try.
-    pub(crate) async fn send<A: Authorize>(
+    pub(crate) fn send<A: Authorize>(
         &self,
         request: &mut Outgoing<'_>,
         authorize: &mut A,
         progress: &mut Progress,
-    ) -> Result<Answer, Error> {
+    ) -> impl Future<Output = Result<Answer, Error>> + Send {
+        self.send_receiving(request, authorize, &ToTheEnd::DEFAULT, progress)
+    }
+
+    /// The same, with an answer that is received in its own way.
+    pub(crate) async fn send_receiving<A: Authorize, R: Receive>(
+        &self,
+        request: &mut Outgoing<'_>,
+        authorize: &mut A,
+        receive: &R,
+        progress: &mut Progress,
+    ) -> Result<R::Received, Error> {
         let retry = request.options.retry.unwrap_or(self.retry);
         loop {
             progress.attempts += 1;
             let watched = tracing::enabled!(tracing::Level::DEBUG).then(|| self.clock.monotonic());
-            let outcome = self.attempt(request, authorize, progress).await;
+            let outcome = self.attempt(request, authorize, receive, progress).await;
             let elapsed = watched.map(|began| self.clock.monotonic().saturating_sub(began));
             let elapsed_ms = elapsed.map(|elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
             let error = match outcome {
-                Ok(mut answer) => {
-                    answer.attempts = progress.attempts;
+                Ok(received) => {
                     tracing::debug!(
                         attempt = progress.attempts,
-                        status = answer.status.as_u16(),
-                        request_id = answer.request_id().as_deref(),
+                        status = R::status(&received).as_u16(),
+                        request_id = R::request_id(&received).as_deref(),
                         elapsed_ms,
                         "answered"
                     );
                     self.budget.deposit();
-                    return Ok(answer);
+                    return Ok(received);
                 }
                 Err(error) => error.with_attempts(progress.attempts),
             };
@@ -310,12 +409,13 @@ impl Exchange {
         Bounds { operation, timeouts: options.timeouts.unwrap_or(self.timeouts) }
     }
 
-    async fn attempt<A: Authorize>(
+    async fn attempt<A: Authorize, R: Receive>(
         &self,
         request: &mut Outgoing<'_>,
         authorize: &mut A,
+        receive: &R,
         progress: &Progress,
-    ) -> Result<Answer, Error> {
+    ) -> Result<R::Received, Error> {
         let operation = request.operation;
         let bounds = self.bounds(request.operation, request.options);
         let mut headers = HeaderMap::with_capacity(HEADERS);
@@ -331,11 +431,11 @@ impl Exchange {
         let timeouts = bounds.timeouts;
         let left = self.time_left(bounds, progress);
         let activity = match operation.pace {
-            Pace::IdleOnly => Some(Activity::starting_now(&self.clock)),
+            Pace::IdleOnly | Pace::Stream => Some(Activity::starting_now(&self.clock)),
             Pace::Bounded => None,
         };
         let limit = || match &activity {
-            Some(activity) => Limit::Idle(timeouts.idle, activity.clone()),
+            Some(activity) => Limit::Idle(bounds.idle(), activity.clone()),
             None => Limit::Whole(timeouts.attempt.min(left)),
         };
         let body = match &mut request.payload {
@@ -346,17 +446,17 @@ impl Exchange {
                     let mut opened = source.open(progress.attempts, activity.clone());
                     within(&*self.clock, limit, opened.as_mut()).await
                 };
-                opened.unwrap_or_else(|_| Err(idle(operation, timeouts.idle)))?
+                opened.unwrap_or_else(|_| Err(idle(operation, bounds.idle())))?
             }
         };
         let carried = TransportRequest { method: operation.method.clone(), url: request.url.clone(), headers, body };
         let sending = self.transport.send(carried);
-        let longest = request.options.longest_answer.unwrap_or(LONGEST_ANSWER);
-        let carried = pin!(self.carry(operation, sending, &request.url, longest, activity.as_ref(), &*authorize));
+        let carried =
+            pin!(self.carry(operation, sending, &request.url, activity.as_ref(), &*authorize, receive, progress));
         let outcome = within(&*self.clock, limit, carried).await;
         let outcome = outcome.unwrap_or_else(|_| {
             let message = match operation.pace {
-                Pace::IdleOnly => return Err(idle(operation, timeouts.idle).sent(true)),
+                Pace::IdleOnly | Pace::Stream => return Err(idle(operation, bounds.idle()).sent(true)),
                 Pace::Bounded if timeouts.attempt <= left => {
                     format!("no complete answer came within {:?}", timeouts.attempt)
                 }
@@ -366,11 +466,11 @@ impl Exchange {
         });
         let Payload::Source(source) = &mut request.payload else { return outcome };
         let error = match outcome {
-            Ok(answer) if source.is_handed_over() => return Ok(answer),
+            Ok(received) if source.is_handed_over() => return Ok(received),
             // Neither the server's word for the content nor the checks at its end can be relied on.
-            Ok(answer) => {
+            Ok(received) => {
                 let message = "the server answered before it had the whole content";
-                Error::new(ErrorKind::Interrupted, operation.name, message).with_status(answer.status)
+                Error::new(ErrorKind::Interrupted, operation.name, message).with_status(R::status(&received))
             }
             Err(error) => error,
         };
@@ -378,15 +478,17 @@ impl Exchange {
         Err(source.take_failure().map_or(error, |failure| failure.sent(true)))
     }
 
-    async fn carry<A: Authorize>(
+    #[allow(clippy::too_many_arguments, reason = "one call, split from its time limit")]
+    async fn carry<A: Authorize, R: Receive>(
         &self,
         operation: &'static Operation,
         sending: TransportFuture<'_>,
         url: &Url,
-        longest_answer: usize,
         activity: Option<&Activity>,
         authorize: &A,
-    ) -> Result<Answer, Error> {
+        receive: &R,
+        progress: &Progress,
+    ) -> Result<R::Received, Error> {
         let sent = sending.await;
         let not_answered = |error| self.not_answered(operation, url, error, &authorize.scrubber());
         let answer = sent.map_err(not_answered)?;
@@ -394,27 +496,22 @@ impl Exchange {
         if authorize.is_to_api() {
             self.cookies.keep(&parts.headers, url, &*self.clock);
         }
-        let longest = if parts.status.is_success() { longest_answer } else { LONGEST_ERROR_BODY };
-        let collected = collect(&mut body, longest, activity).await;
+        if let Some(activity) = activity {
+            activity.touch();
+        }
         if !parts.status.is_success() {
+            let collected = collect(&mut body, LONGEST_ERROR_BODY, activity).await;
             // Whatever came of the body, the status is what the server said.
             let (Collected::Whole(bytes) | Collected::TooLong(bytes) | Collected::Broken(bytes, _)) = collected;
             return Err(answer::error(operation, &parts, &bytes, self.clock.now(), &authorize.scrubber()));
         }
-        match collected {
-            Collected::Whole(body) => Ok(Answer {
-                status: parts.status,
-                headers: parts.headers,
-                body,
-                attempts: 0,
-                scrubber: authorize.scrubber(),
-            }),
-            Collected::TooLong(_) => {
-                let message = format!("the answer is longer than {} MiB", longest_answer >> 20);
-                Err(Error::new(ErrorKind::ResponseTooLarge, operation.name, message).with_status(parts.status))
-            }
-            Collected::Broken(_, error) => Err(not_answered(error).with_status(parts.status)),
-        }
+        let (status, headers) = (parts.status, parts.headers);
+        let (attempts, scrubber) = (progress.attempts, authorize.scrubber());
+        let opened = Opened { operation, status, headers, body, attempts, scrubber };
+        receive.receive(opened, activity).await.map_err(|failure| match failure {
+            NotReceived::Broken(error) => not_answered(error).with_status(status),
+            NotReceived::Unusable(error) => error,
+        })
     }
 
     fn not_answered(&self, operation: &Operation, url: &Url, error: TransportError, scrubber: &Scrubber) -> Error {
@@ -441,12 +538,29 @@ impl Exchange {
 
     fn time_left(&self, bounds: Bounds, progress: &Progress) -> Duration {
         match bounds.operation.pace {
-            Pace::IdleOnly => Duration::MAX,
+            Pace::IdleOnly | Pace::Stream => Duration::MAX,
             Pace::Bounded => {
                 let spent = self.clock.monotonic().saturating_sub(progress.started);
                 bounds.timeouts.call.saturating_sub(spent)
             }
         }
+    }
+}
+
+impl Opened {
+    pub(crate) fn request_id(&self) -> Option<String> {
+        answer::request_id(&self.headers).map(|id| self.scrubber.clean_line(id))
+    }
+
+    /// An error about the answer, with the start of its body.
+    pub(crate) async fn refuse(mut self, kind: ErrorKind, message: String) -> Error {
+        let request_id = self.request_id();
+        let collected = collect(&mut self.body, LONGEST_ERROR_BODY, None).await;
+        let (Collected::Whole(bytes) | Collected::TooLong(bytes) | Collected::Broken(bytes, _)) = collected;
+        Error::new(kind, self.operation.name, message)
+            .with_status(self.status)
+            .with_request_id(request_id)
+            .with_body(Some(self.scrubber.clean(&String::from_utf8_lossy(&bytes))))
     }
 }
 
@@ -509,7 +623,7 @@ fn idle(operation: &Operation, limit: Duration) -> Error {
     Error::new(ErrorKind::Timeout, operation.name, format!("nothing moved for {limit:?}"))
 }
 
-fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+pub(crate) fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

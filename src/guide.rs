@@ -3,3 +3,8 @@
 #[cfg(feature = "agent-identity")]
 pub mod agents;
 pub mod credentials;
+pub mod errors_of_streams;
+pub mod first_stream;
+pub mod from_async_openai;
+pub mod structured_output;
+pub mod tools;

@@ -1,4 +1,4 @@
-//! A client for the Codex backend (the ChatGPT-hosted API: files, usage, …) and the public OpenAI API, in which **the
+//! A client for the Codex backend (the ChatGPT-hosted API: models, files, usage, …) and the public OpenAI API, in which **the
 //! kind of authentication a client holds is part of its type**.
 //!
 //! [`OpenAiFileUpload`] accepts a [`Client<CodexBackend>`](Client) and nothing else. Hand it a client with an API key,
@@ -60,9 +60,17 @@
 //! | | | `GET /ps/plugins/installed` | yes | attempt, call |
 //! | | | `GET /ps/plugins/{plugin_id}` | yes | attempt, call |
 //! | [`FeaturedPlugins`] | any client | `GET /plugins/featured` | yes | attempt, call |
+//! | [`CodexResponses`] | `Client<CodexBackend>` | `POST {codex}/responses` | until the first event of the body has come | stream idle |
+//! | | | `POST {codex}/responses/compact` | yes | stream idle |
+//! | [`CodexModels`] | `Client<CodexBackend>` | `GET {codex}/models` | yes | 5 s |
+//! | [`OpenAiResponses`] | `Client<OpenAiApi>` | `POST /responses` | if it is not kept, until the first event has come; else only if the server did not act on it | stream idle |
+//! | | | `GET`, `DELETE /responses/{response_id}`, … | see [`OpenAiResponses`] | attempt, call |
+//! | [`OpenAiModels`] | `Client<OpenAiApi>` | `GET /models`, `GET /models/{model}` | yes | attempt, call |
+//! | [`OpenAiFiles`] | `Client<OpenAiApi>` | `POST /files`, `POST /uploads`, `GET /files`, … | see [`OpenAiFiles`] | idle; attempt, call |
 //!
-//! Paths follow the client's base URL. `{prefix}` is `/wham` below a base URL with `/backend-api`, else `/api/codex`; a
-//! path without it is the same everywhere, and is served by the ChatGPT host alone, below `/backend-api`.
+//! Paths follow the client's base URL. `{prefix}` is `/wham` below a base URL with `/backend-api`, else `/api/codex`;
+//! `{codex}` is `/codex` or `/api/codex` in the same way. A path without either is the same everywhere, and is served by the
+//! ChatGPT host alone, below `/backend-api`.
 //!
 //! # Which client do I hold?
 //!
@@ -76,6 +84,14 @@
 //! * A service without a user's tokens is an [`AgentIdentity`]; [`guide::agents`] says how to run many of them.
 //! * [`guide::credentials`] goes through sources, stores and accounts.
 //! * To adopt the auth alone and send requests with another HTTP stack, take [`Client::auth_headers`].
+//!
+//! # How do I …?
+//!
+//! * [ask a model, and read its answer](guide::first_stream)
+//! * [let a model call functions](guide::tools)
+//! * [get JSON of a known form](guide::structured_output)
+//! * [understand how a stream ended](guide::errors_of_streams)
+//! * [move over from async-openai](guide::from_async_openai)
 //!
 //! # What every call does
 //!
@@ -98,6 +114,8 @@
 //! | `keyring` | no | `KeyringStore`: credentials in the keyring of the operating system. Needs no system library |
 //! | `rustls-ring` | yes | TLS by rustls with ring. Without it only `http` to loopback works, or a [`Transport`] of your own |
 //! | `managed-config` | no | [`ManagedConfig`]: what administrators demand, in TOML, with a signed cache |
+//! | `zstd` | no | `ResponseRequest::compressed`, for requests to the Codex backend |
+//! | `schemars` | no | JSON schemas of Rust types, for structured output and for the arguments of functions |
 //! | `testing` | no | the embedded backend, `codex_backend::testing`, for tests of yours |
 //!
 //! Cargo unifies features: beside this crate, an application's own use of reqwest 0.13 has TLS by rustls **without** a
@@ -146,11 +164,27 @@ pub use self::api::managed_config::{
     CacheStatus, ConfigBundle, ConfigCache, ConfigFragment, ConfigRequirements, DeliveredConfig, LoadSource, Loaded,
     ManagedConfig, ManagedConfigError, ManagedDocument, ManagedLayers, ManagedLoad, ManagedRefreshes,
 };
+pub use self::api::models::{
+    ApiModel, CodexModels, MODELS_CLIENT_VERSION, ModelCatalogue, ModelInfo, ModelVisibility, OpenAiModels,
+    ReasoningLevel, RefreshStrategy, TruncationPolicy,
+};
+pub use self::api::openai_files::{ApiFile, ApiFileContent, ApiFilePurpose, ApiFileUpload, LargeUpload, OpenAiFiles};
 pub use self::api::pager::{ItemStream, Page, PageStream, PagedRequest};
 pub use self::api::plugins::{
     FeaturedPlugins, Plugin, PluginInterface, PluginRelease, PluginScope, PluginSkill, PluginSkillInterface, Plugins,
 };
 pub use self::api::request::{ApiRequest, WithRaw};
+pub use self::api::responses::{
+    AnnotationEvent, CodexResponses, CollectedResponse, CompactedResponse, CompactionItem, ContentPart, CustomTool,
+    CustomToolCall, DeletedObject, EventText, FilePart, FunctionCall, FunctionTool, HostedTool, HostedToolOptions,
+    HostedToolProgress, HostedToolStage, ImageGenerationCall, ImagePart, IncompleteDetails, InputTokens, ItemEvent,
+    ItemStatus, LocalShellAction, LocalShellCall, MessageItem, MessagePhase, MessageRole, ModelResponse, NamespaceTool,
+    OpenAiResponses, PartEvent, PartialImage, ReasoningEffort, ReasoningItem, ReasoningSummary, RefusalPart,
+    ResponseError, ResponseEvent, ResponseEventKind, ResponseInput, ResponseItem, ResponseRequest, ResponseStatus,
+    ResponseStream, ResponseTool, ResponseTurn, SafetyBuffering, ServiceTier, TextDelta, TextDone, TextPart,
+    TokenUsage, ToolCallOutput, ToolChoice, ToolInputDelta, ToolInputDone, ToolLoop, ToolLoopResult, ToolOutput,
+    ToolSearchCall, ToolSearchOutput, Tools, UndecodableEvent, UnknownEvent, Verbosity, WebSearchCall,
+};
 pub use self::api::tasks::{
     CloudTask, CloudTasks, CreatedTask, DiffStats, ExternalPullRequest, Fragment, GitPullRequest, LatestTurnStatus,
     NewTask, OutputDiff, StructuredFragment, TaskAttempt, TaskChanges, TaskDetails, TaskFilter, TaskListItem,
@@ -186,8 +220,8 @@ pub use self::exchange::{
     TransportRequest,
 };
 pub use self::limits::{
-    Credits, LimitWindow, PlanType, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SnapshotWindow,
-    SpendControl, SpendLimit, UsageLimit,
+    ApiRateLimit, ApiRateLimits, Credits, LimitWindow, PlanType, RateLimitReachedReason, RateLimitSnapshot,
+    RateLimitWindow, SnapshotWindow, SpendControl, SpendLimit, UsageLimit,
 };
 pub use self::mode::{CodexBackend, NoAuth, OpenAiApi, Unset};
 

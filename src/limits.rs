@@ -1,10 +1,15 @@
 //! Plans, rate limits and usage limits: types that errors and endpoints share.
 
+mod headers;
 mod rate_limit;
 mod wire;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http::HeaderMap;
+use serde_json::Value;
+
+pub use self::headers::{ApiRateLimit, ApiRateLimits};
 pub use self::rate_limit::{
     Credits, LimitWindow, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SnapshotWindow, SpendControl,
     SpendLimit,
@@ -102,23 +107,34 @@ impl PlanType {
 /// The usage limit of a plan, as the error about it describes it.
 ///
 /// Wire: the members `plan_type`, `resets_at` (Unix seconds) and `resets_in_seconds` of the error object of a 429 with
-/// type `usage_limit_reached`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// type `usage_limit_reached`, or of the same error inside a stream; and the headers `x-codex-…` beside it.
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct UsageLimit {
     /// The plan whose limit it is.
     pub plan_type: Option<PlanType>,
     /// When the limit resets.
     pub resets_at: Option<SystemTime>,
+    /// The limit that was reached, where the server describes it.
+    pub rate_limits: Option<RateLimitSnapshot>,
+    /// An offer of the server, for the user to read.
+    pub promo_message: Option<String>,
 }
 
 impl UsageLimit {
-    pub(crate) fn from_error_object(error: &serde_json::Value, now: SystemTime) -> Self {
-        let seconds = |name: &str| error.get(name).and_then(serde_json::Value::as_u64).map(Duration::from_secs);
+    pub(crate) fn from_error(error: &Value, headers: &HeaderMap, now: SystemTime) -> Self {
+        let seconds = |name: &str| error.get(name).and_then(Value::as_u64).map(Duration::from_secs);
         // A moment that has passed is stale; the time left is then the better word.
         let at = seconds("resets_at").and_then(|since| UNIX_EPOCH.checked_add(since)).filter(|at| *at > now);
         let within = seconds("resets_in_seconds").and_then(|left| now.checked_add(left));
         let plan_type = error.get("plan_type").and_then(|plan| plan.as_str());
-        Self { plan_type: plan_type.map(|plan| plan.to_owned().into()), resets_at: at.or(within) }
+        let active = headers::text(headers, "x-codex-active-limit").unwrap_or("");
+        Self {
+            plan_type: plan_type.map(|plan| plan.to_owned().into()),
+            resets_at: at.or(within),
+            rate_limits: Some(RateLimitSnapshot::from_headers(headers, active))
+                .filter(RateLimitSnapshot::says_something),
+            promo_message: headers::text(headers, "x-codex-promo-message").map(str::to_owned),
+        }
     }
 }

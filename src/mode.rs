@@ -3,6 +3,8 @@
 //! A *mode* names the route a client may take, not the credential it holds: ChatGPT tokens and agent identity are
 //! both [`CodexBackend`]. Import modes by name; a glob import makes the compiler print their full paths.
 
+pub mod responses;
+
 /// The Codex backend (`https://chatgpt.com/backend-api`), reached with ChatGPT-side credentials.
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums)]

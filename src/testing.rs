@@ -24,6 +24,7 @@
 mod accounts;
 #[cfg(feature = "agent-identity")]
 mod agents;
+mod api_files;
 mod clock;
 mod directory;
 mod endpoints;
@@ -31,7 +32,9 @@ mod fault;
 mod files;
 #[cfg(feature = "agent-identity")]
 mod jwt_key;
+mod models;
 mod recorded;
+mod responses;
 mod server;
 mod tasks;
 
@@ -45,13 +48,17 @@ use secrecy::{ExposeSecret, SecretString};
 use self::accounts::Accounts;
 #[cfg(feature = "agent-identity")]
 use self::agents::Agents;
+use self::api_files::ApiFiles;
 pub use self::clock::ManualClock;
 use self::endpoints::Endpoints;
 pub use self::fault::Fault;
 use self::fault::Script;
 use self::files::Files;
 pub use self::files::StoredFile;
+use self::models::Models;
 pub use self::recorded::{RecordedRequest, Route};
+use self::responses::Responses;
+pub use self::responses::ScriptedResponse;
 use self::server::Server;
 #[cfg(feature = "agent-identity")]
 use crate::auth::{AgentIdentity, AgentKey};
@@ -115,6 +122,9 @@ struct World {
     files: Files,
     usage: serde_json::Value,
     endpoints: Endpoints,
+    api_files: ApiFiles,
+    responses: Responses,
+    models: Models,
     script: Script,
     requests: Vec<RecordedRequest>,
 }
@@ -153,6 +163,9 @@ impl Backend {
             files: Files::default(),
             usage: sample_usage(),
             endpoints: Endpoints::default(),
+            api_files: ApiFiles::default(),
+            responses: Responses::default(),
+            models: Models::default(),
             script: Script::default(),
             requests: Vec::new(),
         };
@@ -338,6 +351,17 @@ impl Backend {
     /// What the server answers when asked for usage, in place of a sample.
     pub fn set_usage(&self, usage: serde_json::Value) {
         self.state.world().usage = usage;
+    }
+
+    /// How the server answers the next request for a response. Scripts are used up in the order in which they are given.
+    pub fn script_response(&self, script: ScriptedResponse) {
+        self.state.world().responses.script(script);
+    }
+
+    /// The catalogue of models, and its version, in place of a sample. Streams of responses tell the version too.
+    pub fn set_models(&self, models: serde_json::Value, etag: &str) {
+        let mut world = self.state.world();
+        (world.models.models, world.models.etag) = (models, etag.to_owned());
     }
 
     /// All requests so far, in the order in which they arrived.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use codex_backend::testing::{Backend, Route};
+use codex_backend::testing::{Backend, Route, ScriptedResponse};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -324,11 +324,7 @@ fn example(name: &str) -> Command {
 }
 
 fn configured(backend: &Backend, token: &SecretString) -> Command {
-    let mut command = example("upload_file");
-    command
-        .env("CODEX_BACKEND_BASE_URL", backend.codex_base_url())
-        .env("CODEX_BACKEND_ACCESS_TOKEN", token.expose_secret());
-    command
+    configured_for(example("upload_file"), backend, token)
 }
 
 fn run(command: &mut Command) -> Output {
@@ -342,4 +338,60 @@ fn stdout_lines(output: &Output) -> Vec<Value> {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn chat_shows_the_answer_of_either_mode_with_nothing_configured() {
+    let output = run(example("chat").args(["--effort", "low", "--model", "gpt-test", "hello"]));
+    assert!(output.status.success(), "{output:?}");
+    assert!(stderr(&output).contains("embedded in this program"), "{output:?}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "Hello, world\n");
+
+    let backend = Backend::start().unwrap();
+    let token = backend.issue_access_token("acct-1");
+    backend.script_response(ScriptedResponse::function_call("add", r#"{"numbers":[2,3.5]}"#));
+    let output = run(configured_for(example("chat"), &backend, &token).args(["--tools", "add", "2", "and", "3.5"]));
+    assert!(output.status.success(), "{output:?}");
+    let requests = backend.requests_to(Route::CreateResponse);
+    assert_eq!(requests[0].json()["input"][0]["content"][0]["text"], "add 2 and 3.5");
+    assert_eq!(requests[1].json()["input"][2]["output"], "5.5");
+    assert_eq!(requests[0].header("originator"), Some("chat"));
+
+    let output = run(configured_for(example("chat"), &backend, &token).args(["--json", "hello"]));
+    let events = stdout_lines(&output);
+    assert_eq!(events[0]["type"], "response.created");
+    assert_eq!(events.last().unwrap()["type"], "response.completed");
+}
+
+#[test]
+fn chat_and_models_say_in_one_line_what_is_wrong() {
+    let backend = Backend::start().unwrap();
+    let token = backend.issue_access_token("acct-1");
+    backend.script_response(ScriptedResponse::failed("context_length_exceeded", "too long"));
+    let output = run(configured_for(example("chat"), &backend, &token).arg("hello"));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let line = stderr(&output);
+    assert!(line.lines().count() == 1 && line.starts_with("chat: ") && line.contains("context window"), "{line}");
+
+    backend.revoke_access_token(&token);
+    let output = run(&mut configured_for(example("models"), &backend, &token));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(stderr(&output).contains("Sign in again"), "{output:?}");
+}
+
+#[test]
+fn models_lists_the_catalogue() {
+    let output = run(example("models").arg("--json"));
+    assert!(output.status.success(), "{output:?}");
+    let slugs: Vec<Value> = stdout_lines(&output).iter().map(|model| model["slug"].clone()).collect();
+    assert_eq!(slugs, ["gpt-test", "gpt-test-mini"]);
+    let output = run(&mut example("models"));
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("* gpt-test "));
+}
+
+fn configured_for(mut command: Command, backend: &Backend, token: &SecretString) -> Command {
+    command
+        .env("CODEX_BACKEND_BASE_URL", backend.codex_base_url())
+        .env("CODEX_BACKEND_ACCESS_TOKEN", token.expose_secret());
+    command
 }

@@ -101,7 +101,7 @@ fn compile(programs: &BTreeMap<String, PathBuf>) -> BTreeMap<String, Vec<Value>>
     fs::create_dir_all(package.join("src")).unwrap();
     let mut manifest = format!(
         "[package]\nname = \"ui\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
-         codex-backend = {{ path = {root:?}, features = [\"managed-config\"] }}\nserde_json = \"1\"\n"
+         codex-backend = {{ path = {root:?}, features = [\"managed-config\", \"zstd\"] }}\nserde_json = \"1\"\n"
     );
     for (name, path) in programs {
         manifest += &format!("[[bin]]\nname = {name:?}\npath = {path:?}\n");

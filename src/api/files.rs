@@ -1,7 +1,7 @@
 //! Uploading files to the Codex backend.
 
-mod request;
-mod source;
+pub(super) mod request;
+pub(super) mod source;
 mod wire;
 
 use std::path::PathBuf;

@@ -90,7 +90,7 @@ impl<T> ApiRequest<T> {
         Self {
             caller: caller.clone(),
             operation,
-            path: Ok(operation.path.replace("{prefix}", caller.base_url().style().prefix())),
+            path: Ok(caller.path_of(operation)),
             query: String::new(),
             headers: HeaderMap::new(),
             body: None,

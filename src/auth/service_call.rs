@@ -12,7 +12,9 @@ use url::Url;
 
 use super::AuthHeaders;
 use crate::error::{AuthError, Error};
-use crate::exchange::{Answer, Bare, CallOptions, Exchange, Operation, Outgoing, Payload, Scrubber, Timeouts};
+use crate::exchange::{
+    Answer, Bare, CallOptions, Exchange, Operation, Outgoing, Payload, Scrubber, Timeouts, ToTheEnd,
+};
 
 /// No real answer comes near it.
 const LONGEST_ANSWER: usize = 1 << 20;
@@ -40,11 +42,7 @@ impl ServiceCall {
             headers,
             body: None,
             scrubber: Scrubber::lookalikes(),
-            options: CallOptions {
-                timeouts: Some(Timeouts::default().attempt(limit).call(limit)),
-                retry: None,
-                longest_answer: Some(LONGEST_ANSWER),
-            },
+            options: CallOptions { timeouts: Some(Timeouts::default().attempt(limit).call(limit)), retry: None },
             credential: "none",
         }
     }
@@ -97,6 +95,7 @@ impl ServiceCall {
         let mut request = Outgoing { operation, url, headers, payload, options: &options };
         let mut bare = Bare { scrubber, to_api: true };
         let mut progress = exchange.begin();
-        exchange.send(&mut request, &mut bare, &mut progress).instrument(span).await
+        let receive = ToTheEnd { longest: LONGEST_ANSWER };
+        exchange.send_receiving(&mut request, &mut bare, &receive, &mut progress).instrument(span).await
     }
 }

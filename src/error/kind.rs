@@ -41,6 +41,19 @@ pub enum ErrorKind {
     QuotaExceeded,
     /// The plan does not include this (`usage_not_included`).
     NotIncluded,
+    /// The input does not fit into the model's context window (`context_length_exceeded`).
+    ContextWindowExceeded,
+    /// The request was flagged as a possible breach of a policy (`cyber_policy`).
+    PolicyViolation,
+    /// An image in the request is none (400).
+    InvalidImage,
+    /// The model's answer ends before it is complete; [`Error::code`](crate::Error::code) says why: `max_output_tokens`,
+    /// `content_filter`, ….
+    Incomplete,
+    /// The stream ended without saying how the response did.
+    Truncated,
+    /// The model still called functions when the rounds allowed were over.
+    TooManyRounds,
     /// The server says that it is overloaded (`server_is_overloaded`, `slow_down`).
     Overloaded,
     /// The server failed (5xx).
@@ -102,6 +115,8 @@ pub enum ErrorKind {
     NotEligible,
     /// The client does not know where the Codex backend is, and does not guess; nothing was sent.
     NoBackend,
+    /// Nothing fresh is kept, and asking for it was ruled out; nothing was sent.
+    NotCached,
     /// The server named a page of a list that it had given already.
     RepeatedCursor,
     /// A cloud task, or the attempt that was asked for, has no diff.
@@ -125,6 +140,7 @@ impl ErrorKind {
                 | Self::Connect
                 | Self::Timeout
                 | Self::Interrupted
+                | Self::Truncated
                 | Self::UploadNotReady
                 | Self::TaskNotReady
         )
@@ -138,6 +154,10 @@ impl ErrorKind {
             Self::UsageLimit => "Wait for the reset, or use another account or plan.",
             Self::QuotaExceeded => "Add credit or raise the quota; repeating does not help.",
             Self::NotIncluded => "Use an account whose plan includes it.",
+            Self::ContextWindowExceeded => "Shorten the input, or compact the conversation.",
+            Self::TooManyRounds => "Allow more rounds, or tell the model what to do when it has enough.",
+            Self::PolicyViolation => "Change the request; repeating does not help.",
+            Self::InvalidImage => "Check the images of the request.",
             Self::Redirect => "Redirects are not followed; if another server was meant, correct the base URL.",
             Self::Challenge => {
                 "Check the network the request leaves from, and that the application's name and version are set on the builder."

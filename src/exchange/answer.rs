@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -18,6 +18,9 @@ use crate::limits::UsageLimit;
 
 /// The codes with which the backend says that it does not know an agent's task any more.
 pub(crate) const TASK_CODES: [&str; 3] = ["invalid_task_id", "task_not_found", "task_expired"];
+
+/// How the server says that an image is none.
+const INVALID_IMAGE: &str = "The image data you provided does not represent a valid image";
 
 /// A successful answer, read to its end.
 #[derive(Debug)]
@@ -61,8 +64,22 @@ pub(super) fn error(operation: &Operation, parts: &Parts, body: &[u8], now: Syst
     let text = String::from_utf8_lossy(body);
     let said = Said::parse(&text, headers);
     let kind = classify(status, headers, &text, &said);
+    error_of(operation, kind, Some(status), headers, &said, &text, now, scrubber)
+}
+
+#[allow(clippy::too_many_arguments, reason = "all that is known of one answer")]
+fn error_of(
+    operation: &Operation,
+    kind: ErrorKind,
+    status: Option<StatusCode>,
+    headers: &HeaderMap,
+    said: &Said,
+    text: &str,
+    now: SystemTime,
+    scrubber: &Scrubber,
+) -> Error {
     let limit = (kind == ErrorKind::UsageLimit)
-        .then(|| UsageLimit::from_error_object(said.error_object.as_ref().unwrap_or(&Value::Null), now));
+        .then(|| UsageLimit::from_error(said.error_object.as_ref().unwrap_or(&Value::Null), headers, now));
     let until_reset = limit.as_ref().and_then(|limit| limit.resets_at?.duration_since(now).ok());
     let message = match kind {
         ErrorKind::Redirect => match location(headers) {
@@ -78,14 +95,59 @@ pub(super) fn error(operation: &Operation, parts: &Parts, body: &[u8], now: Syst
             }
         }
     };
-    Error::new(kind, operation.name, message)
-        .with_status(status)
+    let error = Error::new(kind, operation.name, message)
         .with_code(said.code.as_deref().map(|code| scrubber.clean_line(code)))
         .with_request_id(request_id(headers).map(|id| scrubber.clean_line(id)))
         .with_retry_after(retry_after(headers, now).or(until_reset).or_else(|| said.delay(kind)))
         .with_server_date(server_date(headers))
         .with_usage_limit(limit)
-        .with_body((!body.is_empty()).then(|| scrubber.clean(&text)))
+        .with_body((!text.is_empty()).then(|| scrubber.clean(text)));
+    match status {
+        Some(status) => error.with_status(status),
+        None => error,
+    }
+}
+
+/// The error that an event inside a stream means, whose head said 200: `response.failed` by the error in its response,
+/// or a top-level `error`, which may carry a status and headers of its own.
+pub(crate) fn event_error(operation: &Operation, event: &str, now: SystemTime, scrubber: &Scrubber) -> Error {
+    let value: Value = serde_json::from_str(event).unwrap_or_default();
+    let headers = value.get("headers").map(headers_of_json).unwrap_or_default();
+    let said = match value.get("response") {
+        Some(response) => Said::parse(&response.to_string(), &headers),
+        None => Said::parse(event, &headers),
+    };
+    let status = ["status", "status_code"].into_iter().find_map(|name| value.get(name)?.as_u64());
+    let status = status.and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
+    let kind = match (named(&said), status) {
+        (Some(kind), _) => kind,
+        (None, _) if said.is("rate_limit_exceeded") => ErrorKind::RateLimited,
+        (None, _) if ["invalid_prompt", "bio_policy"].into_iter().any(|name| said.is(name)) => {
+            ErrorKind::InvalidRequest
+        }
+        (None, Some(status)) if !status.is_success() => classify(status, &headers, event, &said),
+        (None, _) if said.is("invalid_request_error") => ErrorKind::InvalidRequest,
+        (None, _) => ErrorKind::Server,
+    };
+    // No more than of an error's body: cleaning 16 MiB takes seconds.
+    let end = (0..=event.len().min(LONGEST_ERROR_BODY)).rev().find(|end| event.is_char_boundary(*end)).unwrap_or(0);
+    error_of(operation, kind, status, &headers, &said, &event[..end], now, scrubber).sent(true)
+}
+
+/// Headers as an event carries them: an object of text, numbers, booleans, or lists of them.
+pub(crate) fn headers_of_json(headers: &Value) -> HeaderMap {
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    };
+    let pairs = headers.as_object().into_iter().flatten();
+    let pairs = pairs.filter_map(|(name, value)| {
+        let value = text(value.as_array().and_then(|values| values.first()).unwrap_or(value))?;
+        Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
+    });
+    pairs.collect()
 }
 
 /// What an error body and its headers say.
@@ -172,19 +234,11 @@ fn classify(status: StatusCode, headers: &HeaderMap, text: &str, said: &Said) ->
     if is_challenge(status, headers, text) {
         return ErrorKind::Challenge;
     }
-    // These mean the same under whatever status they come.
-    for (name, kind) in [
-        ("usage_limit_reached", ErrorKind::UsageLimit),
-        ("usage_not_included", ErrorKind::NotIncluded),
-        ("insufficient_quota", ErrorKind::QuotaExceeded),
-        ("server_is_overloaded", ErrorKind::Overloaded),
-        ("slow_down", ErrorKind::Overloaded),
-    ] {
-        if said.is(name) {
-            return kind;
-        }
+    if let Some(kind) = named(said) {
+        return kind;
     }
     match status.as_u16() {
+        400 if text.contains(INVALID_IMAGE) => ErrorKind::InvalidImage,
         400 | 413 | 415 | 422 => ErrorKind::InvalidRequest,
         401 => ErrorKind::Unauthorized,
         403 => ErrorKind::Forbidden,
@@ -194,6 +248,20 @@ fn classify(status: StatusCode, headers: &HeaderMap, text: &str, said: &Said) ->
         429 => ErrorKind::RateLimited,
         _ => ErrorKind::UnexpectedStatus,
     }
+}
+
+/// What the names of errors mean that mean the same under whatever status they come.
+fn named(said: &Said) -> Option<ErrorKind> {
+    let names = [
+        ("usage_limit_reached", ErrorKind::UsageLimit),
+        ("usage_not_included", ErrorKind::NotIncluded),
+        ("insufficient_quota", ErrorKind::QuotaExceeded),
+        ("context_length_exceeded", ErrorKind::ContextWindowExceeded),
+        ("cyber_policy", ErrorKind::PolicyViolation),
+        ("server_is_overloaded", ErrorKind::Overloaded),
+        ("slow_down", ErrorKind::Overloaded),
+    ];
+    names.into_iter().find(|(name, _)| said.is(name)).map(|(_, kind)| kind)
 }
 
 fn describe(kind: ErrorKind) -> String {
@@ -208,6 +276,9 @@ fn describe(kind: ErrorKind) -> String {
         ErrorKind::QuotaExceeded => "the quota is used up",
         ErrorKind::NotIncluded => "the plan does not include it",
         ErrorKind::Overloaded => "the server is overloaded",
+        ErrorKind::ContextWindowExceeded => "the input does not fit into the model's context window",
+        ErrorKind::PolicyViolation => "the request was flagged as a possible breach of a policy",
+        ErrorKind::InvalidImage => "the server cannot read an image of the request",
         ErrorKind::Server => "the server failed",
         _ => "the server answered with a status that means nothing here",
     };
@@ -245,7 +316,7 @@ fn server_date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(header(headers, "date")?).ok()
 }
 
-fn request_id(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
     ["x-request-id", "x-oai-request-id", "cf-ray", "x-ms-request-id"].into_iter().find_map(|name| header(headers, name))
 }
 

@@ -67,6 +67,14 @@ impl PathStyle {
             Self::Codex => "/api/codex",
         }
     }
+
+    /// Where the models answer.
+    pub(crate) fn models_prefix(self) -> &'static str {
+        match self {
+            Self::ChatGpt => "/codex",
+            Self::Codex => "/api/codex",
+        }
+    }
 }
 
 impl BaseUrl {

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::clock::Clock;
@@ -31,6 +31,49 @@ impl Activity {
     fn quiet_for(&self) -> Duration {
         let now = nanoseconds(self.clock.monotonic());
         Duration::from_nanos(now.saturating_sub(self.last.load(Ordering::Relaxed)))
+    }
+}
+
+/// Says when nothing has moved for too long, to whoever polls a stream by hand.
+pub(crate) struct IdleTimer {
+    limit: Duration,
+    activity: Activity,
+    timer: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl IdleTimer {
+    pub(crate) fn new(limit: Duration, activity: Activity) -> Self {
+        Self { limit, activity, timer: None }
+    }
+
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// A byte has moved.
+    pub(crate) fn touch(&self) {
+        self.activity.touch();
+    }
+
+    /// Ready when the limit has passed since the last byte.
+    pub(crate) fn poll_elapsed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let left = self.limit.saturating_sub(self.activity.quiet_for());
+            let timer = self.timer.get_or_insert_with(|| self.activity.clock.sleep(left));
+            if timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.timer = None;
+            if self.activity.quiet_for() >= self.limit {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for IdleTimer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IdleTimer").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 

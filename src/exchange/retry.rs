@@ -126,9 +126,11 @@ impl Repeat {
             _ if self == Self::Never => false,
             // Refused before the server did anything, or never there.
             ErrorKind::Connect | ErrorKind::RateLimited => true,
-            ErrorKind::Overloaded | ErrorKind::Server | ErrorKind::Interrupted | ErrorKind::Timeout => {
-                self == Self::Safe || !error.may_have_been_sent()
-            }
+            ErrorKind::Overloaded
+            | ErrorKind::Server
+            | ErrorKind::Interrupted
+            | ErrorKind::Timeout
+            | ErrorKind::Truncated => self == Self::Safe || !error.may_have_been_sent(),
             _ => false,
         }
     }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// The four time limits of a call. Each has a default and can be replaced, on the builder for all calls and on a
+/// The five time limits of a call. Each has a default and can be replaced, on the builder for all calls and on a
 /// request for one.
 ///
 /// | limit | default | what it bounds |
@@ -8,9 +8,11 @@ use std::time::Duration;
 /// | `connect` | 10 s | making a connection, TLS included (set on the builder only) |
 /// | `attempt` | 60 s | one sending of a request, up to the end of the answer |
 /// | `call` | 180 s | a whole call: all attempts, the waits between them and the recovery of credentials |
-/// | `idle` | 60 s | an upload or a stream in which not one byte moves |
+/// | `idle` | 60 s | an upload in which not one byte moves |
+/// | `stream_idle` | 300 s | a stream of events in which not one byte comes, its head included; models may think for minutes |
 ///
-/// Uploads of file content and streams are bounded by `idle` alone, so a large file on a slow line is no error.
+/// Uploads of file content and streams are bounded by their idle limit alone, so a large file on a slow line is no error,
+/// nor is a long answer.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,6 +27,7 @@ pub struct Timeouts {
     pub(crate) attempt: Duration,
     pub(crate) call: Duration,
     pub(crate) idle: Duration,
+    pub(crate) stream_idle: Duration,
 }
 
 impl Timeouts {
@@ -49,10 +52,17 @@ impl Timeouts {
         self
     }
 
-    /// Bounds the time in which not one byte of an upload or a stream moves.
+    /// Bounds the time in which not one byte of an upload moves.
     #[must_use]
     pub fn idle(mut self, limit: Duration) -> Self {
         self.idle = limit;
+        self
+    }
+
+    /// Bounds the time in which not one byte of a stream of events comes.
+    #[must_use]
+    pub fn stream_idle(mut self, limit: Duration) -> Self {
+        self.stream_idle = limit;
         self
     }
 }
@@ -64,6 +74,7 @@ impl Default for Timeouts {
             attempt: Duration::from_secs(60),
             call: Duration::from_secs(180),
             idle: Duration::from_secs(60),
+            stream_idle: Duration::from_secs(300),
         }
     }
 }

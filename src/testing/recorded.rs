@@ -77,6 +77,42 @@ pub enum Route {
     GetRequirements,
     /// `GET /backend-api/wham/config/bundle`
     GetConfigBundle,
+    /// `POST /backend-api/codex/responses`, `POST /v1/responses`
+    CreateResponse,
+    /// `POST /backend-api/codex/responses/compact`, `POST /v1/responses/compact`
+    CompactResponse,
+    /// `GET /v1/responses/{id}`
+    RetrieveResponse,
+    /// `DELETE /v1/responses/{id}`
+    DeleteResponse,
+    /// `POST /v1/responses/{id}/cancel`
+    CancelResponse,
+    /// `GET /v1/responses/{id}/input_items`
+    ListInputItems,
+    /// `POST /v1/responses/input_tokens`
+    CountInputTokens,
+    /// `GET /backend-api/codex/models`, `GET /v1/models`
+    ListModels,
+    /// `GET /v1/models/{id}`
+    RetrieveModel,
+    /// `POST /v1/files`
+    CreateApiFile,
+    /// `GET /v1/files`
+    ListApiFiles,
+    /// `GET /v1/files/{id}`
+    RetrieveApiFile,
+    /// `GET /v1/files/{id}/content`
+    ReadApiFile,
+    /// `DELETE /v1/files/{id}`
+    DeleteApiFile,
+    /// `POST /v1/uploads`
+    CreateApiUpload,
+    /// `POST /v1/uploads/{id}/parts`
+    AddApiUploadPart,
+    /// `POST /v1/uploads/{id}/complete`
+    CompleteApiUpload,
+    /// `POST /v1/uploads/{id}/cancel`
+    CancelApiUpload,
 }
 
 impl Route {
@@ -94,6 +130,26 @@ impl Route {
             ("POST", ["backend-api", "v1", "agent", id, "task", "register"]) => Some((Self::RegisterTask, Some(id))),
             ("POST", ["oauth", "revoke"]) => Some((Self::RevokeToken, None)),
             ("GET", ["backend-api", "v1", "user-auth-credential", "whoami"]) => Some((Self::Whoami, None)),
+            ("POST", ["backend-api", "codex", "responses"] | ["v1", "responses"]) => Some((Self::CreateResponse, None)),
+            ("POST", ["backend-api", "codex", "responses", "compact"] | ["v1", "responses", "compact"]) => {
+                Some((Self::CompactResponse, None))
+            }
+            ("POST", ["v1", "responses", "input_tokens"]) => Some((Self::CountInputTokens, None)),
+            ("GET", ["v1", "responses", id]) => Some((Self::RetrieveResponse, Some(id))),
+            ("DELETE", ["v1", "responses", id]) => Some((Self::DeleteResponse, Some(id))),
+            ("POST", ["v1", "responses", id, "cancel"]) => Some((Self::CancelResponse, Some(id))),
+            ("GET", ["v1", "responses", id, "input_items"]) => Some((Self::ListInputItems, Some(id))),
+            ("GET", ["backend-api", "codex", "models"] | ["v1", "models"]) => Some((Self::ListModels, None)),
+            ("GET", ["v1", "models", id]) => Some((Self::RetrieveModel, Some(id))),
+            ("POST", ["v1", "files"]) => Some((Self::CreateApiFile, None)),
+            ("GET", ["v1", "files"]) => Some((Self::ListApiFiles, None)),
+            ("GET", ["v1", "files", id]) => Some((Self::RetrieveApiFile, Some(id))),
+            ("GET", ["v1", "files", id, "content"]) => Some((Self::ReadApiFile, Some(id))),
+            ("DELETE", ["v1", "files", id]) => Some((Self::DeleteApiFile, Some(id))),
+            ("POST", ["v1", "uploads"]) => Some((Self::CreateApiUpload, None)),
+            ("POST", ["v1", "uploads", id, "parts"]) => Some((Self::AddApiUploadPart, Some(id))),
+            ("POST", ["v1", "uploads", id, "complete"]) => Some((Self::CompleteApiUpload, Some(id))),
+            ("POST", ["v1", "uploads", id, "cancel"]) => Some((Self::CancelApiUpload, Some(id))),
             ("PUT", ["upload", id]) => Some((Self::PutFile, Some(id))),
             _ => super::endpoints::route(method, &parts).map(|(route, _)| (route, None)),
         }
@@ -136,8 +192,9 @@ impl RecordedRequest {
 
 impl fmt::Debug for RecordedRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: [&str; 8] = [
+        const SHOWN: [&str; 9] = [
             "accept",
+            "content-encoding",
             "content-length",
             "content-type",
             "host",

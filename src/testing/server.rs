@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 use super::State;
 use super::fault::Effect;
 use super::recorded::{RecordedRequest, Route};
+use super::responses::{BodyStep, ScriptedBody};
 
 /// The thread that serves; it ends when this is dropped.
 #[derive(Debug)]
@@ -123,11 +124,13 @@ pub(super) struct Reply {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
+    /// In place of `body`.
+    script: Option<ScriptedBody>,
 }
 
 impl Reply {
     pub(super) fn empty(status: StatusCode) -> Self {
-        Self { status, headers: Vec::new(), body: Bytes::new() }
+        Self { status, headers: Vec::new(), body: Bytes::new(), script: None }
     }
 
     pub(super) fn json(value: &Value) -> Self {
@@ -139,6 +142,22 @@ impl Reply {
     pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Self {
         let body = json!({ "error": { "code": code, "message": message, "type": "invalid_request_error" } });
         Self { status, ..Self::json(&body) }
+    }
+
+    pub(super) fn bytes(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let mut reply = Self::empty(status).header("content-type", content_type);
+        reply.body = body.into();
+        reply
+    }
+
+    pub(super) fn streamed(script: ScriptedBody) -> Self {
+        let mut reply = Self::empty(StatusCode::OK).header("content-type", "text/event-stream; charset=utf-8");
+        reply.script = Some(script);
+        reply
+    }
+
+    pub(super) fn add_headers(&mut self, headers: impl IntoIterator<Item = (HeaderName, HeaderValue)>) {
+        self.headers.extend(headers);
     }
 
     pub(super) fn header(mut self, name: &'static str, value: &'static str) -> Self {
@@ -164,7 +183,7 @@ impl std::error::Error for Reset {}
 async fn serve(
     request: Request<Incoming>,
     state: Arc<State>,
-    reset: &AtomicBool,
+    reset: &Arc<AtomicBool>,
 ) -> Result<Response<ReplyBody>, Reset> {
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let (head, mut body) = request.into_parts();
@@ -210,14 +229,14 @@ async fn serve(
         }
         (Some(Effect::Answer { status, headers, body }), _) => {
             let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-            Reply { status: *status, headers, body: body.clone() }
+            Reply { status: *status, headers, body: body.clone(), script: None }
         }
         (_, Some(Ok(upload))) => state.world().files.store(upload),
         (_, Some(Err(refusal))) => refusal,
         (_, None) => {
             let mut world = state.world();
             let answer = world.answer_endpoint(&head, &content);
-            answer.unwrap_or_else(|| world.answer(&head.headers, head.uri.path(), route, &content))
+            answer.unwrap_or_else(|| world.answer(&head.headers, (head.uri.path(), query), route, &content))
         }
     };
     if matches!(effect, Some(Effect::TruncateJson)) {
@@ -239,11 +258,23 @@ async fn serve(
         // An empty body has no middle: one byte is promised that never comes.
         headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(reply.body.len().max(1)));
     }
-    response.body(if broken { half(&reply.body) } else { whole(reply.body) }).map_err(|_| Reset)
+    let body = match reply.script {
+        Some(script) if !broken => scripted(script, reset),
+        _ if broken => half(&reply.body),
+        _ => whole(reply.body),
+    };
+    response.body(body).map_err(|_| Reset)
 }
 
 impl super::World {
-    fn answer(&mut self, headers: &HeaderMap, path: &str, route: Option<(Route, Option<&str>)>, body: &[u8]) -> Reply {
+    fn answer(
+        &mut self,
+        headers: &HeaderMap,
+        target: (&str, &str),
+        route: Option<(Route, Option<&str>)>,
+        body: &Bytes,
+    ) -> Reply {
+        let (path, _) = target;
         let Some((route, id)) = route else {
             let refusal = if path.starts_with("/v1/") {
                 self.accounts.check_openai(headers).err()
@@ -265,6 +296,12 @@ impl super::World {
             (Route::RegisterTask, Some(id)) => return self.agents.register_task(id, headers, body, self.now()),
             _ => {}
         }
+        if path.starts_with("/v1/") {
+            return match self.accounts.check_openai(headers) {
+                Ok(()) => self.answer_api(route, id, target, headers, body),
+                Err(refusal) => refusal,
+            };
+        }
         let account_id = match self.check_backend(headers) {
             Ok(account_id) => account_id,
             Err(refusal) => return refusal,
@@ -275,7 +312,7 @@ impl super::World {
             (Route::GetUsage, _) => Reply::json(&self.usage),
             #[cfg(feature = "agent-identity")]
             (Route::RegisterAgent, _) => self.agents.register_agent(account_id, headers, body),
-            _ => Reply::error(StatusCode::NOT_FOUND, "not_found", "no id"),
+            _ => self.answer_api(route, id, target, headers, body),
         }
     }
 
@@ -313,6 +350,20 @@ async fn read(body: &mut Incoming, pause: Duration, mut take: impl FnMut(&[u8]))
 
 fn whole(body: Bytes) -> ReplyBody {
     http_body_util::Full::new(body).map_err(|never| match never {}).boxed_unsync()
+}
+
+fn scripted(script: ScriptedBody, reset: &Arc<AtomicBool>) -> ReplyBody {
+    let frames = stream::unfold((script, reset.clone()), |(mut script, reset)| async move {
+        let frame = match script.next().await? {
+            BodyStep::Chunk(chunk) => Ok(Frame::data(chunk)),
+            BodyStep::Reset => {
+                reset.store(true, Ordering::Relaxed);
+                Err(Reset)
+            }
+        };
+        Some((frame, (script, reset)))
+    });
+    StreamBody::new(frames).boxed_unsync()
 }
 
 /// The first half, time for it to leave, then the end of the connection.

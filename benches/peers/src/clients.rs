@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_openai::config::OpenAIConfig;
 use async_openai::types::files::{CreateFileRequestArgs, FilePurpose};
-use codex_backend::{ChatGptTokens, Client, CodexBackend, Environment, OpenAiFileUpload, TaskListItem, UsageReport};
+use codex_backend::{
+    ChatGptTokens, Client, CodexBackend, Environment, OpenAiApi, OpenAiFileUpload, TaskListItem, UsageReport,
+};
 use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
@@ -34,6 +36,12 @@ pub fn codex(origin: &str) -> Result<Client<CodexBackend>, Failure> {
         .chatgpt(ChatGptTokens::new(token()).account_id(ACCOUNT).fedramp(true))
         .build()?;
     Ok(client)
+}
+
+/// A client of the OpenAI API at this base URL.
+pub fn openai_at(base_url: &str) -> Result<Client<OpenAiApi>, Failure> {
+    let builder = Client::builder().openai_base_url(base_url).application("bench", "1.0");
+    Ok(builder.environment(Environment::empty()).api_key("sk-bench").build()?)
 }
 
 pub async fn upload_by_codex(client: &Client<CodexBackend>, path: &Path) -> Result<(), Failure> {
@@ -83,14 +91,14 @@ pub enum Reading {
     AsReqwestDoes,
 }
 
+pub fn bare() -> Result<reqwest::Client, Failure> {
+    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).referer(false);
+    Ok(builder.retry(reqwest::retry::never()).no_proxy().build()?)
+}
+
 impl Bare {
     pub fn new(origin: &str) -> Result<Self, Failure> {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .build()?;
+        let client = bare()?;
         let mut headers = HeaderMap::new();
         headers.insert("originator", HeaderValue::from_static("bench"));
         headers.insert("user-agent", HeaderValue::from_static("bench/1.0 (linux; x86_64) codex-backend/0.1.0"));

@@ -1,7 +1,7 @@
-//! Measures `codex_backend` beside bare reqwest and async-openai, and prints Markdown tables.
+//! Measures `codex_backend` beside bare reqwest, async-openai, genai and rig-core, and prints Markdown tables.
 //!
 //! ```text
-//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- headers | agent | session | get | list | upload | memory | all]
+//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- headers | agent | session | get | list | upload | memory | streams | all]
 //! ```
 //!
 //! All arms of a table run in one process, interleaved in short rounds. One arm runs twice: how far its second ratio is
@@ -17,6 +17,7 @@ mod memory;
 mod rounds;
 mod server;
 mod session;
+mod streams;
 mod upload;
 
 use std::env;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 
 type Failure = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: bench [headers | agent | session | get | list | upload | memory | all]";
+const USAGE: &str = "usage: bench [headers | agent | session | get | list | upload | memory | streams | all]";
 
 fn main() -> ExitCode {
     // reqwest is built without a provider, and async-openai builds its own client.
@@ -52,6 +53,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["list"] => list::run(),
         ["upload"] => upload::run(),
         ["memory"] => memory::run(),
+        ["streams"] => streams::run(),
         [] | ["all"] => {
             headers::run()?;
             agent::run()?;
@@ -59,13 +61,15 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
             get::run()?;
             list::run()?;
             upload::run()?;
-            memory::run()
+            memory::run()?;
+            streams::run()
         }
         // The child processes.
         ["storm", base_url, path] => session::storm(base_url, path.as_ref()),
         ["serve"] => server::serve(),
         ["list-once", origin, count] => list::list_once(origin, count.parse()?),
         ["upload-once", arm, origin, path] => memory::upload_once(arm, origin, path.as_ref()),
+        ["stream-once", what, arm, origin, events] => streams::once(what, arm, origin, events.parse()?),
         _ => Err(USAGE.into()),
     }
 }

@@ -67,6 +67,11 @@ pub fn upload_once(arm: &str, origin: &str, path: &Path) -> Result<(), Failure> 
     Ok(())
 }
 
+/// The peak of this process.
+pub fn peak_resident_kib() -> Result<u64, Failure> {
+    status_kib("VmHWM:")
+}
+
 pub fn status_kib(name: &str) -> Result<u64, Failure> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such line in /proc/self/status")?;

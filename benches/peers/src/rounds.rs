@@ -58,7 +58,7 @@ pub fn ratio(arm: &Arm<'_>, baseline: &Arm<'_>) -> Ratio {
     Ratio { median: median(ratios), of_lowest: arm.lowest() / baseline.lowest() }
 }
 
-fn median(mut numbers: Vec<f64>) -> f64 {
+pub fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     let middle = numbers.len() / 2;
     if numbers.len() % 2 == 1 { numbers[middle] } else { f64::midpoint(numbers[middle - 1], numbers[middle]) }

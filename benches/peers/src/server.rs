@@ -1,8 +1,9 @@
 //! The server, in a child process: it reads requests, throws their bodies away and writes answers made beforehand.
 
+use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -83,6 +84,7 @@ struct Answers {
     finalized: String,
     openai_file: String,
     tasks: Vec<String>,
+    streams: Mutex<HashMap<usize, Arc<String>>>,
 }
 
 impl Answers {
@@ -97,6 +99,7 @@ impl Answers {
                 r#"{"id":"file_1","object":"file","created_at":1,"filename":"content","purpose":"user_data"}"#,
             ),
             tasks: (0..TASKS / PAGE).map(|page| render("200 OK", &page_of_tasks(page))).collect(),
+            streams: Mutex::default(),
         }
     }
 
@@ -138,6 +141,62 @@ fn page_of_tasks(page: usize) -> String {
     serde_json::json!({ "items": items, "cursor": cursor }).to_string()
 }
 
+/// What each delta of a stream says.
+pub const PIECE: &str = "a few words";
+
+/// The number in `POST /v1/{events}/responses`.
+fn events_asked_for(request_line: &str) -> Option<usize> {
+    request_line.strip_prefix("POST /v1/")?.split_once("/responses")?.0.parse().ok()
+}
+
+/// A response of that many events: seven around the deltas, as the real server sends them.
+fn render_stream(events: usize) -> String {
+    let pieces = events.saturating_sub(7);
+    let text = PIECE.repeat(pieces);
+    let mut body = String::new();
+    let mut number = 0;
+    let mut push = |name: &str, members: String| {
+        let line = format!("event: {name}\ndata: {{\"type\":\"{name}\",\"sequence_number\":{number},{members}}}\n\n");
+        number += 1;
+        body.push_str(&line);
+    };
+    let response = |status: &str, output: &str, usage: &str| {
+        format!(
+            concat!(
+                r#""response":{{"id":"resp_0123456789abcdef0123456789abcdef","object":"response","created_at":1777000000,"#,
+                r#""status":"{}","background":false,"error":null,"incomplete_details":null,"instructions":null,"#,
+                r#""max_output_tokens":null,"model":"gpt-5.5","output":{},"parallel_tool_calls":true,"#,
+                r#""previous_response_id":null,"store":false,"temperature":1.0,"tool_choice":"auto","tools":[],"#,
+                r#""top_p":1.0,"truncation":"disabled","usage":{},"metadata":{{}}}}"#,
+            ),
+            status, output, usage
+        )
+    };
+    const ITEM: &str = "msg_0123456789abcdef0123456789abcdef0123456789abcdef";
+    let message = |status: &str, content: &str| {
+        format!(r#"{{"id":"{ITEM}","type":"message","status":"{status}","role":"assistant","content":{content}}}"#)
+    };
+    let part = |text: &str| format!(r#"{{"type":"output_text","annotations":[],"logprobs":[],"text":"{text}"}}"#);
+    push("response.created", response("in_progress", "[]", "null"));
+    push("response.in_progress", response("in_progress", "[]", "null"));
+    push("response.output_item.added", format!(r#""output_index":0,"item":{}"#, message("in_progress", "[]")));
+    let place = format!(r#""item_id":"{ITEM}","output_index":0,"content_index":0"#);
+    push("response.content_part.added", format!(r#"{place},"part":{}"#, part("")));
+    for _ in 0..pieces {
+        push("response.output_text.delta", format!(r#"{place},"delta":"{PIECE}","logprobs":[]"#));
+    }
+    push("response.output_text.done", format!(r#"{place},"text":"{text}","logprobs":[]"#));
+    let whole = message("completed", &format!("[{}]", part(&text)));
+    push("response.output_item.done", format!(r#""output_index":0,"item":{whole}"#));
+    let usage = concat!(
+        r#"{"input_tokens":10,"input_tokens_details":{"cached_tokens":0},"output_tokens":50000,"#,
+        r#""output_tokens_details":{"reasoning_tokens":0},"total_tokens":50010}"#
+    );
+    push("response.completed", response("completed", &format!("[{whole}]"), usage));
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{body}")
+}
+
 fn render(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
@@ -155,7 +214,20 @@ async fn serve_connection(mut stream: TcpStream, answers: Arc<Answers>) -> io::R
             }
             BodyLength::Chunked => discard_chunks(&mut stream, &mut buffer, body).await?,
         }
-        stream.write_all(answers.to(head.lines().next().unwrap_or_default()).as_bytes()).await?;
+        let request_line = head.lines().next().unwrap_or_default();
+        if let Some(events) = events_asked_for(request_line) {
+            // Made once for each number, and kept.
+            let rendered = answers
+                .streams
+                .lock()
+                .map_err(|_| io::Error::other("poisoned"))?
+                .entry(events)
+                .or_insert_with(|| Arc::new(render_stream(events)))
+                .clone();
+            stream.write_all(rendered.as_bytes()).await?;
+            continue;
+        }
+        stream.write_all(answers.to(request_line).as_bytes()).await?;
     }
 }
 

@@ -71,7 +71,7 @@ struct Upload {
     finalize_time_limit: Duration,
 }
 
-pub(super) type ProgressCallback = Arc<dyn Fn(UploadProgress) + Send + Sync>;
+pub(in crate::api) type ProgressCallback = Arc<dyn Fn(UploadProgress) + Send + Sync>;
 
 /// How far an upload's content has come. Given to the callback of [`UploadRequest::with_progress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,14 +28,14 @@ const CHUNK: usize = 256 << 10;
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
 /// Where the content comes from, as the caller said it.
-pub(super) enum Source {
+pub(in crate::api) enum Source {
     Path(PathBuf),
     Bytes(Bytes),
     Once { chunks: Chunks, length: u64 },
 }
 
 impl Source {
-    pub(super) fn reader(length: u64, reader: impl AsyncRead + Send + 'static) -> Self {
+    pub(in crate::api) fn reader(length: u64, reader: impl AsyncRead + Send + 'static) -> Self {
         let reader: Pin<Box<dyn AsyncRead + Send>> = Box::pin(reader);
         let chunks = stream::try_unfold(reader, |mut reader| async {
             let mut chunk = BytesMut::with_capacity(CHUNK);
@@ -48,7 +48,7 @@ impl Source {
         Self::Once { chunks: Box::pin(chunks), length }
     }
 
-    pub(super) fn stream<S, E>(length: u64, stream: S) -> Self
+    pub(in crate::api) fn stream<S, E>(length: u64, stream: S) -> Self
     where
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -57,7 +57,7 @@ impl Source {
     }
 
     /// Everything that can be known before a request is made.
-    pub(super) async fn check(self, file_name: Option<String>) -> Result<Content, Error> {
+    pub(in crate::api) async fn check(self, file_name: Option<String>) -> Result<Content, Error> {
         let (file_name, size, origin) = match self {
             Self::Path(path) => {
                 let (file, stamp) = blocking(move || OpenFile::open(path)).await?;
@@ -87,10 +87,10 @@ impl fmt::Debug for Source {
 }
 
 /// Content that passed the checks.
-pub(super) struct Content {
-    pub(super) file_name: String,
-    pub(super) size: u64,
-    pub(super) progress: Option<ProgressCallback>,
+pub(in crate::api) struct Content {
+    pub(in crate::api) file_name: String,
+    pub(in crate::api) size: u64,
+    pub(in crate::api) progress: Option<ProgressCallback>,
     origin: Origin,
     attempt: Arc<Attempt>,
 }

@@ -1,0 +1,378 @@
+//! Which models there are.
+
+mod cache_file;
+mod catalogue;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::Value;
+
+use self::cache_file::CacheFile;
+pub use self::catalogue::{ModelCatalogue, ModelInfo, ModelVisibility, ReasoningLevel, TruncationPolicy};
+use super::request::ApiRequest;
+use crate::call::Caller;
+use crate::client::Client;
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{CallOptions, Operation, Pace, Payload, Repeat};
+use crate::limits::open_struct;
+use crate::mode::sealed::Sealed;
+use crate::mode::{Accepts, CodexBackend, Endpoint, OpenAiApi};
+
+static CATALOGUE: Operation = read("models.catalogue", "{codex}/models");
+static LIST: Operation = read("models.list", "/models");
+static RETRIEVE: Operation = read("models.retrieve", "/models/{model}");
+
+const fn read(name: &'static str, path: &'static str) -> Operation {
+    Operation { name, method: Method::GET, path, repeat: Repeat::Safe, pace: Pace::Bounded }
+}
+
+/// The version of the official tool whose catalogue is asked for, unless another is set.
+///
+/// The backend leaves out models that a client of the version it is told cannot use. It is a matter of compatibility and
+/// says nothing about who is calling: that is the application's name and version, set on the builder.
+pub const MODELS_CLIENT_VERSION: &str = "0.125.0";
+
+/// How long asking for the catalogue may take, repeats included.
+const OVERALL: Duration = Duration::from_secs(5);
+
+/// The catalogue of models that the Codex backend offers the account. Accepts a `Client<CodexBackend>`.
+///
+/// `GET /codex/models`, or below `/api/codex` where the base URL does not end in `/backend-api`. It changes nothing, so it
+/// is sent again after a failure; all of it takes at most 5 s.
+///
+/// The catalogue is kept in memory, and in a file where [one is named](Self::with_cache_file), for 300 s or
+/// [another time](Self::with_time_to_live). What is kept is for one base URL, account and client version, and for no other.
+/// Clones share what they keep; so keep one handle for a client.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// use codex_backend::{CodexModels, RefreshStrategy};
+///
+/// let models = CodexModels::new(&client);
+/// let catalogue = models.catalogue(RefreshStrategy::OnlineIfUncached).await?;
+/// let model = catalogue.default_model().expect("there is one");
+/// println!("{}: {}", model.slug, model.display_name);
+/// # assert_eq!(model.slug, "gpt-test");
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct CodexModels {
+    caller: Arc<Caller>,
+    client_version: String,
+    time_to_live: Duration,
+    cache_file: Option<PathBuf>,
+    kept: Arc<Kept>,
+}
+
+/// What the clones of a handle share.
+#[derive(Default)]
+struct Kept {
+    entry: Mutex<Option<Entry>>,
+    /// Held while the catalogue is asked for: the others wait, and find it.
+    refreshing: tokio::sync::Mutex<()>,
+    /// The last version that a header told and that was looked into.
+    etag_seen: Mutex<Option<String>>,
+}
+
+/// A catalogue, whose it is, and when it came.
+#[derive(Debug, Clone)]
+struct Entry {
+    key: Key,
+    fetched_at: SystemTime,
+    catalogue: Arc<ModelCatalogue>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Key {
+    base_url: String,
+    account_id: Option<String>,
+    client_version: String,
+}
+
+/// When the catalogue is asked for, and when what is kept will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefreshStrategy {
+    /// It is asked for.
+    Online,
+    /// It is asked for unless what is kept is fresh. If that fails, what is kept will do though it is old.
+    OnlineIfUncached,
+    /// It is not asked for. What is kept must be fresh.
+    Offline,
+}
+
+impl Sealed for CodexModels {}
+impl Endpoint for CodexModels {
+    type Accepted = CodexBackend;
+    const NAME: &'static str = "CodexModels";
+}
+
+impl<M> Client<M> {
+    /// The catalogue of the Codex backend: [`CodexModels::new`] as a method.
+    #[must_use]
+    pub fn codex_models(&self) -> CodexModels
+    where
+        M: Accepts<CodexModels>,
+    {
+        CodexModels::new(self)
+    }
+
+    /// The models of the OpenAI API: [`OpenAiModels::new`] as a method.
+    #[must_use]
+    pub fn openai_models(&self) -> OpenAiModels
+    where
+        M: Accepts<OpenAiModels>,
+    {
+        OpenAiModels::new(self)
+    }
+}
+
+impl CodexModels {
+    /// With a client for the Codex backend. Nothing is kept yet.
+    #[must_use]
+    pub fn new<M>(client: &Client<M>) -> Self
+    where
+        M: Accepts<Self>,
+    {
+        Self {
+            caller: client.caller().clone(),
+            client_version: MODELS_CLIENT_VERSION.to_owned(),
+            time_to_live: Duration::from_secs(300),
+            cache_file: None,
+            kept: Arc::default(),
+        }
+    }
+
+    /// Another version than [`MODELS_CLIENT_VERSION`]. What stands behind `major.minor.patch` is cut off.
+    #[must_use]
+    pub fn with_client_version(mut self, version: impl Into<String>) -> Self {
+        let version = version.into();
+        self.client_version = version.split(['-', '+']).next().unwrap_or_default().trim().to_owned();
+        self
+    }
+
+    /// How long what is kept is fresh. Default 300 s; zero: never.
+    #[must_use]
+    pub fn with_time_to_live(mut self, time: Duration) -> Self {
+        self.time_to_live = time;
+        self
+    }
+
+    /// Keeps the catalogue in a file as well. It holds no credential. A file that cannot be read is as good as none, and
+    /// one that cannot be written is logged.
+    #[must_use]
+    pub fn with_cache_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.cache_file = Some(path.into());
+        self
+    }
+
+    /// The catalogue. Several that ask at once cause one request.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotCached`] when nothing fresh is kept and the strategy is [`Offline`](RefreshStrategy::Offline);
+    /// otherwise what the server or the network said.
+    pub async fn catalogue(&self, strategy: RefreshStrategy) -> Result<Arc<ModelCatalogue>, Error> {
+        let key = self.key().await?;
+        if strategy == RefreshStrategy::Online {
+            return self.refresh(&key, None).await;
+        }
+        if let Some(fresh) = self.fresh(&key).await {
+            return Ok(fresh);
+        }
+        if strategy == RefreshStrategy::Offline {
+            let message = "no catalogue of this account is kept that is fresh, and asking for it was ruled out";
+            return Err(Error::new(ErrorKind::NotCached, CATALOGUE.name, message));
+        }
+        let old = self.entry(&key);
+        match (self.refresh(&key, Some(self.time_to_live)).await, old) {
+            (Err(error), Some(old)) => {
+                tracing::warn!(kind = ?error.kind(), "the catalogue of models could not be renewed; the old one is used");
+                Ok(old.catalogue)
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Looks into the version that an answer told ([`ResponseEventKind::ModelsEtag`](crate::ResponseEventKind::ModelsEtag),
+    /// [`CollectedResponse::models_etag`](crate::CollectedResponse)). If it is the one that is kept, that is fresh again;
+    /// otherwise the catalogue is asked for, once for each version however often it is told. Versions are compared as text.
+    ///
+    /// # Errors
+    ///
+    /// What the server or the network said. The version is looked into again then.
+    pub async fn note_etag(&self, etag: &str) -> Result<(), Error> {
+        let key = self.key().await?;
+        let _one_at_a_time = self.kept.refreshing.lock().await;
+        if let Some(mut entry) = self.entry(&key).filter(|entry| entry.catalogue.etag() == Some(etag)) {
+            entry.fetched_at = self.caller.exchange().now();
+            self.keep(entry).await;
+            return Ok(());
+        }
+        if lock(&self.kept.etag_seen).as_deref() == Some(etag) {
+            return Ok(());
+        }
+        self.fetch(&key).await?;
+        *lock(&self.kept.etag_seen) = Some(etag.to_owned());
+        Ok(())
+    }
+
+    async fn key(&self) -> Result<Key, Error> {
+        let account = self.caller.account(&CATALOGUE, &CallOptions::default()).await?;
+        Ok(Key {
+            base_url: self.caller.base_url().as_str().to_owned(),
+            account_id: account.account_id,
+            client_version: self.client_version.clone(),
+        })
+    }
+
+    fn entry(&self, key: &Key) -> Option<Entry> {
+        lock(&self.kept.entry).clone().filter(|entry| entry.key == *key)
+    }
+
+    fn is_fresh(&self, entry: &Entry, time_to_live: Duration) -> bool {
+        // A moment in the future is that of another clock; what it stamped is not old.
+        let age = self.caller.exchange().now().duration_since(entry.fetched_at).unwrap_or_default();
+        !time_to_live.is_zero() && age <= time_to_live
+    }
+
+    async fn fresh(&self, key: &Key) -> Option<Arc<ModelCatalogue>> {
+        if let Some(entry) = self.entry(key).filter(|entry| self.is_fresh(entry, self.time_to_live)) {
+            return Some(entry.catalogue);
+        }
+        let entry = CacheFile::read(self.cache_file.clone()?, key.clone()).await?;
+        // An old one is kept too: it is better than none.
+        *lock(&self.kept.entry) = Some(entry.clone());
+        self.is_fresh(&entry, self.time_to_live).then_some(entry.catalogue)
+    }
+
+    /// Asks for the catalogue, unless another has meanwhile and that is fresh enough.
+    async fn refresh(&self, key: &Key, fresh_enough: Option<Duration>) -> Result<Arc<ModelCatalogue>, Error> {
+        let _one_at_a_time = self.kept.refreshing.lock().await;
+        let meanwhile = self.entry(key).filter(|entry| fresh_enough.is_some_and(|time| self.is_fresh(entry, time)));
+        match meanwhile {
+            Some(entry) => Ok(entry.catalogue),
+            None => self.fetch(key).await,
+        }
+    }
+
+    async fn fetch(&self, key: &Key) -> Result<Arc<ModelCatalogue>, Error> {
+        let timeouts = self.caller.exchange().timeouts();
+        let timeouts = timeouts.call(timeouts.call.min(OVERALL)).attempt(timeouts.attempt.min(OVERALL));
+        let options = CallOptions { timeouts: Some(timeouts), ..CallOptions::default() };
+        let target = self.target();
+        let answer = self.caller.send(&CATALOGUE, &target, Payload::Empty, &options).await?;
+        let etag = answer.headers.get(http::header::ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let models: ModelsAnswer = answer.json(&CATALOGUE)?;
+        let catalogue = Arc::new(ModelCatalogue::new(models.models, etag));
+        let fetched_at = self.caller.exchange().now();
+        self.keep(Entry { key: key.clone(), fetched_at, catalogue: catalogue.clone() }).await;
+        Ok(catalogue)
+    }
+
+    fn target(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        let query = query.append_pair("client_version", &self.client_version).finish();
+        format!("{}?{query}", self.caller.path_of(&CATALOGUE))
+    }
+
+    async fn keep(&self, entry: Entry) {
+        *lock(&self.kept.entry) = Some(entry.clone());
+        if let Some(path) = &self.cache_file
+            && let Err(error) = CacheFile::write(path.clone(), entry).await
+        {
+            tracing::warn!(%error, "the catalogue of models could not be written to its file");
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Deserialize)]
+struct ModelsAnswer {
+    models: Vec<Value>,
+}
+
+impl fmt::Debug for CodexModels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodexModels")
+            .field("client_version", &self.client_version)
+            .field("time_to_live", &self.time_to_live)
+            .field("cache_file", &self.cache_file)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The models of the OpenAI API. Accepts a `Client<OpenAiApi>`.
+///
+/// `GET /models` and `GET /models/{model}`. They change nothing, so they are sent again after a failure.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().api_key(backend.api_key()).build()?;
+/// use codex_backend::OpenAiModels;
+///
+/// let models = OpenAiModels::new(&client).list().await?;
+/// assert_eq!(models[0].id, "gpt-test");
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct OpenAiModels {
+    caller: Arc<Caller>,
+}
+
+impl Sealed for OpenAiModels {}
+impl Endpoint for OpenAiModels {
+    type Accepted = OpenAiApi;
+    const NAME: &'static str = "OpenAiModels";
+}
+
+impl OpenAiModels {
+    /// With a client for the OpenAI API.
+    #[must_use]
+    pub fn new<M>(client: &Client<M>) -> Self
+    where
+        M: Accepts<Self>,
+    {
+        Self { caller: client.caller().clone() }
+    }
+
+    /// All models that the key may use.
+    pub fn list(&self) -> ApiRequest<Vec<ApiModel>> {
+        let request: ApiRequest<ApiModels> = ApiRequest::json(&self.caller, &LIST);
+        request.and_then(|models| Ok(models.data))
+    }
+
+    /// One model, by its id.
+    pub fn retrieve(&self, model: &str) -> ApiRequest<ApiModel> {
+        ApiRequest::json(&self.caller, &RETRIEVE).segment("model", model)
+    }
+}
+
+open_struct! {
+    /// A model of the OpenAI API.
+    #[derive(Eq)]
+    pub ApiModel {
+        /// Its id.
+        id: String,
+        /// When it was made, in seconds since 1970.
+        created: i64,
+        /// Whose it is.
+        owned_by: String,
+    }
+}
+
+#[derive(Deserialize)]
+struct ApiModels {
+    data: Vec<ApiModel>,
+}

@@ -1,0 +1,449 @@
+//! The files of the OpenAI API.
+
+mod large;
+mod multipart;
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use http::{HeaderMap, Method, StatusCode};
+use tokio::io::AsyncRead;
+
+pub use self::large::LargeUpload;
+use self::multipart::{Form, Multipart};
+use super::files::request::{ProgressCallback, UploadProgress};
+use super::files::source::Source;
+use super::pager::PagedRequest;
+use super::request::ApiRequest;
+use super::responses::{DeletedObject, ListPage};
+use crate::call::Caller;
+use crate::client::Client;
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{
+    Activity, Body, CallOptions, Clock, IdleTimer, NotReceived, Opened, Operation, Outgoing, Pace, Payload, Receive,
+    Repeat, RetryPolicy, Timeouts, ToTheEnd, path_segment,
+};
+use crate::limits::{open_enum, open_struct};
+use crate::mode::sealed::Sealed;
+use crate::mode::{Accepts, Endpoint, OpenAiApi};
+
+// Acted on twice, it would leave a second file behind.
+static CREATE: Operation = Operation {
+    name: "openai_files.create",
+    method: Method::POST,
+    path: "/files",
+    repeat: Repeat::IfNotActedOn,
+    pace: Pace::IdleOnly,
+};
+static LIST: Operation = operation("openai_files.list", Method::GET, "/files", Repeat::Safe);
+static RETRIEVE: Operation = operation("openai_files.retrieve", Method::GET, "/files/{file_id}", Repeat::Safe);
+// A second time there would be nothing left to delete, which is an error.
+static DELETE: Operation = operation("openai_files.delete", Method::DELETE, "/files/{file_id}", Repeat::IfNotActedOn);
+static CONTENT: Operation = Operation {
+    name: "openai_files.content",
+    method: Method::GET,
+    path: "/files/{file_id}/content",
+    repeat: Repeat::Safe,
+    pace: Pace::IdleOnly,
+};
+
+const fn operation(name: &'static str, method: Method, path: &'static str, repeat: Repeat) -> Operation {
+    Operation { name, method, path, repeat, pace: Pace::Bounded }
+}
+
+/// The files of the OpenAI API. Accepts a `Client<OpenAiApi>`: files for the Codex backend are
+/// [`OpenAiFileUpload`](crate::OpenAiFileUpload)'s, which is another protocol.
+///
+/// | method | request | sent again after a failure | bounded by |
+/// | --- | --- | --- | --- |
+/// | [`path`](Self::path), [`bytes`](Self::bytes), … | `POST /files`, streamed | only if the server did not act on it, and the source can be read again | `idle` |
+/// | [`large_path`](Self::large_path), [`large_bytes`](Self::large_bytes) | `POST /uploads`, parts, `…/complete` | parts: yes; the others: only if the server did not act on it | `idle`; attempt, call |
+/// | [`list`](Self::list), [`retrieve`](Self::retrieve) | `GET /files`, `GET /files/{file_id}` | yes | attempt, call |
+/// | [`content`](Self::content) | `GET /files/{file_id}/content` | until its head has come | `idle` |
+/// | [`delete`](Self::delete) | `DELETE /files/{file_id}` | only if the server did not act on it | attempt, call |
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().api_key(backend.api_key()).build()?;
+/// use codex_backend::{ApiFilePurpose, OpenAiFiles};
+///
+/// let files = OpenAiFiles::new(&client);
+/// let file = files.bytes("notes.txt", "all is well", ApiFilePurpose::UserData).await?;
+/// assert_eq!((file.filename.as_str(), file.bytes), ("notes.txt", 11));
+/// assert_eq!(files.content(&file.id).await?.bytes().await?, "all is well");
+/// assert!(files.delete(&file.id).await?.deleted);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct OpenAiFiles {
+    caller: Arc<Caller>,
+}
+
+impl Sealed for OpenAiFiles {}
+impl Endpoint for OpenAiFiles {
+    type Accepted = OpenAiApi;
+    const NAME: &'static str = "OpenAiFiles";
+}
+
+impl<M> Client<M> {
+    /// The files of the OpenAI API: [`OpenAiFiles::new`] as a method.
+    #[must_use]
+    pub fn openai_files(&self) -> OpenAiFiles
+    where
+        M: Accepts<OpenAiFiles>,
+    {
+        OpenAiFiles::new(self)
+    }
+}
+
+open_enum! {
+    /// What a file is for.
+    ApiFilePurpose {
+        /// Assistants.
+        Assistants = "assistants",
+        /// What a batch is to do.
+        Batch = "batch",
+        /// Training.
+        FineTune = "fine-tune",
+        /// Images for models.
+        Vision = "vision",
+        /// Anything a model is given.
+        UserData = "user_data",
+        /// Evaluations.
+        Evals = "evals",
+    }
+}
+
+open_struct! {
+    /// A file of the OpenAI API.
+    #[derive(Eq)]
+    pub ApiFile {
+        /// Its id.
+        id: String,
+        /// Its name.
+        filename: String,
+        /// Its size.
+        bytes: u64,
+        /// When it was made, in seconds since 1970.
+        created_at: i64,
+        /// When it goes away, in seconds since 1970.
+        expires_at: Option<i64>,
+        /// What it is for.
+        purpose: Option<ApiFilePurpose>,
+        /// How far its processing has come.
+        status: Option<String>,
+    }
+}
+
+impl OpenAiFiles {
+    /// With a client for the OpenAI API.
+    #[must_use]
+    pub fn new<M>(client: &Client<M>) -> Self
+    where
+        M: Accepts<Self>,
+    {
+        Self { caller: client.caller().clone() }
+    }
+
+    /// Uploads the file at a path, under its own name, up to 512 MiB. If it changes meanwhile, the upload fails.
+    pub fn path(&self, path: impl Into<PathBuf>, purpose: ApiFilePurpose) -> ApiFileUpload {
+        self.upload(Source::Path(path.into()), None, purpose)
+    }
+
+    /// Uploads bytes at hand under a name.
+    pub fn bytes(
+        &self,
+        file_name: impl Into<String>,
+        content: impl Into<Bytes>,
+        purpose: ApiFilePurpose,
+    ) -> ApiFileUpload {
+        self.upload(Source::Bytes(content.into()), Some(file_name.into()), purpose)
+    }
+
+    /// Uploads what a reader gives, which must be exactly `length` bytes. It can be read once.
+    pub fn reader(
+        &self,
+        file_name: impl Into<String>,
+        length: u64,
+        reader: impl AsyncRead + Send + 'static,
+        purpose: ApiFilePurpose,
+    ) -> ApiFileUpload {
+        self.upload(Source::reader(length, reader), Some(file_name.into()), purpose)
+    }
+
+    fn upload(&self, source: Source, file_name: Option<String>, purpose: ApiFilePurpose) -> ApiFileUpload {
+        ApiFileUpload {
+            caller: self.caller.clone(),
+            source,
+            file_name,
+            purpose,
+            expires_after: None,
+            progress: None,
+            options: CallOptions::default(),
+        }
+    }
+
+    /// Uploads the file at a path in parts, up to 8 GiB.
+    pub fn large_path(&self, path: impl Into<PathBuf>, purpose: ApiFilePurpose) -> LargeUpload {
+        LargeUpload::new(self.caller.clone(), large::Origin::Path(path.into()), None, purpose)
+    }
+
+    /// Uploads bytes at hand in parts.
+    pub fn large_bytes(
+        &self,
+        file_name: impl Into<String>,
+        content: impl Into<Bytes>,
+        purpose: ApiFilePurpose,
+    ) -> LargeUpload {
+        let origin = large::Origin::Bytes(content.into());
+        LargeUpload::new(self.caller.clone(), origin, Some(file_name.into()), purpose)
+    }
+
+    /// All files, page by page, the newest first.
+    pub fn list(&self) -> PagedRequest<ApiFile> {
+        self.list_where(None)
+    }
+
+    /// The files for one purpose.
+    pub fn list_of(&self, purpose: ApiFilePurpose) -> PagedRequest<ApiFile> {
+        self.list_where(Some(purpose))
+    }
+
+    fn list_where(&self, purpose: Option<ApiFilePurpose>) -> PagedRequest<ApiFile> {
+        let caller = self.caller.clone();
+        PagedRequest::new(LIST.name, move |cursor| {
+            let request: ApiRequest<ListPage<ApiFile>> = ApiRequest::json(&caller, &LIST);
+            let purpose = purpose.as_ref().map(ApiFilePurpose::as_str);
+            request.query_if("purpose", purpose).query_if("after", cursor).and_then(|page| Ok(page.into()))
+        })
+    }
+
+    /// What the server knows of a file.
+    pub fn retrieve(&self, file_id: &str) -> ApiRequest<ApiFile> {
+        ApiRequest::json(&self.caller, &RETRIEVE).segment("file_id", file_id)
+    }
+
+    /// Deletes a file.
+    pub fn delete(&self, file_id: &str) -> ApiRequest<DeletedObject> {
+        ApiRequest::json(&self.caller, &DELETE).segment("file_id", file_id)
+    }
+
+    /// The content of a file, as a stream.
+    #[must_use = "nothing is asked unless awaited"]
+    pub fn content(&self, file_id: &str) -> Pin<Box<dyn Future<Output = Result<ApiFileContent, Error>> + Send>> {
+        let (caller, segment) = (self.caller.clone(), path_segment(file_id));
+        Box::pin(async move {
+            let invalid = || Error::new(ErrorKind::InvalidInput, CONTENT.name, "that id cannot be part of a path");
+            let target = CONTENT.path.replace("{file_id}", &segment.ok_or_else(invalid)?);
+            let options = CallOptions::default();
+            let exchange = caller.exchange();
+            let receive =
+                ReceiveContent { clock: exchange.clock().clone(), idle: exchange.bounds(&CONTENT, &options).idle() };
+            let url = caller.base_url().with_target(&target);
+            let (headers, payload) = (HeaderMap::new(), Payload::Empty);
+            let request = Outgoing { operation: &CONTENT, url, headers, payload, options: &options };
+            caller.send_receiving(request, receive).await
+        })
+    }
+}
+
+/// One upload, made by [`OpenAiFiles`]; `.await` it.
+#[must_use = "an upload does nothing unless awaited"]
+pub struct ApiFileUpload {
+    caller: Arc<Caller>,
+    source: Source,
+    file_name: Option<String>,
+    purpose: ApiFilePurpose,
+    expires_after: Option<Duration>,
+    progress: Option<ProgressCallback>,
+    options: CallOptions,
+}
+
+impl ApiFileUpload {
+    /// The name under which the file is kept. For a path, the default is its last component.
+    pub fn with_file_name(mut self, name: impl Into<String>) -> Self {
+        self.file_name = Some(name.into());
+        self
+    }
+
+    /// When the server is to delete it: an hour to 30 days after it is made, in whole seconds. Default: never.
+    pub fn with_expiry(mut self, after: Duration) -> Self {
+        self.expires_after = Some(after);
+        self
+    }
+
+    /// Called with 0 bytes when the content starts to be sent, and after every chunk. Keep it short.
+    pub fn with_progress(mut self, callback: impl Fn(UploadProgress) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(callback));
+        self
+    }
+
+    /// Other time limits than the client's.
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.options.timeouts = Some(timeouts);
+        self
+    }
+
+    /// Another retry policy than the client's.
+    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+
+    async fn run(self) -> Result<ApiFile, Error> {
+        check_expiry(&CREATE, self.expires_after)?;
+        let mut content = self.source.check(self.file_name).await?;
+        content.progress = self.progress;
+        let mut form = Form::new().field("purpose", self.purpose.as_str());
+        if let Some(after) = self.expires_after {
+            form = form.field("expires_after[anchor]", "created_at");
+            form = form.field("expires_after[seconds]", &after.as_secs().to_string());
+        }
+        let form = form.file("file", &content.file_name);
+        let headers = form.headers(content.size);
+        let mut multipart = Multipart::new(form, content);
+        let request = Outgoing {
+            operation: &CREATE,
+            url: self.caller.base_url().with_target(CREATE.path),
+            headers,
+            payload: Payload::Source(&mut multipart),
+            options: &self.options,
+        };
+        self.caller.send_receiving(request, ToTheEnd::DEFAULT).await?.json(&CREATE)
+    }
+}
+
+fn check_expiry(operation: &'static Operation, after: Option<Duration>) -> Result<(), Error> {
+    const LEAST: Duration = Duration::from_secs(60 * 60);
+    const MOST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    match after {
+        Some(after) if !(LEAST..=MOST).contains(&after) => {
+            let message = format!("a file may expire after an hour to 30 days, not after {after:?}");
+            Err(Error::new(ErrorKind::InvalidInput, operation.name, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl IntoFuture for ApiFileUpload {
+    type Output = Result<ApiFile, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for ApiFileUpload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiFileUpload")
+            .field("source", &self.source)
+            .field("file_name", &self.file_name)
+            .field("purpose", &self.purpose)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The content of a file, chunk by chunk: a `Stream` of `Result<Bytes, Error>`, bounded by the idle limit.
+pub struct ApiFileContent {
+    body: Body,
+    idle: IdleTimer,
+    status: StatusCode,
+    request_id: Option<String>,
+    ended: bool,
+}
+
+impl ApiFileContent {
+    /// Its length, where the server tells it.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.body.length()
+    }
+
+    /// All of it, in memory.
+    ///
+    /// # Errors
+    ///
+    /// When it breaks off.
+    pub async fn bytes(mut self) -> Result<Bytes, Error> {
+        let mut all = bytes::BytesMut::new();
+        while let Some(chunk) = self.next().await {
+            all.extend_from_slice(&chunk?);
+        }
+        Ok(all.freeze())
+    }
+
+    fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
+        let error = Error::new(kind, CONTENT.name, message).with_status(self.status);
+        error.with_request_id(self.request_id.clone())
+    }
+}
+
+impl Stream for ApiFileContent {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let outcome = match Pin::new(&mut self.body).poll_next(context) {
+            Poll::Ready(Some(Ok(chunk))) => {
+                self.idle.touch();
+                return Poll::Ready(Some(Ok(chunk)));
+            }
+            Poll::Ready(Some(Err(error))) => {
+                let message = "the connection broke before the content was complete";
+                Some(Err(self.error(ErrorKind::Interrupted, message).with_source(error)))
+            }
+            Poll::Ready(None) => None,
+            Poll::Pending => {
+                if self.idle.poll_elapsed(context).is_pending() {
+                    return Poll::Pending;
+                }
+                let message = format!("not one byte of the content came for {:?}", self.idle.limit());
+                Some(Err(self.error(ErrorKind::Timeout, message)))
+            }
+        };
+        self.ended = true;
+        self.body = Body::empty();
+        Poll::Ready(outcome)
+    }
+}
+
+impl fmt::Debug for ApiFileContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiFileContent").field("length", &self.length()).finish_non_exhaustive()
+    }
+}
+
+struct ReceiveContent {
+    clock: Arc<dyn Clock>,
+    idle: Duration,
+}
+
+impl Receive for ReceiveContent {
+    type Received = ApiFileContent;
+
+    async fn receive(&self, opened: Opened, activity: Option<&Activity>) -> Result<ApiFileContent, NotReceived> {
+        let activity = activity.cloned().unwrap_or_else(|| Activity::starting_now(&self.clock));
+        let request_id = opened.request_id();
+        let idle = IdleTimer::new(self.idle, activity);
+        Ok(ApiFileContent { body: opened.body, idle, status: opened.status, request_id, ended: false })
+    }
+
+    fn status(received: &ApiFileContent) -> StatusCode {
+        received.status
+    }
+
+    fn request_id(received: &ApiFileContent) -> Option<String> {
+        received.request_id.clone()
+    }
+}

@@ -1,0 +1,287 @@
+//! Files in parts.
+
+use std::fmt;
+use std::fs::File;
+use std::future::{Future, IntoFuture};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::multipart::Form;
+use super::{ApiFile, ApiFilePurpose};
+use crate::api::request::ApiRequest;
+use crate::call::Caller;
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{CallOptions, Operation, Outgoing, Pace, Payload, Repeat, RetryPolicy, Timeouts, ToTheEnd};
+
+static CREATE: Operation = Operation {
+    name: "openai_uploads.create",
+    method: Method::POST,
+    path: "/uploads",
+    repeat: Repeat::IfNotActedOn,
+    pace: Pace::Bounded,
+};
+// A part that came twice and is named once does no harm.
+static PART: Operation = Operation {
+    name: "openai_uploads.part",
+    method: Method::POST,
+    path: "/uploads/{upload_id}/parts",
+    repeat: Repeat::Safe,
+    pace: Pace::IdleOnly,
+};
+static COMPLETE: Operation = Operation {
+    name: "openai_uploads.complete",
+    method: Method::POST,
+    path: "/uploads/{upload_id}/complete",
+    repeat: Repeat::IfNotActedOn,
+    pace: Pace::Bounded,
+};
+static CANCEL: Operation = Operation {
+    name: "openai_uploads.cancel",
+    method: Method::POST,
+    path: "/uploads/{upload_id}/cancel",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+
+/// The largest file: 8 GiB.
+const LARGEST: u64 = 8 << 30;
+/// The largest part that the server takes.
+const LARGEST_PART: usize = 64 << 20;
+const PART_SIZE: usize = 8 << 20;
+
+/// An upload in parts, made by [`OpenAiFiles::large_path`](crate::OpenAiFiles::large_path); `.await` it.
+///
+/// One part is in memory at a time. If a part fails for good, the upload is cancelled on the server.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().api_key(backend.api_key()).build()?;
+/// use codex_backend::ApiFilePurpose;
+///
+/// let upload = client.openai_files().large_bytes("big.jsonl", vec![b'x'; 100_000], ApiFilePurpose::Batch);
+/// let file = upload.with_mime_type("application/jsonl").with_part_size(40_000).await?;
+/// assert_eq!(file.bytes, 100_000);
+/// # Ok(()) }
+/// ```
+#[must_use = "an upload does nothing unless awaited"]
+pub struct LargeUpload {
+    caller: Arc<Caller>,
+    origin: Origin,
+    file_name: Option<String>,
+    purpose: ApiFilePurpose,
+    mime_type: String,
+    part_size: usize,
+    options: CallOptions,
+}
+
+pub(super) enum Origin {
+    Path(PathBuf),
+    Bytes(Bytes),
+}
+
+impl LargeUpload {
+    pub(super) fn new(caller: Arc<Caller>, origin: Origin, file_name: Option<String>, purpose: ApiFilePurpose) -> Self {
+        let mime_type = "application/octet-stream".to_owned();
+        Self { caller, origin, file_name, purpose, mime_type, part_size: PART_SIZE, options: CallOptions::default() }
+    }
+
+    /// The name under which the file is kept. For a path, the default is its last component.
+    pub fn with_file_name(mut self, name: impl Into<String>) -> Self {
+        self.file_name = Some(name.into());
+        self
+    }
+
+    /// The kind of content. Default `application/octet-stream`; some purposes ask for their own.
+    pub fn with_mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.mime_type = mime_type.into();
+        self
+    }
+
+    /// How many bytes one part has, from 1 to 64 MiB. Default 8 MiB.
+    pub fn with_part_size(mut self, bytes: usize) -> Self {
+        self.part_size = bytes.clamp(1, LARGEST_PART);
+        self
+    }
+
+    /// Other time limits than the client's.
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.options.timeouts = Some(timeouts);
+        self
+    }
+
+    /// Another retry policy than the client's.
+    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.options.retry = Some(policy);
+        self
+    }
+
+    async fn run(mut self) -> Result<ApiFile, Error> {
+        let size = self.size().await?;
+        let file_name = match (self.file_name.take(), &self.origin) {
+            (Some(name), _) => name,
+            (None, Origin::Path(path)) => {
+                path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+            }
+            (None, Origin::Bytes(_)) => String::new(),
+        };
+        if file_name.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidFileName, CREATE.name, "the file has no name"));
+        }
+        if size > LARGEST {
+            let message = format!("`{file_name}` has {size} bytes, and an upload in parts may have {LARGEST} (8 GiB)");
+            return Err(Error::new(ErrorKind::FileTooLarge, CREATE.name, message));
+        }
+        let body = json!({
+            "filename": file_name, "purpose": self.purpose, "bytes": size, "mime_type": self.mime_type,
+        });
+        let upload: UploadAnswer = self.request(&CREATE, None).body(&body).await?;
+        match self.send_parts(&upload.id, size).await {
+            Ok(file) => Ok(file),
+            Err(error) => {
+                // What failed counts; that cancelling failed too does not.
+                let _cancelled: Result<UploadAnswer, _> = self.request(&CANCEL, Some(&upload.id)).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn send_parts(&self, upload_id: &str, size: u64) -> Result<ApiFile, Error> {
+        let mut part_ids = Vec::new();
+        let mut offset = 0;
+        while offset < size {
+            let part = self.read(offset, size).await?;
+            offset += part.len() as u64;
+            part_ids.push(self.send_part(upload_id, &part).await?);
+        }
+        let completed: UploadAnswer =
+            self.request(&COMPLETE, Some(upload_id)).body(&json!({ "part_ids": part_ids })).await?;
+        completed.file.ok_or_else(|| {
+            Error::new(ErrorKind::Decode, COMPLETE.name, "the upload is complete, but the answer names no file")
+                .sent(true)
+        })
+    }
+
+    async fn send_part(&self, upload_id: &str, part: &[u8]) -> Result<String, Error> {
+        let form = Form::new().file("data", "part");
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::CONTENT_TYPE, form.content_type());
+        let segment = crate::exchange::path_segment(upload_id).ok_or_else(|| {
+            Error::new(ErrorKind::Decode, CREATE.name, "the server gave no usable upload id").sent(true)
+        })?;
+        let request = Outgoing {
+            operation: &PART,
+            url: self.caller.base_url().with_target(&PART.path.replace("{upload_id}", &segment)),
+            headers,
+            payload: Payload::Bytes(form.around(part)),
+            options: &self.options,
+        };
+        let answer: PartAnswer = self.caller.send_receiving(request, ToTheEnd::DEFAULT).await?.json(&PART)?;
+        Ok(answer.id)
+    }
+
+    fn request(&self, operation: &'static Operation, upload_id: Option<&str>) -> ApiRequest<UploadAnswer> {
+        let request = ApiRequest::json(&self.caller, operation).with_options(self.options);
+        match upload_id {
+            Some(id) => request.segment("upload_id", id),
+            None => request,
+        }
+    }
+
+    async fn size(&self) -> Result<u64, Error> {
+        match &self.origin {
+            Origin::Bytes(bytes) => Ok(bytes.len() as u64),
+            Origin::Path(path) => {
+                let path = path.clone();
+                blocking(move || {
+                    let found = std::fs::metadata(&path).map_err(|error| unreadable(&path, error))?;
+                    if !found.is_file() {
+                        let message = format!("`{}` is no regular file", path.display());
+                        return Err(Error::new(ErrorKind::NotAFile, CREATE.name, message));
+                    }
+                    Ok(found.len())
+                })
+                .await
+            }
+        }
+    }
+
+    /// The part at this offset.
+    async fn read(&self, offset: u64, size: u64) -> Result<Bytes, Error> {
+        let left = usize::try_from(size - offset).unwrap_or(usize::MAX);
+        let length = self.part_size.min(left);
+        match &self.origin {
+            Origin::Bytes(bytes) => {
+                let start = bytes.len() - left;
+                Ok(bytes.slice(start..start + length))
+            }
+            Origin::Path(path) => {
+                let path = path.clone();
+                blocking(move || {
+                    let failed = |error| unreadable(&path, error);
+                    let mut file = File::open(&path).map_err(failed)?;
+                    if file.metadata().map_err(failed)?.len() != size {
+                        let message = format!("`{}` changed while it was being uploaded", path.display());
+                        return Err(Error::new(ErrorKind::FileChanged, PART.name, message));
+                    }
+                    file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+                    let mut part = vec![0; length];
+                    file.read_exact(&mut part).map_err(failed)?;
+                    Ok(part.into())
+                })
+                .await
+            }
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    let lost = |error| Error::new(ErrorKind::FileUnreadable, PART.name, "reading the file failed").with_source(error);
+    tokio::task::spawn_blocking(work).await.map_err(lost)?
+}
+
+fn unreadable(path: &std::path::Path, error: std::io::Error) -> Error {
+    let kind = match error.kind() {
+        std::io::ErrorKind::NotFound => ErrorKind::FileNotFound,
+        _ => ErrorKind::FileUnreadable,
+    };
+    Error::new(kind, CREATE.name, format!("`{}` cannot be read: {error}", path.display())).with_source(error)
+}
+
+#[derive(Deserialize)]
+struct UploadAnswer {
+    id: String,
+    #[serde(default)]
+    file: Option<ApiFile>,
+}
+
+#[derive(Deserialize)]
+struct PartAnswer {
+    id: String,
+}
+
+impl IntoFuture for LargeUpload {
+    type Output = Result<ApiFile, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for LargeUpload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LargeUpload")
+            .field("file_name", &self.file_name)
+            .field("purpose", &self.purpose)
+            .field("part_size", &self.part_size)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,135 @@
+use super::event::{ResponseEvent, ResponseEventKind};
+use super::item::{CustomToolCall, FunctionCall, ResponseItem};
+use super::response::{ModelResponse, TokenUsage, output_text};
+use crate::limits::{ApiRateLimits, RateLimitSnapshot};
+
+/// What a stream brought, put together. Made by [`ResponseStream::collect`](crate::ResponseStream::collect).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// let answer = client.codex_responses().create("gpt-5.5", "You are terse.", "Hello").stream().await?.collect().await?;
+/// assert_eq!(answer.text(), "Hello, world");
+/// assert_eq!(answer.usage().map(|usage| usage.total_tokens), Some(15));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct CollectedResponse {
+    /// The response as its last event described it. Its own `output` may be empty.
+    pub response: Option<ModelResponse>,
+    /// The items of the output that are whole, in their order. Give them back as input to go on.
+    pub items: Vec<ResponseItem>,
+    /// How much of each limit of the Codex backend is used; the last word about each.
+    pub rate_limits: Vec<RateLimitSnapshot>,
+    /// How much may still be asked of the OpenAI API.
+    pub api_rate_limits: Option<ApiRateLimits>,
+    /// The model that answered, where the server tells it.
+    pub server_model: Option<String>,
+    /// The version of the model catalogue on the server.
+    pub models_etag: Option<String>,
+    /// Text of a message that is not whole.
+    unfinished_text: String,
+    output_indexes: Vec<Option<u32>>,
+}
+
+impl CollectedResponse {
+    pub(super) fn add(&mut self, event: ResponseEvent) {
+        match event.kind {
+            ResponseEventKind::OutputTextDelta(piece) => self.unfinished_text.push_str(&piece.delta),
+            ResponseEventKind::OutputItemDone(done) => {
+                if matches!(*done.item, ResponseItem::Message(_)) {
+                    self.unfinished_text.clear();
+                }
+                self.items.push(*done.item);
+                self.output_indexes.push(done.output_index);
+            }
+            ResponseEventKind::Created(response)
+            | ResponseEventKind::Queued(response)
+            | ResponseEventKind::InProgress(response)
+            | ResponseEventKind::Completed(response) => self.response = Some(*response),
+            ResponseEventKind::RateLimits(snapshot) => {
+                match self.rate_limits.iter_mut().find(|known| known.limit_id == snapshot.limit_id) {
+                    Some(known) => *known = *snapshot,
+                    None => self.rate_limits.push(*snapshot),
+                }
+            }
+            ResponseEventKind::ApiRateLimits(limits) => self.api_rate_limits = Some(limits),
+            ResponseEventKind::ServerModel(model) => self.server_model = Some(model.to_string()),
+            ResponseEventKind::ModelsEtag(etag) => self.models_etag = Some(etag.to_string()),
+            _ => {}
+        }
+    }
+
+    pub(super) fn finish(mut self, last: Option<Box<ModelResponse>>) -> Self {
+        if let Some(last) = last {
+            self.response = Some(*last);
+        }
+        let places: Option<Vec<u32>> = std::mem::take(&mut self.output_indexes).into_iter().collect();
+        if let Some(places) = places.filter(|places| !places.is_sorted()) {
+            let mut placed: Vec<_> = places.into_iter().zip(std::mem::take(&mut self.items)).collect();
+            placed.sort_by_key(|(place, _)| *place);
+            self.items = placed.into_iter().map(|(_, item)| item).collect();
+        }
+        if self.items.is_empty()
+            && let Some(response) = &self.response
+        {
+            self.items.clone_from(&response.output);
+        }
+        self
+    }
+
+    /// The response's id.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.response.as_ref().map(|response| response.id.as_str())
+    }
+
+    /// All text of the model's messages, put together; for a response that is cut off, as far as it came.
+    #[must_use]
+    pub fn text(&self) -> String {
+        output_text(&self.items) + &self.unfinished_text
+    }
+
+    /// What it cost.
+    #[must_use]
+    pub fn usage(&self) -> Option<TokenUsage> {
+        self.response.as_ref()?.usage
+    }
+
+    /// The functions that the model calls.
+    pub fn function_calls(&self) -> impl Iterator<Item = &FunctionCall> {
+        self.items.iter().filter_map(|item| match item {
+            ResponseItem::FunctionCall(call) => Some(call),
+            _ => None,
+        })
+    }
+
+    /// The custom tools that the model calls.
+    pub fn custom_tool_calls(&self) -> impl Iterator<Item = &CustomToolCall> {
+        self.items.iter().filter_map(|item| match item {
+            ResponseItem::CustomToolCall(call) => Some(call),
+            _ => None,
+        })
+    }
+
+    /// The summaries of what the model thought, put together with blank lines.
+    #[must_use]
+    pub fn reasoning_summary(&self) -> String {
+        let summaries = self.items.iter().filter_map(|item| match item {
+            ResponseItem::Reasoning(reasoning) => Some(reasoning.summary_text()),
+            _ => None,
+        });
+        summaries.filter(|summary| !summary.is_empty()).collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// The text, read as JSON of an application's type: for a request with a JSON schema.
+    ///
+    /// # Errors
+    ///
+    /// When the model wrote something else.
+    pub fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.text())
+    }
+}

@@ -1,0 +1,755 @@
+//! The events of a stream, and how they are decoded.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+
+use bytestring::ByteString;
+use http::HeaderMap;
+use serde::de::{Deserializer, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::item::{ContentPart, ResponseItem};
+use super::response::ModelResponse;
+use crate::exchange::headers_of_json;
+use crate::limits::{ApiRateLimits, RateLimitSnapshot, open_enum};
+
+/// One event of a [`ResponseStream`](crate::ResponseStream): what it is, and its JSON as it came.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use codex_backend::{ResponseEventKind, ResponseStream};
+/// use futures_util::StreamExt;
+///
+/// let transcript = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hello\",\"later\":7}\n\n";
+/// let mut stream = ResponseStream::from_transcript(transcript);
+/// let event = stream.next().await.unwrap()?;
+/// let ResponseEventKind::OutputTextDelta(delta) = &event.kind else { panic!("{event:?}") };
+/// assert_eq!(&*delta.delta, "Hello");
+/// assert!(event.raw().ends_with(r#""later":7}"#));
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ResponseEvent {
+    /// What the event is.
+    pub kind: ResponseEventKind,
+    /// Its place among the events of its response, where the server numbers them.
+    pub sequence_number: Option<u64>,
+    raw: ByteString,
+}
+
+impl ResponseEvent {
+    /// The event's JSON as it came. Empty for an event that the headers of the answer made.
+    #[must_use]
+    pub fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    /// The event's JSON, parsed: for members that this crate does not know.
+    ///
+    /// # Errors
+    ///
+    /// When it is no JSON, as for the headers' events and some that are [`Undecodable`](ResponseEventKind::Undecodable); or
+    /// when it holds a number that is too large.
+    pub fn json(&self) -> Result<Value, serde_json::Error> {
+        serde_json::from_str(&self.raw)
+    }
+}
+
+/// What an event is. The names are those of the wire: [`OutputTextDelta`](Self::OutputTextDelta) is
+/// `response.output_text.delta`.
+///
+/// `Completed` is the last event of a stream that succeeds. All other ends are an [`Error`](crate::Error).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ResponseEventKind {
+    /// The server has taken the request.
+    Created(Box<ModelResponse>),
+    /// The response waits for its turn.
+    Queued(Box<ModelResponse>),
+    /// The model works on it.
+    InProgress(Box<ModelResponse>),
+    /// An item begins.
+    OutputItemAdded(ItemEvent),
+    /// An item is whole.
+    OutputItemDone(ItemEvent),
+    /// A part of a message begins.
+    ContentPartAdded(PartEvent),
+    /// A part of a message is whole.
+    ContentPartDone(PartEvent),
+    /// The next piece of the model's text.
+    OutputTextDelta(TextDelta),
+    /// A text is whole.
+    OutputTextDone(TextDone),
+    /// A text refers to a source.
+    OutputTextAnnotationAdded(AnnotationEvent),
+    /// The next piece of a refusal.
+    RefusalDelta(TextDelta),
+    /// A refusal is whole.
+    RefusalDone(TextDone),
+    /// The next piece of a function's arguments.
+    FunctionCallArgumentsDelta(ToolInputDelta),
+    /// A function's arguments are whole.
+    FunctionCallArgumentsDone(ToolInputDone),
+    /// The next piece of what a custom tool is given.
+    CustomToolCallInputDelta(ToolInputDelta),
+    /// What a custom tool is given is whole.
+    CustomToolCallInputDone(ToolInputDone),
+    /// The next piece of the arguments of a tool on an MCP server.
+    McpCallArgumentsDelta(ToolInputDelta),
+    /// The arguments of a tool on an MCP server are whole.
+    McpCallArgumentsDone(ToolInputDone),
+    /// The next piece of the code that the interpreter is to run.
+    CodeInterpreterCallCodeDelta(ToolInputDelta),
+    /// The code that the interpreter is to run is whole.
+    CodeInterpreterCallCodeDone(ToolInputDone),
+    /// A part of a summary begins.
+    ReasoningSummaryPartAdded(PartEvent),
+    /// A part of a summary is whole.
+    ReasoningSummaryPartDone(PartEvent),
+    /// The next piece of a summary.
+    ReasoningSummaryTextDelta(TextDelta),
+    /// A text of a summary is whole.
+    ReasoningSummaryTextDone(TextDone),
+    /// The next piece of the model's thoughts.
+    ReasoningTextDelta(TextDelta),
+    /// A text of the model's thoughts is whole.
+    ReasoningTextDone(TextDone),
+    /// A tool that the server runs has come further.
+    HostedToolProgress(HostedToolProgress),
+    /// An image so far.
+    ImageGenerationPartialImage(PartialImage),
+    /// The model that answers, when it is told for the first time or changes. From `openai-model`, in the headers of the
+    /// answer or of an event.
+    ServerModel(EventText),
+    /// How much of a limit of the Codex backend is used. From headers, or `codex.rate_limits`.
+    RateLimits(Box<RateLimitSnapshot>),
+    /// How much may still be asked of the OpenAI API. From headers.
+    ApiRateLimits(ApiRateLimits),
+    /// The version of the model catalogue on the server. From the header `x-models-etag`.
+    ModelsEtag(EventText),
+    /// The input's reasoning counts as part of it already. From the header `x-reasoning-included`.
+    ReasoningIncluded,
+    /// The state to send with the further requests of the same turn. From `x-codex-turn-state`; a
+    /// [`ResponseTurn`](crate::ResponseTurn) does it by itself.
+    TurnState(EventText),
+    /// The server recommends that the user verifies something about them.
+    VerificationRecommended(Vec<String>),
+    /// What moderation said.
+    ModerationMetadata(Value),
+    /// The server holds output back to look at it more closely.
+    SafetyBuffering(SafetyBuffering),
+    /// Other members of `response.metadata`.
+    Metadata(Value),
+    /// The response is whole. The last event of its stream.
+    Completed(Box<ModelResponse>),
+    /// An event of a type that this crate does not know.
+    Unknown(UnknownEvent),
+    /// An event that is no JSON, has no type, or lacks what its type needs. The stream goes on.
+    Undecodable(UndecodableEvent),
+}
+
+/// Text inside an event: a slice of the bytes that came, where the JSON allows it. Keeping one keeps the chunk it came in;
+/// make a `String` of what is to be kept for long.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct EventText(ByteString);
+
+impl Deref for EventText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for EventText {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EventText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for EventText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl PartialEq<str> for EventText {
+    fn eq(&self, other: &str) -> bool {
+        &**self == other
+    }
+}
+
+impl PartialEq<&str> for EventText {
+    fn eq(&self, other: &&str) -> bool {
+        &**self == *other
+    }
+}
+
+impl From<&str> for EventText {
+    fn from(text: &str) -> Self {
+        Self(ByteString::from(text))
+    }
+}
+
+impl From<EventText> for String {
+    fn from(text: EventText) -> Self {
+        text.to_string()
+    }
+}
+
+/// An item of the output.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ItemEvent {
+    /// Its place in the output.
+    pub output_index: Option<u32>,
+    /// The item.
+    pub item: Box<ResponseItem>,
+}
+
+/// A part of a message or of a summary.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct PartEvent {
+    /// The item it is part of.
+    pub item_id: Option<EventText>,
+    /// The item's place in the output.
+    pub output_index: Option<u32>,
+    /// The part's place in the item's content or summary.
+    pub part_index: Option<u32>,
+    /// The part.
+    pub part: Option<Box<ContentPart>>,
+}
+
+/// The next piece of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TextDelta {
+    /// The item it is part of.
+    pub item_id: Option<EventText>,
+    /// The item's place in the output.
+    pub output_index: Option<u32>,
+    /// The part's place in the item's content or summary.
+    pub part_index: Option<u32>,
+    /// The piece.
+    pub delta: EventText,
+}
+
+/// A text that is whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TextDone {
+    /// The item it is part of.
+    pub item_id: Option<EventText>,
+    /// The item's place in the output.
+    pub output_index: Option<u32>,
+    /// The part's place in the item's content or summary.
+    pub part_index: Option<u32>,
+    /// All of it.
+    pub text: EventText,
+}
+
+/// The next piece of what a tool is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ToolInputDelta {
+    /// The item of the call; where the server tells only the call's id, that.
+    pub item_id: Option<EventText>,
+    /// The call's id.
+    pub call_id: Option<EventText>,
+    /// The item's place in the output.
+    pub output_index: Option<u32>,
+    /// The piece.
+    pub delta: EventText,
+}
+
+/// What a tool is given, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ToolInputDone {
+    /// The item of the call; where the server tells only the call's id, that.
+    pub item_id: Option<EventText>,
+    /// The call's id.
+    pub call_id: Option<EventText>,
+    /// The item's place in the output.
+    pub output_index: Option<u32>,
+    /// All of it: JSON in text for functions.
+    pub input: EventText,
+}
+
+/// A text refers to a source.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct AnnotationEvent {
+    /// The item it is part of.
+    pub item_id: Option<EventText>,
+    /// The item's place in the output.
+    pub output_index: Option<u32>,
+    /// The part's place in the item's content.
+    pub part_index: Option<u32>,
+    /// The annotation, as it came.
+    pub annotation: Value,
+}
+
+/// A tool that the server runs has come further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostedToolProgress {
+    /// The tool.
+    pub tool: HostedTool,
+    /// How far it has come.
+    pub stage: HostedToolStage,
+    /// The item of the call.
+    pub item_id: Option<EventText>,
+    /// The item's place in the output.
+    pub output_index: Option<u32>,
+}
+
+open_enum! {
+    /// A tool that the server runs.
+    HostedTool {
+        /// Search in files.
+        FileSearch = "file_search_call",
+        /// Search in the web.
+        WebSearch = "web_search_call",
+        /// Images.
+        ImageGeneration = "image_generation_call",
+        /// A tool on an MCP server.
+        Mcp = "mcp_call",
+        /// Asking an MCP server for its tools.
+        McpListTools = "mcp_list_tools",
+        /// The code interpreter.
+        CodeInterpreter = "code_interpreter_call",
+    }
+}
+
+open_enum! {
+    /// How far a tool has come that the server runs.
+    HostedToolStage {
+        /// It has begun.
+        InProgress = "in_progress",
+        /// It searches.
+        Searching = "searching",
+        /// It makes an image.
+        Generating = "generating",
+        /// It runs code.
+        Interpreting = "interpreting",
+        /// It is done.
+        Completed = "completed",
+        /// It failed.
+        Failed = "failed",
+    }
+}
+
+/// An image so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartialImage {
+    /// The item of the call.
+    pub item_id: Option<EventText>,
+    /// The item's place in the output.
+    pub output_index: Option<u32>,
+    /// Which of the images on the way it is.
+    pub index: Option<u32>,
+    /// The image, in base64.
+    pub image: EventText,
+}
+
+/// The server holds output back to look at it more closely.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SafetyBuffering {
+    /// For which uses.
+    #[serde(default)]
+    pub use_cases: Vec<String>,
+    /// Why.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    /// A model that would answer without.
+    #[serde(default)]
+    pub retry_model: Option<String>,
+}
+
+/// An event of a type that this crate does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnknownEvent {
+    /// The type, as the server spelled it.
+    pub event_type: EventText,
+}
+
+/// An event that cannot be decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UndecodableEvent {
+    /// The type, where it has one.
+    pub event_type: Option<EventText>,
+    /// What is wrong with it. Does not quote it.
+    pub reason: &'static str,
+}
+
+/// What a decoded event means for its stream.
+pub(super) enum Decoded {
+    /// It goes on.
+    Event(ResponseEvent),
+    /// It goes on, and there is nothing to tell.
+    Nothing,
+    /// It ends, well.
+    Completed(ResponseEvent),
+    /// The end of a response that is whole, which cannot be read.
+    CompletedUnreadably,
+    /// It ends incomplete.
+    Incomplete(Option<Box<ModelResponse>>),
+    /// It ends in the error that the event describes.
+    Failed(Option<Box<ModelResponse>>),
+}
+
+/// Decodes an event. Goes before it: what it carries besides, into `before`.
+pub(super) fn decode(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
+    match serde_json::from_str(raw) {
+        Ok(wire) => interpret(raw, &wire, before),
+        Err(_) => undecodable(raw, before),
+    }
+}
+
+fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKind>) -> Decoded {
+    let Some(event_type) = &wire.event_type else {
+        return Decoded::Event(event(raw, None, not_decoded(None, "it has no type")));
+    };
+    let text = |text: &Str<'_>| text.share(raw);
+    let optional = |part: &Option<Str<'_>>| part.as_ref().map(text);
+    let (item_id, output_index) = (|| optional(&wire.item_id), wire.output_index);
+    let part_index = wire.content_index.or(wire.summary_index);
+
+    let text_delta =
+        || Some(TextDelta { item_id: item_id(), output_index, part_index, delta: text(wire.delta.as_ref()?) });
+    let text_done = |whole: &Option<Str<'_>>| {
+        Some(TextDone { item_id: item_id(), output_index, part_index, text: text(whole.as_ref()?) })
+    };
+    // Where only the call's id is told, it stands for the item's.
+    let call_item_id = || item_id().or_else(|| optional(&wire.call_id));
+    let input_delta = || {
+        let call_id = optional(&wire.call_id);
+        Some(ToolInputDelta { item_id: call_item_id(), call_id, output_index, delta: text(wire.delta.as_ref()?) })
+    };
+    let input_done = |whole: &Option<Str<'_>>| {
+        let call_id = optional(&wire.call_id);
+        Some(ToolInputDone { item_id: call_item_id(), call_id, output_index, input: text(whole.as_ref()?) })
+    };
+    let item = || Some(ItemEvent { output_index, item: Box::new(parse(wire.item?)?) });
+    let part = || {
+        let part = wire.part.and_then(parse).map(Box::new);
+        PartEvent { item_id: item_id(), output_index, part_index, part }
+    };
+    let response = || parse::<ModelResponse>(wire.response?).map(Box::new);
+
+    use ResponseEventKind as Kind;
+    let kind = match &*event_type.0 {
+        "response.output_text.delta" => text_delta().map(Kind::OutputTextDelta),
+        "response.reasoning_summary_text.delta" => {
+            text_delta().filter(|delta| delta.part_index.is_some()).map(Kind::ReasoningSummaryTextDelta)
+        }
+        "response.reasoning_text.delta" => {
+            text_delta().filter(|delta| delta.part_index.is_some()).map(Kind::ReasoningTextDelta)
+        }
+        "response.function_call_arguments.delta" => input_delta().map(Kind::FunctionCallArgumentsDelta),
+        "response.custom_tool_call_input.delta" => {
+            input_delta().filter(|delta| delta.item_id.is_some()).map(Kind::CustomToolCallInputDelta)
+        }
+        "response.refusal.delta" => text_delta().map(Kind::RefusalDelta),
+        "response.mcp_call_arguments.delta" => input_delta().map(Kind::McpCallArgumentsDelta),
+        "response.code_interpreter_call_code.delta" => input_delta().map(Kind::CodeInterpreterCallCodeDelta),
+        "response.output_item.added" => item().map(Kind::OutputItemAdded),
+        "response.output_item.done" => item().map(Kind::OutputItemDone),
+        "response.content_part.added" => Some(Kind::ContentPartAdded(part())),
+        "response.content_part.done" => Some(Kind::ContentPartDone(part())),
+        "response.output_text.done" => text_done(&wire.text).map(Kind::OutputTextDone),
+        "response.output_text.annotation.added" => {
+            let annotation = wire.annotation.and_then(parse);
+            annotation.map(|annotation| {
+                Kind::OutputTextAnnotationAdded(AnnotationEvent {
+                    item_id: item_id(),
+                    output_index,
+                    part_index,
+                    annotation,
+                })
+            })
+        }
+        "response.refusal.done" => text_done(&wire.refusal).map(Kind::RefusalDone),
+        "response.reasoning_text.done" => text_done(&wire.text).map(Kind::ReasoningTextDone),
+        "response.reasoning_summary_text.done" => text_done(&wire.text).map(Kind::ReasoningSummaryTextDone),
+        "response.reasoning_summary_part.added" => {
+            part_index.is_some().then(|| Kind::ReasoningSummaryPartAdded(part()))
+        }
+        "response.reasoning_summary_part.done" => Some(Kind::ReasoningSummaryPartDone(part())),
+        "response.function_call_arguments.done" => input_done(&wire.arguments).map(Kind::FunctionCallArgumentsDone),
+        "response.custom_tool_call_input.done" => input_done(&wire.input).map(Kind::CustomToolCallInputDone),
+        "response.mcp_call_arguments.done" => input_done(&wire.arguments).map(Kind::McpCallArgumentsDone),
+        "response.code_interpreter_call_code.done" => input_done(&wire.code).map(Kind::CodeInterpreterCallCodeDone),
+        "response.image_generation_call.partial_image" => wire.partial_image_b64.as_ref().map(|image| {
+            let index = wire.partial_image_index;
+            Kind::ImageGenerationPartialImage(PartialImage {
+                item_id: item_id(),
+                output_index,
+                index,
+                image: text(image),
+            })
+        }),
+        "response.created" => response().map(Kind::Created),
+        "response.queued" => response().map(Kind::Queued),
+        "response.in_progress" => response().map(Kind::InProgress),
+        "response.completed" => {
+            carried_by_any(wire, before);
+            return match response() {
+                Some(response) => Decoded::Completed(event(raw, wire.sequence_number, Kind::Completed(response))),
+                None => Decoded::CompletedUnreadably,
+            };
+        }
+        "response.incomplete" => {
+            carried_by_any(wire, before);
+            return Decoded::Incomplete(response());
+        }
+        "response.failed" | "error" => {
+            carried_by_any(wire, before);
+            return Decoded::Failed(response());
+        }
+        "codex.rate_limits" => {
+            let value = serde_json::from_str(raw).unwrap_or_default();
+            return Decoded::Event(event(
+                raw,
+                wire.sequence_number,
+                Kind::RateLimits(Box::new(RateLimitSnapshot::from_event(&value))),
+            ));
+        }
+        "response.metadata" => {
+            carried_by_any(wire, before);
+            let last = carried_by_metadata(wire, before);
+            return match last {
+                Some(kind) => Decoded::Event(event(raw, wire.sequence_number, kind)),
+                None => Decoded::Nothing,
+            };
+        }
+        other => Some(match hosted_tool(other) {
+            Some((tool, stage)) => {
+                Kind::HostedToolProgress(HostedToolProgress { tool, stage, item_id: item_id(), output_index })
+            }
+            None => Kind::Unknown(UnknownEvent { event_type: text(event_type) }),
+        }),
+    };
+    carried_by_any(wire, before);
+    let kind =
+        kind.unwrap_or_else(|| not_decoded(Some(text(event_type)), "a member that its type needs is missing or wrong"));
+    Decoded::Event(event(raw, wire.sequence_number, kind))
+}
+
+/// An event that did not parse: no JSON, or one whose members have other types than this crate knows.
+fn undecodable(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
+    #[derive(Deserialize)]
+    struct Typed<'a> {
+        #[serde(rename = "type", borrow)]
+        event_type: Option<Str<'a>>,
+    }
+    if &**raw == "[DONE]" {
+        return Decoded::Nothing;
+    }
+    let Ok(Typed { event_type }) = serde_json::from_str(raw) else {
+        return Decoded::Event(event(raw, None, not_decoded(None, "it is not a JSON object")));
+    };
+    let text = event_type.as_ref().map(|event_type| event_type.share(raw));
+    match interpret(raw, &Wire { event_type, ..Wire::default() }, before) {
+        Decoded::Event(event) if !matches!(event.kind, ResponseEventKind::Unknown(_)) => {
+            let kind = not_decoded(text, "a member has another type than expected");
+            Decoded::Event(ResponseEvent { kind, ..event })
+        }
+        // A type that is not known, or the end, which is one whatever its members are.
+        decoded => decoded,
+    }
+}
+
+fn not_decoded(event_type: Option<EventText>, reason: &'static str) -> ResponseEventKind {
+    ResponseEventKind::Undecodable(UndecodableEvent { event_type, reason })
+}
+
+fn event(raw: &ByteString, sequence_number: Option<u64>, kind: ResponseEventKind) -> ResponseEvent {
+    ResponseEvent { kind, sequence_number, raw: raw.clone() }
+}
+
+/// An event that has no JSON of its own.
+pub(super) fn event_without_json(kind: ResponseEventKind) -> ResponseEvent {
+    ResponseEvent { kind, sequence_number: None, raw: ByteString::new() }
+}
+
+/// What headers say that comes as events: those of the answer, in the order in which they are told.
+pub(super) fn header_events(headers: &HeaderMap) -> Vec<ResponseEventKind> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(EventText::from);
+    let mut events = Vec::new();
+    events.extend(server_model(headers).map(ResponseEventKind::ServerModel));
+    let snapshots = RateLimitSnapshot::all_from_headers(headers).into_iter();
+    events.extend(snapshots.map(|snapshot| ResponseEventKind::RateLimits(Box::new(snapshot))));
+    events.extend(ApiRateLimits::from_headers(headers).map(ResponseEventKind::ApiRateLimits));
+    events.extend(text("x-models-etag").map(ResponseEventKind::ModelsEtag));
+    events.extend(headers.contains_key("x-reasoning-included").then_some(ResponseEventKind::ReasoningIncluded));
+    events.extend(text(TURN_STATE).map(ResponseEventKind::TurnState));
+    events
+}
+
+/// The header that carries the state of a turn.
+pub(super) const TURN_STATE: &str = "x-codex-turn-state";
+
+fn server_model(headers: &HeaderMap) -> Option<EventText> {
+    let model = ["openai-model", "x-openai-model"].into_iter().find_map(|name| headers.get(name))?;
+    model.to_str().ok().map(str::trim).filter(|model| !model.is_empty()).map(EventText::from)
+}
+
+/// What an event of any type may carry: headers, and a word about safety buffering.
+fn carried_by_any(wire: &Wire<'_>, before: &mut Vec<ResponseEventKind>) {
+    // Within the response, else beside it.
+    let mentions_headers = wire.response.filter(|response| response.get().contains("\"headers\""));
+    let inner = mentions_headers.and_then(parse::<Value>).and_then(|response| response.get("headers").cloned());
+    let headers = inner.filter(Value::is_object).or_else(|| parse::<Value>(wire.headers?));
+    let headers = headers.map(|headers| headers_of_json(&headers));
+    if let Some(headers) = &headers {
+        before.extend(server_model(headers).map(ResponseEventKind::ServerModel));
+    }
+    if let Some(buffering) = wire.safety_buffering {
+        let Some(mut buffering) = parse::<SafetyBuffering>(buffering) else { return };
+        if buffering.retry_model.is_none()
+            && let Some(headers) = &headers
+        {
+            let faster = headers.get("x-codex-safety-buffering-faster-model").and_then(|value| value.to_str().ok());
+            buffering.retry_model = faster.map(str::to_owned);
+        }
+        before.push(ResponseEventKind::SafetyBuffering(buffering));
+    }
+}
+
+/// What `response.metadata` says: all but the last into `before`.
+fn carried_by_metadata(wire: &Wire<'_>, before: &mut Vec<ResponseEventKind>) -> Option<ResponseEventKind> {
+    let mut kinds = Vec::new();
+    if let Some(headers) = wire.headers.and_then(parse::<Value>).map(|headers| headers_of_json(&headers)) {
+        let state = headers.get(TURN_STATE).and_then(|value| value.to_str().ok());
+        kinds.extend(state.map(|state| ResponseEventKind::TurnState(state.into())));
+    }
+    if let Some(Value::Object(mut metadata)) = wire.metadata.and_then(parse::<Value>) {
+        if let Some(Value::Array(recommended)) = metadata.remove("openai_verification_recommendation") {
+            let mut names: Vec<String> = Vec::new();
+            for name in recommended.iter().filter_map(Value::as_str) {
+                if !names.iter().any(|known| known == name) {
+                    names.push(name.to_owned());
+                }
+            }
+            kinds.extend((!names.is_empty()).then_some(ResponseEventKind::VerificationRecommended(names)));
+        }
+        let moderation = metadata.remove("openai_chatgpt_moderation_metadata");
+        kinds.extend(moderation.map(ResponseEventKind::ModerationMetadata));
+        kinds.extend((!metadata.is_empty()).then_some(ResponseEventKind::Metadata(Value::Object(metadata))));
+    }
+    let last = kinds.pop();
+    before.extend(kinds);
+    last
+}
+
+/// `response.web_search_call.searching` and its like.
+fn hosted_tool(event_type: &str) -> Option<(HostedTool, HostedToolStage)> {
+    let (tool, stage) = event_type.strip_prefix("response.")?.split_once('.')?;
+    let (tool, stage) = (HostedTool::from(tool.to_owned()), HostedToolStage::from(stage.to_owned()));
+    let is_known = !matches!(tool, HostedTool::Other(_)) && !matches!(stage, HostedToolStage::Other(_));
+    is_known.then_some((tool, stage))
+}
+
+fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// The members that any event may have, read in one pass.
+#[derive(Deserialize, Default)]
+struct Wire<'a> {
+    #[serde(rename = "type", borrow, default)]
+    event_type: Option<Str<'a>>,
+    #[serde(default)]
+    sequence_number: Option<u64>,
+    #[serde(borrow, default)]
+    item_id: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    call_id: Option<Str<'a>>,
+    #[serde(default)]
+    output_index: Option<u32>,
+    #[serde(default)]
+    content_index: Option<u32>,
+    #[serde(default)]
+    summary_index: Option<u32>,
+    #[serde(borrow, default)]
+    delta: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    text: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    refusal: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    arguments: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    input: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    code: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    partial_image_b64: Option<Str<'a>>,
+    #[serde(default)]
+    partial_image_index: Option<u32>,
+    #[serde(borrow, default)]
+    item: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    part: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    response: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    annotation: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    headers: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    safety_buffering: Option<&'a RawValue>,
+}
+
+/// Text that is borrowed from the event where it has no escapes. (`Option<Cow<str>>` would always copy.)
+struct Str<'a>(Cow<'a, str>);
+
+impl Str<'_> {
+    fn share(&self, raw: &ByteString) -> EventText {
+        EventText(match &self.0 {
+            Cow::Borrowed(text) => raw.slice_ref(text),
+            Cow::Owned(text) => ByteString::from(text.clone()),
+        })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Str<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Str<'de>, E> {
+                Ok(Str(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Str<'de>, E> {
+                Ok(Str(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}

@@ -1,0 +1,185 @@
+//! What each route demands and refuses of a request, checked before anything is sent.
+
+use serde_json::{Map, Value, json};
+
+use super::request::is_system;
+
+/// The rules of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rules {
+    CodexBackend,
+    OpenAiApi,
+}
+
+/// What the Codex backend answers with `Unsupported parameter`, or cannot do because it keeps no responses.
+const REFUSED_BY_THE_BACKEND: [&str; 21] = [
+    "background",
+    "context_management",
+    "conversation",
+    "frequency_penalty",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "presence_penalty",
+    "previous_response_id",
+    "prompt",
+    "prompt_cache_breakpoint",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "temperature",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+    "messages",
+];
+/// What reasoning must be given back as, where the server keeps none.
+const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
+
+impl Rules {
+    /// The start of the sentence about a request that breaks them.
+    pub(super) fn refusal(self) -> &'static str {
+        match self {
+            Self::CodexBackend => "the Codex backend would refuse the request",
+            Self::OpenAiApi => "the OpenAI API would refuse the request",
+        }
+    }
+
+    /// Sets what has but one legal value and is not given.
+    pub(super) fn fill_in(self, fields: &mut Map<String, Value>, streamed: bool) {
+        // What is `null` is not given.
+        fields.retain(|name, value| !value.is_null() || name == "reasoning");
+        if streamed {
+            fields.entry("stream").or_insert(json!(true));
+        }
+        if self == Self::CodexBackend {
+            fields.entry("store").or_insert(json!(false));
+            fields.entry("tools").or_insert(json!([]));
+            if let Some(Value::String(text)) = fields.get("input") {
+                let message =
+                    json!({ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": text }] });
+                fields.insert("input".to_owned(), json!([message]));
+            }
+            let include = fields.entry("include").or_insert(json!([]));
+            if let Value::Array(included) = include
+                && !included.iter().any(|what| what == ENCRYPTED_REASONING)
+            {
+                included.push(json!(ENCRYPTED_REASONING));
+            }
+        }
+    }
+
+    /// Each rule that the request breaks, in words.
+    pub(super) fn violations(self, fields: &Map<String, Value>, streamed: bool) -> Vec<String> {
+        let mut violations = Vec::new();
+        let mut check = |holds: bool, violation: &str| {
+            if !holds {
+                violations.push(violation.to_owned());
+            }
+        };
+        let is_text = |name: &str| fields.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+        let streams = fields.get("stream");
+        match self {
+            Self::CodexBackend => {
+                check(is_text("model"), "`model` is missing");
+                check(is_text("instructions"), "`instructions` are missing or empty");
+                check(fields.get("store") == Some(&json!(false)), "`store` must be false");
+                check(streams == Some(&json!(true)), "`stream` must be true");
+                let items = fields.get("input").and_then(Value::as_array);
+                check(items.is_some(), "`input` must be a list");
+                let has_system = items.into_iter().flatten().any(is_system);
+                check(!has_system, "`input` holds a message with the role `system`; use `developer`");
+                for name in REFUSED_BY_THE_BACKEND.iter().filter(|name| fields.contains_key(**name)) {
+                    check(false, &format!("`{name}` is not supported"));
+                }
+            }
+            Self::OpenAiApi => {
+                check(is_text("model") || fields.contains_key("prompt"), "`model` is missing");
+                let asks_for_stream = streams == Some(&json!(true));
+                check(streams.is_none_or(Value::is_boolean), "`stream` must be true or false");
+                check(streamed || !asks_for_stream, "`stream` is true: call `stream()` in place of `send()`");
+                check(!streamed || asks_for_stream, "`stream` is false: call `send()` in place of `stream()`");
+                if let Some(Value::Object(pairs)) = fields.get("metadata") {
+                    check(pairs.len() <= 16, "`metadata` has more than 16 pairs");
+                    let characters = |text: &str, most| text.chars().count() <= most;
+                    check(
+                        pairs.keys().all(|name| characters(name, 64)),
+                        "a name in `metadata` is longer than 64 characters",
+                    );
+                    let fits = |value: &Value| value.as_str().is_some_and(|text| characters(text, 512));
+                    check(pairs.values().all(fits), "a value in `metadata` is no text of at most 512 characters");
+                }
+            }
+        }
+        violations
+    }
+
+    /// Whether the server keeps the response, so that a repeat would leave a second one behind.
+    pub(super) fn is_kept(self, fields: &Map<String, Value>) -> bool {
+        let is = |name: &str, value: bool| fields.get(name) == Some(&json!(value));
+        match self {
+            Self::CodexBackend => false,
+            // Kept unless told otherwise.
+            Self::OpenAiApi => !is("store", false) || is("background", true),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn violations(rules: Rules, request: Value, streamed: bool) -> String {
+        let Value::Object(mut fields) = request else { panic!("{request}") };
+        rules.fill_in(&mut fields, streamed);
+        rules.violations(&fields, streamed).join("; ")
+    }
+
+    #[test]
+    fn the_backend_demands_what_it_demands_and_constants_are_filled_in() {
+        let request = json!({ "model": "m", "instructions": "i", "input": "hello", "temperature": null });
+        assert_eq!(violations(Rules::CodexBackend, request, true), "");
+        let bare = violations(Rules::CodexBackend, json!({ "store": true, "stream": false }), true);
+        assert_eq!(
+            bare,
+            "`model` is missing; `instructions` are missing or empty; `store` must be false; `stream` must be true; \
+             `input` must be a list"
+        );
+    }
+
+    #[test]
+    fn each_refused_field_is_named() {
+        for name in REFUSED_BY_THE_BACKEND {
+            let request = json!({ "model": "m", "instructions": "i", "input": [], name: 1 });
+            assert_eq!(violations(Rules::CodexBackend, request, true), format!("`{name}` is not supported"));
+        }
+        let request = json!({ "model": "m", "instructions": "i", "input": [{ "role": "system", "content": [] }] });
+        assert!(violations(Rules::CodexBackend, request, true).contains("`developer`"));
+    }
+
+    #[test]
+    fn the_api_is_asked_in_the_way_the_request_says() {
+        let request = |stream: Value| json!({ "model": "m", "input": "i", "stream": stream });
+        assert_eq!(violations(Rules::OpenAiApi, request(json!(true)), true), "");
+        assert_eq!(violations(Rules::OpenAiApi, request(json!(null)), true), "");
+        assert_eq!(violations(Rules::OpenAiApi, request(json!(false)), false), "");
+        assert!(violations(Rules::OpenAiApi, request(json!(true)), false).contains("call `stream()`"));
+        assert!(violations(Rules::OpenAiApi, request(json!(false)), true).contains("call `send()`"));
+        let many: Map<String, Value> = (0..17).map(|n| (n.to_string(), json!("v"))).collect();
+        assert!(violations(Rules::OpenAiApi, json!({ "model": "m", "metadata": many }), false).contains("16 pairs"));
+        let long = json!({ "model": "m", "metadata": { "k".repeat(65): "v".repeat(513) } });
+        assert!(violations(Rules::OpenAiApi, long, false).contains("64 characters; a value"));
+    }
+
+    #[test]
+    fn what_is_kept_is_known() {
+        let kept = |rules: Rules, request: Value| rules.is_kept(request.as_object().unwrap());
+        assert!(kept(Rules::OpenAiApi, json!({})));
+        assert!(kept(Rules::OpenAiApi, json!({ "store": true })));
+        assert!(kept(Rules::OpenAiApi, json!({ "store": false, "background": true })));
+        assert!(!kept(Rules::OpenAiApi, json!({ "store": false })));
+        assert!(!kept(Rules::CodexBackend, json!({ "store": false })));
+    }
+}

@@ -1,0 +1,461 @@
+//! A stream of events, from the first byte of its body to its one end.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use futures_util::{Stream, StreamExt};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
+use super::collected::CollectedResponse;
+use super::event::{Decoded, EventText, ResponseEvent, ResponseEventKind, decode, event_without_json, header_events};
+use super::response::ModelResponse;
+use super::turn::ResponseTurn;
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{
+    Activity, Body, Clock, IdleTimer, NotReceived, Opened, Operation, Pace, Receive, Repeat, Scrubber, SseFailure,
+    SseReader, SystemClock, TransportError, event_error, root_cause,
+};
+
+/// How many chunks in a row may hold no event before others get their turn.
+const CHUNKS_AT_ONCE: u32 = 64;
+
+/// The events of a response, as they come.
+///
+/// It is a `Stream` of `Result<ResponseEvent, Error>`. First come the events that the headers of the answer make, then
+/// those of the body. It ends in exactly one way, and then gives nothing more:
+///
+/// | end | last item |
+/// | --- | --- |
+/// | completed | `Ok`, of kind [`Completed`](ResponseEventKind::Completed) |
+/// | failed: `response.failed`, `error` | `Err`, of the kind that the server's code means; at once, although the connection may stay open |
+/// | incomplete | `Err` [`Incomplete`](ErrorKind::Incomplete), with the reason as its [`code`](Error::code) |
+/// | truncated: the body ended before the response | `Err` [`Truncated`](ErrorKind::Truncated) |
+/// | idle: not one byte came within [`Timeouts::stream_idle`](crate::Timeouts::stream_idle) | `Err` [`Timeout`](ErrorKind::Timeout) |
+/// | the connection broke, or the body is no event stream | `Err` [`Interrupted`](ErrorKind::Interrupted), [`Decode`](ErrorKind::Decode), [`ResponseTooLarge`](ErrorKind::ResponseTooLarge) |
+///
+/// Each of these errors tells [how many events](Error::events_delivered) had been delivered. Nothing is sent again once
+/// the first event of the body has come.
+///
+/// No task and no channel stand behind it: bytes are read when it is polled, and dropping it closes the connection. An
+/// event of an unknown type, or one that cannot be decoded, is an event like the others.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = codex_backend::testing::Backend::start()?;
+/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+/// use codex_backend::{CodexResponses, ResponseEventKind};
+/// use futures_util::StreamExt;
+///
+/// let mut stream = CodexResponses::new(&client).create("gpt-5.5", "You are terse.", "Say hello.").stream().await?;
+/// let mut text = String::new();
+/// while let Some(event) = stream.next().await {
+///     if let ResponseEventKind::OutputTextDelta(piece) = event?.kind {
+///         text.push_str(&piece.delta);
+///     }
+/// }
+/// assert_eq!(text, "Hello, world");
+/// # Ok(()) }
+/// ```
+pub struct ResponseStream {
+    body: Body,
+    reader: SseReader,
+    /// Events that are decoded and not delivered.
+    ready: VecDeque<ResponseEvent>,
+    /// What the last event carried besides.
+    carried: Vec<ResponseEventKind>,
+    state: State,
+    idle: Option<IdleTimer>,
+    about: About,
+    server_model: Option<EventText>,
+    delivered: u64,
+    turn: Option<ResponseTurn>,
+    last_response: Option<Box<ModelResponse>>,
+}
+
+/// What errors and logs say about the answer behind a stream.
+struct About {
+    operation: &'static Operation,
+    status: StatusCode,
+    request_id: Option<String>,
+    attempts: u32,
+    scrubber: Scrubber,
+    clock: Arc<dyn Clock>,
+    span: tracing::Span,
+}
+
+#[derive(Debug)]
+enum State {
+    Going,
+    /// The last item is in `ready`, or is this error.
+    Ending(Option<Error>),
+    Ended,
+}
+
+/// How streams are received.
+pub(super) struct ReceiveStream {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) idle: std::time::Duration,
+    pub(super) longest_event: usize,
+    pub(super) turn: Option<ResponseTurn>,
+}
+
+impl Receive for ReceiveStream {
+    type Received = ResponseStream;
+
+    /// Waits for the first event of the body: up to then the request may be sent again.
+    async fn receive(&self, opened: Opened, activity: Option<&Activity>) -> Result<ResponseStream, NotReceived> {
+        let content_type = opened.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let media_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        // Servers in between leave the type out or change it; these two are certain to be something else.
+        if matches!(media_type.as_str(), "text/html" | "application/json") {
+            let message = format!("the answer is no event stream but {media_type}");
+            return Err(NotReceived::Unusable(opened.refuse(ErrorKind::Decode, message).await));
+        }
+        let activity = activity.cloned().unwrap_or_else(|| Activity::starting_now(&self.clock));
+        let mut stream = ResponseStream::new(opened, self.clock.clone(), self.turn.clone());
+        stream.reader.limit_event(self.longest_event);
+        stream.idle = Some(IdleTimer::new(self.idle, activity));
+        match poll_fn(|context| stream.poll_body(context)).await {
+            Step::Ready => {}
+            // An error that an event means is an event.
+            Step::Failed(error) => stream.state = State::Ending(Some(error)),
+            Step::Broken(error) => return Err(NotReceived::Unusable(error)),
+        }
+        Ok(stream)
+    }
+
+    fn status(received: &ResponseStream) -> StatusCode {
+        received.about.status
+    }
+
+    fn request_id(received: &ResponseStream) -> Option<String> {
+        received.about.request_id.clone()
+    }
+}
+
+impl ResponseStream {
+    fn new(opened: Opened, clock: Arc<dyn Clock>, turn: Option<ResponseTurn>) -> Self {
+        let request_id = opened.request_id();
+        let Opened { operation, status, headers, body, attempts, scrubber } = opened;
+        let mut stream = Self {
+            body,
+            reader: SseReader::new(),
+            ready: VecDeque::new(),
+            carried: header_events(&headers),
+            state: State::Going,
+            idle: None,
+            about: About { operation, status, request_id, attempts, scrubber, clock, span: tracing::Span::current() },
+            server_model: None,
+            delivered: 0,
+            turn,
+            last_response: None,
+        };
+        stream.take_carried();
+        stream
+    }
+
+    /// The events of a body that is at hand: a recording, or what another HTTP stack received.
+    #[must_use]
+    pub fn from_transcript(body: impl Into<Bytes>) -> Self {
+        Self::from_body(Body::from(body.into()))
+    }
+
+    /// The events of a body that comes in chunks, however it is split. No time limit applies.
+    pub fn from_chunks<E>(chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let chunks = chunks.map(|chunk| chunk.map_err(|error| TransportError::interrupted(error.into())));
+        Self::from_body(Body::from_stream(chunks, None))
+    }
+
+    fn from_body(body: Body) -> Self {
+        static TRANSCRIPT: Operation = Operation {
+            name: "responses.transcript",
+            method: http::Method::GET,
+            path: "(transcript)",
+            repeat: Repeat::Safe,
+            pace: Pace::Stream,
+        };
+        let opened = Opened {
+            operation: &TRANSCRIPT,
+            status: StatusCode::OK,
+            headers: http::HeaderMap::new(),
+            body,
+            attempts: 0,
+            scrubber: Scrubber::lookalikes(),
+        };
+        Self::new(opened, Arc::new(SystemClock::new()), None)
+    }
+
+    /// Another limit on the length of one event's data, in bytes, than 16 MiB. A longer event ends the stream in an
+    /// error.
+    #[must_use]
+    pub fn with_longest_event(mut self, bytes: usize) -> Self {
+        self.reader.limit_event(bytes);
+        self
+    }
+
+    /// The id under which the server logged the request.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.about.request_id.as_deref()
+    }
+
+    /// How many events have been delivered.
+    #[must_use]
+    pub fn events_delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// The `id` that stood last in the stream, where the server sends any.
+    #[must_use]
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.reader.last_event_id()
+    }
+
+    /// Reads the stream to its end and puts the response together. Takes time and memory in proportion to what comes.
+    ///
+    /// # Errors
+    ///
+    /// When the stream ends in anything but a completed response. [`collect_partial`](Self::collect_partial) gives what
+    /// came up to then as well.
+    pub async fn collect(self) -> Result<CollectedResponse, Error> {
+        match self.collect_partial().await {
+            (collected, None) => Ok(collected),
+            (_, Some(error)) => Err(error),
+        }
+    }
+
+    /// Reads the stream to its end and puts together what came; and the error, if the stream ended in one.
+    pub async fn collect_partial(mut self) -> (CollectedResponse, Option<Error>) {
+        let mut collected = CollectedResponse::default();
+        let mut ended_in = None;
+        while let Some(event) = self.next().await {
+            match event {
+                Ok(event) => collected.add(event),
+                Err(error) => ended_in = Some(error),
+            }
+        }
+        (collected.finish(self.last_response.take()), ended_in)
+    }
+
+    /// Reads until there is something in `ready`, or the body has come to its end.
+    fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+        let mut chunks = 0;
+        loop {
+            match self.reader.next() {
+                Some(Ok(raw)) => {
+                    if let Some(error) = self.take_event(&raw) {
+                        return Poll::Ready(Step::Failed(error));
+                    }
+                    if !self.ready.is_empty() {
+                        return Poll::Ready(Step::Ready);
+                    }
+                    continue;
+                }
+                Some(Err(failure)) => return Poll::Ready(Step::Broken(self.unreadable(failure))),
+                None => {}
+            }
+            if chunks == CHUNKS_AT_ONCE {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            chunks += 1;
+            match Pin::new(&mut self.body).poll_next(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(chunk))) => {
+                    if let Some(idle) = self.idle.as_ref().filter(|_| !chunk.is_empty()) {
+                        idle.touch();
+                    }
+                    self.reader.push(chunk);
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    let cause = self.about.scrubber.clean_line(&root_cause(&error).to_string());
+                    let message = format!("the connection broke before the response was complete: {cause}");
+                    let error = self.about.error(ErrorKind::Interrupted, message).with_source(error);
+                    return Poll::Ready(Step::Broken(error.with_retry_after(self.reader.retry())));
+                }
+                Poll::Ready(None) => {
+                    let error =
+                        self.about.error(ErrorKind::Truncated, "the stream ended before the response was complete");
+                    return Poll::Ready(Step::Broken(error.with_retry_after(self.reader.retry())));
+                }
+            }
+        }
+    }
+
+    /// Puts what an event means into `ready`; gives the error that it ends the stream in, if it does.
+    fn take_event(&mut self, raw: &ByteString) -> Option<Error> {
+        let decoded = decode(raw, &mut self.carried);
+        if !self.carried.is_empty() {
+            self.take_carried();
+        }
+        match decoded {
+            Decoded::Nothing => None,
+            Decoded::Event(event) => {
+                self.ready.push_back(event);
+                None
+            }
+            Decoded::Completed(event) => {
+                self.state = State::Ending(None);
+                self.ready.push_back(event);
+                None
+            }
+            Decoded::CompletedUnreadably => {
+                let message =
+                    "the end of the response cannot be read: a member is missing or has another type than expected";
+                let error = self.about.error(ErrorKind::Decode, message);
+                Some(error.with_body(Some(self.about.clean(raw))))
+            }
+            Decoded::Incomplete(response) => {
+                let details = response.as_ref().and_then(|response| response.incomplete_details.as_ref());
+                let reason = details.and_then(|details| details.reason.clone());
+                self.last_response = response;
+                let reason = reason.map(|reason| self.about.scrubber.clean_line(&reason));
+                let message =
+                    format!("the response is incomplete: {}", reason.as_deref().unwrap_or("no reason is given"));
+                Some(self.about.error(ErrorKind::Incomplete, message).with_code(reason))
+            }
+            Decoded::Failed(response) => {
+                self.last_response = response;
+                let about = &self.about;
+                let error = event_error(about.operation, raw, about.clock.now(), &about.scrubber);
+                let request_id = error.request_id().map(str::to_owned).or_else(|| about.request_id.clone());
+                Some(error.with_attempts(about.attempts).with_request_id(request_id))
+            }
+        }
+    }
+
+    /// Makes events of what was carried, and notes what concerns the stream.
+    fn take_carried(&mut self) {
+        for kind in self.carried.drain(..) {
+            if let ResponseEventKind::ServerModel(model) = &kind {
+                if self.server_model.as_ref() == Some(model) {
+                    continue;
+                }
+                self.server_model = Some(model.clone());
+            }
+            if let (ResponseEventKind::TurnState(state), Some(turn)) = (&kind, &self.turn) {
+                turn.remember(state);
+            }
+            self.ready.push_back(event_without_json(kind));
+        }
+    }
+
+    fn unreadable(&self, failure: SseFailure) -> Error {
+        match failure {
+            SseFailure::NotUtf8 => self.about.error(ErrorKind::Decode, "the stream holds bytes that are not UTF-8"),
+            SseFailure::EventTooLong => {
+                self.about.error(ErrorKind::ResponseTooLarge, "an event of the stream is longer than the limit")
+            }
+        }
+    }
+
+    /// Ends the stream, in an error or well.
+    fn end(&mut self, error: Option<Error>) -> Poll<Option<Result<ResponseEvent, Error>>> {
+        self.state = State::Ended;
+        // What is still to come is of no use; the connection is closed.
+        self.body = Body::empty();
+        self.idle = None;
+        let error = error.map(|error| error.after_events(self.delivered));
+        tracing::debug!(
+            parent: &self.about.span,
+            events = self.delivered,
+            kind = error.as_ref().map(|error| tracing::field::debug(error.kind())),
+            code = error.as_ref().and_then(Error::code),
+            "the stream ended"
+        );
+        Poll::Ready(error.map(Err))
+    }
+
+    /// Looks whether the body has ended too, so that its connection can be used again. Waits for nothing.
+    fn drain(&mut self, context: &mut Context<'_>) {
+        for _ in 0..CHUNKS_AT_ONCE {
+            match Pin::new(&mut self.body).poll_next(context) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(Some(Err(_)) | None) | Poll::Pending => return,
+            }
+        }
+    }
+}
+
+/// How far reading the body has come.
+enum Step {
+    /// There is something in `ready`.
+    Ready,
+    /// It ended in an error that an event means.
+    Failed(Error),
+    /// It ended in any other error.
+    Broken(Error),
+}
+
+impl Stream for ResponseStream {
+    type Item = Result<ResponseEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let stream = &mut *self;
+        loop {
+            if let Some(event) = stream.ready.pop_front() {
+                stream.delivered += 1;
+                return Poll::Ready(Some(Ok(event)));
+            }
+            match &mut stream.state {
+                State::Going => {}
+                State::Ending(error) => {
+                    let error = error.take();
+                    if error.is_none() {
+                        stream.drain(context);
+                    }
+                    return stream.end(error);
+                }
+                State::Ended => return Poll::Ready(None),
+            }
+            let error = match stream.poll_body(context) {
+                Poll::Ready(Step::Ready) => continue,
+                Poll::Ready(Step::Failed(error) | Step::Broken(error)) => error,
+                Poll::Pending => match stream.idle.as_mut().map(|idle| (idle.poll_elapsed(context), idle.limit())) {
+                    Some((Poll::Ready(()), limit)) => {
+                        let message = format!("not one byte of the stream came for {limit:?}");
+                        stream.about.error(ErrorKind::Timeout, message)
+                    }
+                    _ => return Poll::Pending,
+                },
+            };
+            // Behind what the last event carried besides.
+            stream.state = State::Ending(Some(error));
+        }
+    }
+}
+
+impl About {
+    fn error(&self, kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error::new(kind, self.operation.name, message)
+            .with_status(self.status)
+            .with_request_id(self.request_id.clone())
+            .with_attempts(self.attempts)
+    }
+
+    /// The start of an event, for an error.
+    fn clean(&self, raw: &str) -> String {
+        let end = (0..=raw.len().min(64 << 10)).rev().find(|end| raw.is_char_boundary(*end)).unwrap_or(0);
+        self.scrubber.clean(&raw[..end])
+    }
+}
+
+impl fmt::Debug for ResponseStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseStream")
+            .field("operation", &self.about.operation.name)
+            .field("request_id", &self.about.request_id)
+            .field("events_delivered", &self.delivered)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,38 @@
+//! Errors of streams: how each end is told, and what to do about it.
+//!
+//! Every call fails in one [`Error`](crate::Error). Ask its [`kind`](crate::Error::kind) what happened, and its predicates what to do.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use codex_backend::testing::{Backend, ScriptedResponse};
+//! # let backend = Backend::start()?;
+//! # backend.script_response(ScriptedResponse::failed("context_length_exceeded", "Your input is too long."));
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! use codex_backend::ErrorKind;
+//!
+//! let stream = client.codex_responses().create("gpt-5.5", "You are terse.", "Hello").stream().await?;
+//! let (so_far, ended_in) = stream.collect_partial().await;
+//! let Some(error) = ended_in else { return Ok(println!("{}", so_far.text())) };
+//! match error.kind() {
+//!     ErrorKind::ContextWindowExceeded => println!("make the conversation short, with `compact()`"),
+//!     ErrorKind::UsageLimit => println!("used up until {:?}", error.usage_limit().and_then(|limit| limit.resets_at)),
+//!     ErrorKind::Incomplete => println!("cut off: {:?}, after {}", error.code(), so_far.text()),
+//!     _ if error.needs_sign_in() => println!("sign in again"),
+//!     _ if error.is_retryable() => println!("try again in {:?}", error.retry_after()),
+//!     _ => println!("{error}"),
+//! }
+//! # assert_eq!(error.kind(), ErrorKind::ContextWindowExceeded);
+//! # Ok(()) }
+//! ```
+//!
+//! | kind | when | is tried again |
+//! | --- | --- | --- |
+//! | [`ContextWindowExceeded`](crate::ErrorKind::ContextWindowExceeded), [`PolicyViolation`](crate::ErrorKind::PolicyViolation), [`InvalidRequest`](crate::ErrorKind::InvalidRequest), [`InvalidImage`](crate::ErrorKind::InvalidImage) | the server, about the request | no |
+//! | [`InvalidInput`](crate::ErrorKind::InvalidInput) | this crate, before anything is sent | no |
+//! | [`UsageLimit`](crate::ErrorKind::UsageLimit), [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded), [`NotIncluded`](crate::ErrorKind::NotIncluded) | the server, about the account | no |
+//! | [`RateLimited`](crate::ErrorKind::RateLimited) | too many requests in a short time | yes, after the time that the server names |
+//! | [`Overloaded`](crate::ErrorKind::Overloaded), [`Server`](crate::ErrorKind::Server), [`Interrupted`](crate::ErrorKind::Interrupted), [`Truncated`](crate::ErrorKind::Truncated), [`Timeout`](crate::ErrorKind::Timeout) | on the way | until the first event of the body, where the server keeps nothing |
+//! | [`Incomplete`](crate::ErrorKind::Incomplete) | the answer is cut off | no |
+//!
+//! [`events_delivered`](crate::Error::events_delivered) says how far a stream had come. What has been delivered is not taken back,
+//! and nothing is sent again behind your back once it has begun.

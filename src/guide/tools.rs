@@ -1,0 +1,51 @@
+//! Tools: functions of the application's that a model may call.
+//!
+//! Register functions in [`Tools`](crate::Tools), and [`run_tools`](crate::ResponseRequest::run_tools) goes back and forth between the model and
+//! them until the model has what it needs.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use codex_backend::testing::{Backend, ScriptedResponse};
+//! # let backend = Backend::start()?;
+//! # backend.script_response(ScriptedResponse::function_call("read_file", r#"{"path":"notes.txt"}"#));
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! use codex_backend::{FunctionTool, ResponseEventKind, Tools};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct ReadFile {
+//!     path: String,
+//! }
+//!
+//! let parameters = serde_json::json!({
+//!     "type": "object",
+//!     "properties": { "path": { "type": "string" } },
+//!     "required": ["path"],
+//!     "additionalProperties": false,
+//! });
+//! let tools = Tools::new().function(
+//!     FunctionTool::new("read_file", "Reads a text file.", parameters).strict(true),
+//!     |arguments: ReadFile| async move { tokio::fs::read_to_string(arguments.path).await },
+//! );
+//!
+//! let request = client.codex_responses().create("gpt-5.5", "You are terse.", "What do my notes say?");
+//! let result = request
+//!     .run_tools(&tools)
+//!     .with_rounds(8)
+//!     .on_event(|event| {
+//!         if let ResponseEventKind::OutputTextDelta(piece) = &event.kind {
+//!             print!("{}", piece.delta);
+//!         }
+//!     })
+//!     .await?;
+//! println!("\n{} rounds, {} tokens", result.rounds, result.usage.total_tokens);
+//! # assert_eq!(result.rounds, 2);
+//! # Ok(()) }
+//! ```
+//!
+//! Whatever goes wrong with a call — arguments that do not fit, an error, a panic, a function that does not exist — is told
+//! to the model, which then does better or explains. The number of rounds is bounded. With the feature `schemars`,
+//! `FunctionTool::of` makes the schema from the type of the arguments.
+//!
+//! To answer calls by yourself, take them from [`function_calls`](crate::CollectedResponse::function_calls), and give back
+//! [`ResponseItem::function_call_output`](crate::ResponseItem::function_call_output) for each, behind the items that came. Requests of one turn share a
+//! [`ResponseTurn`](crate::ResponseTurn).

@@ -1,0 +1,81 @@
+//! The catalogue of models, and the list of the OpenAI API.
+
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+use super::server::Reply;
+
+#[derive(Debug)]
+pub(super) struct Models {
+    pub(super) models: Value,
+    pub(super) etag: String,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        let model = |slug: &str, priority: i32, visibility: &str| {
+            json!({
+                "slug": slug, "display_name": slug, "description": "a model for tests", "priority": priority,
+                "visibility": visibility, "default_reasoning_level": "medium",
+                "supported_reasoning_levels": [{ "effort": "low", "description": "quick" },
+                    { "effort": "medium", "description": "balanced" }],
+                "shell_type": "shell_command", "minimal_client_version": "0.98.0", "supported_in_api": true,
+                "base_instructions": "base instructions", "supports_reasoning_summaries": true, "support_verbosity": true,
+                "truncation_policy": { "mode": "tokens", "limit": 10_000 }, "supports_parallel_tool_calls": true,
+                "context_window": 272_000, "experimental_supported_tools": [], "prefer_websockets": true,
+            })
+        };
+        let models = [model("gpt-test-mini", 2, "list"), model("gpt-test", 1, "list"), model("gpt-review", 0, "hide")];
+        Self { models: json!(models), etag: "W/\"embedded-1\"".to_owned() }
+    }
+}
+
+impl Models {
+    /// `GET /codex/models`.
+    pub(super) fn catalogue(&self, query: &str) -> Reply {
+        let version = query.split('&').find_map(|pair| pair.strip_prefix("client_version=")).and_then(version);
+        let Some(version) = version else {
+            let body = json!({ "detail": "client_version is required" }).to_string();
+            return Reply::bytes(StatusCode::BAD_REQUEST, "application/json", body);
+        };
+        let usable = |model: &&Value| {
+            let minimal = model["minimal_client_version"].as_str().and_then(self::version);
+            minimal.is_none_or(|minimal| minimal <= version)
+        };
+        let models: Vec<&Value> = self.models.as_array().into_iter().flatten().filter(usable).collect();
+        let mut reply = Reply::json(&json!({ "models": models }));
+        reply.add_headers(HeaderValue::try_from(&self.etag).ok().map(|etag| (HeaderName::from_static("etag"), etag)));
+        reply
+    }
+
+    /// `GET /v1/models`, and one of them.
+    pub(super) fn list(&self, id: Option<&str>) -> Reply {
+        let models: Vec<Value> = self.models.as_array().into_iter().flatten().map(listed).collect();
+        let mut models = models.into_iter();
+        match id {
+            None => {
+                let mut models: Vec<Value> = models.collect();
+                models.sort_by_key(|model| model["id"].as_str().map(str::to_owned));
+                models.retain(|model| model["id"] != "gpt-review");
+                Reply::json(&json!({ "object": "list", "data": models }))
+            }
+            Some(id) => match models.find(|model| model["id"] == id) {
+                Some(model) => Reply::json(&model),
+                None => {
+                    let message = format!("The model '{id}' does not exist");
+                    Reply::error(StatusCode::NOT_FOUND, "model_not_found", &message)
+                }
+            },
+        }
+    }
+}
+
+fn listed(model: &Value) -> Value {
+    json!({ "id": model["slug"], "object": "model", "created": 1_777_000_000, "owned_by": "openai" })
+}
+
+fn version(text: &str) -> Option<[u64; 3]> {
+    let mut parts = text.split('.').map(str::parse);
+    let version = [parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?];
+    parts.next().is_none().then_some(version)
+}

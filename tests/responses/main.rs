@@ -1,0 +1,9 @@
+//! Responses over real sockets: the recorded transcripts, every end of a stream, requests of both modes, tools.
+
+mod ends;
+mod requests;
+mod robustness;
+mod stored;
+mod support;
+mod tools;
+mod transcripts;

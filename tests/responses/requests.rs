@@ -1,0 +1,316 @@
+//! What is sent, in both modes.
+
+use codex_backend::testing::{Backend, Route, ScriptedResponse};
+use codex_backend::{
+    ContentPart, CustomTool, ErrorKind, FunctionTool, NamespaceTool, ReasoningEffort, ReasoningSummary,
+    ResponseEventKind as Kind, ResponseItem, ResponseTool, ResponseTurn, ServiceTier, ToolChoice, Verbosity,
+};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+
+use super::support::{ask, codex, guard, openai, read};
+
+fn sent(backend: &Backend) -> Value {
+    backend.requests_to(Route::CreateResponse).last().unwrap().json()
+}
+
+#[tokio::test]
+async fn a_request_to_the_backend_has_its_constants_and_all_that_was_set() {
+    let backend = Backend::start().unwrap();
+    let function = FunctionTool::new("f", "does f", json!({ "type": "object", "properties": {} }));
+    let request = ask(&codex(&backend))
+        .input(vec![
+            ResponseItem::developer("be quick"),
+            serde_json::from_value(
+                json!({ "type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "g" }),
+            )
+            .unwrap(),
+            ResponseItem::function_call_output("call_1", vec![ContentPart::input_text("out")]),
+        ])
+        .tool(function.clone())
+        .tools([
+            ResponseTool::web_search().with_option("search_context_size", "low"),
+            CustomTool::new("patch", "patches").grammar("lark", "start: \"a\"").into(),
+            NamespaceTool::new("n", "names", [function.strict(true)]).into(),
+        ])
+        .tool_choice(ToolChoice::Function("f".to_owned()))
+        .parallel_tool_calls(true)
+        .reasoning_effort(ReasoningEffort::High)
+        .reasoning_summary(ReasoningSummary::Auto)
+        .verbosity(Verbosity::Low)
+        .json_schema("answer", json!({ "type": "object" }))
+        .service_tier(ServiceTier::Priority)
+        .prompt_cache_key("key")
+        .client_metadata("x-codex-installation-id", "id")
+        .session_id("0196a1b2")
+        .field("stream_options", json!({ "reasoning_summary_delivery": "sequential_cutoff" }));
+    guard(guard(request.stream()).await.unwrap().collect()).await.unwrap();
+
+    let parameters = json!({ "type": "object", "properties": {} });
+    assert_eq!(
+        sent(&backend),
+        json!({
+            "model": "gpt-5.5",
+            "instructions": "You are a test agent.",
+            "input": [
+                { "type": "message", "role": "user", "content": [{ "type": "input_text", "text": "hello" }] },
+                { "type": "message", "role": "developer", "content": [{ "type": "input_text", "text": "be quick" }] },
+                { "type": "reasoning", "summary": [], "encrypted_content": "g" },
+                { "type": "function_call_output", "call_id": "call_1", "output": [{ "type": "input_text", "text": "out" }] },
+            ],
+            "tools": [
+                { "type": "function", "name": "f", "description": "does f", "strict": false, "parameters": parameters },
+                { "type": "web_search", "search_context_size": "low" },
+                { "type": "custom", "name": "patch", "description": "patches",
+                    "format": { "type": "grammar", "syntax": "lark", "definition": "start: \"a\"" } },
+                { "type": "namespace", "name": "n", "description": "names", "tools": [
+                    { "type": "function", "name": "f", "description": "does f", "strict": true, "parameters": parameters },
+                ] },
+            ],
+            "tool_choice": { "type": "function", "name": "f" },
+            "parallel_tool_calls": true,
+            "reasoning": { "effort": "high", "summary": "auto" },
+            "text": { "verbosity": "low",
+                "format": { "type": "json_schema", "name": "answer", "strict": true, "schema": { "type": "object" } } },
+            "service_tier": "priority",
+            "prompt_cache_key": "key",
+            "client_metadata": { "x-codex-installation-id": "id" },
+            "stream_options": { "reasoning_summary_delivery": "sequential_cutoff" },
+            "include": ["reasoning.encrypted_content"],
+            "store": false,
+            "stream": true,
+        })
+    );
+    let request = &backend.requests_to(Route::CreateResponse)[0];
+    assert_eq!(request.target, "/backend-api/codex/responses");
+    assert_eq!(request.header("accept"), Some("text/event-stream"));
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    for name in ["session_id", "session-id", "x-client-request-id"] {
+        assert_eq!(request.header(name), Some("0196a1b2"), "{name}");
+    }
+    assert_eq!(request.header("content-encoding"), None);
+    assert_eq!(request.header("x-codex-turn-state"), None);
+}
+
+#[tokio::test]
+async fn a_request_to_the_api_has_all_that_the_backend_refuses() {
+    let backend = Backend::start().unwrap();
+    let request = openai(&backend)
+        .openai_responses()
+        .create("gpt-5.5", "hello")
+        .instructions("be terse")
+        .temperature(0.5)
+        .top_p(0.9)
+        .top_logprobs(3)
+        .max_output_tokens(100)
+        .max_tool_calls(2)
+        .metadata("a", "b")
+        .prompt_cache_retention("24h")
+        .safety_identifier("hash")
+        .truncation("auto")
+        .user("u")
+        .store(true)
+        .background(false)
+        .conversation("conv_1");
+    let answer = guard(request.send()).await.unwrap();
+    assert_eq!((answer.output_text().as_str(), answer.usage.unwrap().total_tokens), ("Hello, world", 15));
+    assert_eq!(
+        sent(&backend),
+        json!({
+            "model": "gpt-5.5", "instructions": "be terse", "temperature": 0.5, "top_p": 0.9, "top_logprobs": 3,
+            "max_output_tokens": 100, "max_tool_calls": 2, "metadata": { "a": "b" }, "prompt_cache_retention": "24h",
+            "safety_identifier": "hash", "truncation": "auto", "user": "u", "store": true, "background": false,
+            "conversation": "conv_1",
+            "input": [{ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": "hello" }] }],
+        })
+    );
+    assert_eq!(backend.requests()[0].target, "/v1/responses");
+}
+
+#[tokio::test]
+async fn a_request_given_as_a_value_is_checked_before_a_byte_leaves() {
+    #[derive(serde::Serialize)]
+    struct Own {
+        model: &'static str,
+        instructions: Option<&'static str>,
+        input: &'static str,
+        temperature: Option<f32>,
+    }
+    let backend = Backend::start().unwrap();
+    let client = codex(&backend);
+    let own = Own { model: "gpt-5.5", instructions: Some("i"), input: "hello", temperature: None };
+    guard(client.codex_responses().create_from(&own).stream()).await.unwrap();
+    assert_eq!(sent(&backend)["input"][0]["role"], "user");
+
+    let wrong = Own { instructions: None, temperature: Some(0.5), ..own };
+    let error = guard(client.codex_responses().create_from(&wrong).stream()).await.unwrap_err();
+    assert_eq!((error.kind(), error.may_have_been_sent()), (ErrorKind::InvalidInput, false));
+    assert_eq!(
+        error.message(),
+        "the Codex backend would refuse the request: `instructions` are missing or empty; `temperature` is not supported"
+    );
+    let through_the_open_door = ask(&client).field("top_p", 0.5);
+    assert_eq!(guard(through_the_open_door.stream()).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    for not_an_object in [json!([1]), json!("text")] {
+        let error = guard(client.codex_responses().create_from(&not_an_object).stream()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+    let error = guard(ask(&client).session_id("two\r\nlines").stream()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let api = openai(&backend).openai_responses();
+    let error =
+        guard(api.create_from(&json!({ "model": "m", "input": "i", "stream": true })).send()).await.unwrap_err();
+    assert!(error.message().contains("call `stream()`"), "{error}");
+    assert_eq!(backend.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn the_servers_words_for_what_they_refuse() {
+    // Where another test has been here before, there is one already.
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let backend = Backend::start().unwrap();
+    let key = secrecy::ExposeSecret::expose_secret(&backend.issue_access_token("acct-1")).to_owned();
+    let url = format!("{}/codex/responses", backend.codex_base_url());
+    let good = json!({ "model": "m", "instructions": "i", "input": [], "store": false, "stream": true });
+    for (name, value, detail) in [
+        ("store", json!(null), "Store must be set to false"),
+        ("store", json!(true), "Store must be set to false"),
+        ("stream", json!(false), "Stream must be set to true"),
+        ("instructions", json!(null), "Instructions are required"),
+        ("max_output_tokens", json!(5), "Unsupported parameter: max_output_tokens"),
+        ("previous_response_id", json!("r"), "Unsupported parameter: previous_response_id"),
+        ("input", json!("text"), "Input must be a list"),
+    ] {
+        let mut body = good.clone();
+        body[name] = value;
+        let answer = reqwest::Client::new().post(&url).bearer_auth(&key).body(body.to_string()).send().await.unwrap();
+        assert_eq!(answer.status(), 400);
+        let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        assert_eq!(answer, json!({ "detail": detail }));
+    }
+}
+
+#[tokio::test]
+async fn the_state_of_a_turn_goes_with_its_further_requests_and_no_others() {
+    let backend = Backend::start().unwrap();
+    let client = codex(&backend);
+    let turn = ResponseTurn::new();
+    for state in ["first", "second"] {
+        backend.script_response(ScriptedResponse::text("a").header("x-codex-turn-state", state));
+        read(guard(ask(&client).in_turn(&turn).stream()).await.unwrap()).await;
+    }
+    read(guard(ask(&client).in_turn(&turn.clone()).stream()).await.unwrap()).await;
+    read(guard(ask(&client).in_turn(&ResponseTurn::new()).stream()).await.unwrap()).await;
+    read(guard(ask(&client).stream()).await.unwrap()).await;
+    let states: Vec<_> =
+        backend.requests().iter().map(|request| request.header("x-codex-turn-state").map(str::to_owned)).collect();
+    let first = Some("first".to_owned());
+    assert_eq!(states, [None, first.clone(), first, None, None]);
+    assert!(!format!("{turn:?}").contains("first"));
+}
+
+#[tokio::test]
+async fn what_headers_tell_comes_before_the_body_and_the_model_only_when_it_changes() {
+    let backend = Backend::start().unwrap();
+    let model = |name: &str| json!({ "type": "response.in_progress", "response": { "id": "r", "headers": { "OpenAI-Model": [name] } } });
+    backend.script_response(
+        ScriptedResponse::events([
+            model("gpt-a"),
+            model("gpt-b"),
+            json!({ "type": "response.metadata", "headers": { "x-codex-turn-state": "later" }, "metadata": {
+                "openai_verification_recommendation": ["trusted_access_for_cyber", "trusted_access_for_cyber"], "x": 1 } }),
+            json!({ "type": "response.output_text.delta", "delta": "a", "safety_buffering": { "use_cases": ["u"] },
+                "headers": { "x-codex-safety-buffering-faster-model": "gpt-fast" } }),
+            json!({ "type": "response.completed", "response": { "id": "r" } }),
+        ])
+        .header("openai-model", "gpt-a")
+        .header("x-codex-primary-used-percent", "12.5")
+        .header("x-codex-primary-window-minutes", "300")
+        .header("x-reasoning-included", "yes")
+        .header("x-codex-turn-state", "state"),
+    );
+    let (events, ended_in) = read(guard(ask(&codex(&backend)).stream()).await.unwrap()).await;
+    assert!(ended_in.is_none());
+    let told: Vec<String> = events
+        .iter()
+        .map(|event| match &event.kind {
+            Kind::ServerModel(model) => format!("model {model}"),
+            Kind::RateLimits(snapshot) => format!("limit {}", snapshot.limit_id),
+            Kind::TurnState(state) => format!("state {state}"),
+            Kind::VerificationRecommended(names) => format!("verify {names:?}"),
+            Kind::Metadata(metadata) => format!("metadata {metadata}"),
+            Kind::SafetyBuffering(buffering) => format!("buffering {:?}", buffering.retry_model),
+            other => format!("{other:?}").split('(').next().unwrap().to_owned(),
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "model gpt-a",
+            "limit codex",
+            "ModelsEtag",
+            "ReasoningIncluded",
+            "state state",
+            "InProgress",
+            "model gpt-b",
+            "InProgress",
+            "state later",
+            "verify [\"trusted_access_for_cyber\"]",
+            "metadata {\"x\":1}",
+            "buffering Some(\"gpt-fast\")",
+            "OutputTextDelta",
+            "Completed",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn events_come_while_the_answer_is_still_being_written() {
+    let backend = Backend::start().unwrap();
+    let piece = json!({ "type": "response.output_text.delta", "item_id": "i", "output_index": 0, "content_index": 2, "delta": "a\u{e9}\n" });
+    backend.script_response(ScriptedResponse::events([piece]).stall());
+    let mut stream = guard(ask(&codex(&backend)).stream()).await.unwrap();
+    loop {
+        let event = guard(stream.next()).await.unwrap().unwrap();
+        if let Kind::OutputTextDelta(piece) = event.kind {
+            assert_eq!(piece.delta, "aé\n");
+            assert_eq!((piece.item_id.as_deref(), piece.output_index, piece.part_index), (Some("i"), Some(0), Some(2)));
+            return;
+        }
+    }
+}
+
+#[cfg(feature = "zstd")]
+#[tokio::test]
+async fn a_body_is_compressed_once_and_only_when_asked() {
+    let backend = Backend::start().unwrap();
+    backend.inject(Route::CreateResponse, codex_backend::testing::Fault::status(503));
+    let request = ask(&codex(&backend)).field("padding", "x".repeat(50_000)).compressed();
+    guard(request.stream()).await.unwrap();
+    let requests = backend.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0].header("content-encoding"), Some("zstd"));
+    assert!(requests[0].body.len() < 5_000 && requests[0].body == requests[1].body);
+    let plain: Value = serde_json::from_slice(&zstd::decode_all(&requests[1].body[..]).unwrap()).unwrap();
+    assert_eq!((&plain["store"], plain["padding"].as_str().unwrap().len()), (&json!(false), 50_000));
+}
+
+#[cfg(feature = "schemars")]
+#[tokio::test]
+async fn a_rust_type_is_a_schema_and_reads_the_answer() {
+    #[derive(schemars::JsonSchema, serde::Deserialize, PartialEq, Debug)]
+    struct Verdict {
+        ok: bool,
+        why: Option<String>,
+    }
+    let backend = Backend::start().unwrap();
+    backend.script_response(ScriptedResponse::text(r#"{"ok":true,"why":null}"#));
+    let request = ask(&codex(&backend)).json_schema_of::<Verdict>().tool(FunctionTool::of::<Verdict>("f", "d"));
+    let answer = guard(guard(request.stream()).await.unwrap().collect()).await.unwrap();
+    assert_eq!(answer.parse::<Verdict>().unwrap(), Verdict { ok: true, why: None });
+    let format = &sent(&backend)["text"]["format"];
+    assert_eq!((&format["name"], &format["strict"]), (&json!("Verdict"), &json!(true)));
+    assert_eq!(format["schema"]["required"], json!(["ok", "why"]));
+    assert_eq!(format["schema"]["additionalProperties"], false);
+    assert_eq!(sent(&backend)["tools"][0]["parameters"], format["schema"]);
+}

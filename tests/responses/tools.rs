@@ -1,0 +1,127 @@
+//! The model calls functions of the application's.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use codex_backend::testing::{Backend, Route, ScriptedResponse};
+use codex_backend::{ErrorKind, FunctionTool, ResponseEventKind, ResponseItem, Tools};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::support::{ask, codex, guard, openai};
+
+#[derive(Deserialize)]
+struct Numbers {
+    a: i64,
+    b: i64,
+}
+
+fn tool(name: &str) -> FunctionTool {
+    FunctionTool::new(name, "", json!({ "type": "object" }))
+}
+
+fn tools() -> Tools {
+    Tools::new()
+        .function(tool("add"), |numbers: Numbers| async move {
+            numbers.a.checked_add(numbers.b).ok_or("the sum is too large")
+        })
+        .function(tool("describe"), |_: Value| async { Ok::<_, String>("plain text") })
+        .function(tool("panic"), |_: Value| async {
+            if true { panic!("a bug in the function") } else { Ok::<i32, String>(1) }
+        })
+}
+
+/// What the model was told that the functions gave.
+fn outputs(request: &Value) -> Vec<(String, String)> {
+    let outputs = request["input"].as_array().unwrap().iter().filter(|item| item["type"] == "function_call_output");
+    outputs
+        .map(|item| (item["call_id"].as_str().unwrap().to_owned(), item["output"].as_str().unwrap().to_owned()))
+        .collect()
+}
+
+fn call(name: &str, call_id: &str, arguments: &str) -> Value {
+    json!({ "type": "function_call", "name": name, "call_id": call_id, "arguments": arguments, "status": "completed" })
+}
+
+#[tokio::test]
+async fn every_outcome_of_a_call_is_told_to_the_model() {
+    let backend = Backend::start().unwrap();
+    backend.script_response(
+        ScriptedResponse::items([
+            json!({ "type": "reasoning", "summary": [], "encrypted_content": "g" }),
+            call("add", "sum", r#"{"a":2,"b":3}"#),
+            call("add", "error", &format!(r#"{{"a":{},"b":1}}"#, i64::MAX)),
+            call("add", "misfit", r#"{"a":"two"}"#),
+            call("add", "no-json", "{"),
+            call("describe", "text", "{}"),
+            call("panic", "panic", "{}"),
+            call("unheard-of", "unknown", "{}"),
+        ])
+        .header("x-codex-turn-state", "state"),
+    );
+    let texts = Arc::new(Mutex::new(String::new()));
+    let seen = texts.clone();
+    let result = guard(ask(&codex(&backend)).run_tools(&tools()).on_event(move |event| {
+        if let ResponseEventKind::OutputTextDelta(piece) = &event.kind {
+            seen.lock().unwrap().push_str(&piece.delta);
+        }
+    }))
+    .await
+    .unwrap();
+    assert_eq!((result.rounds, result.last.text().as_str()), (2, "Hello, world"));
+    assert_eq!(*texts.lock().unwrap(), "Hello, world");
+    assert_eq!(result.usage.total_tokens, 30);
+    assert_eq!(result.items.len(), 8 + 7 + 1);
+    assert!(matches!(result.items[8], ResponseItem::FunctionCallOutput(_)));
+
+    let requests = backend.requests_to(Route::CreateResponse);
+    assert_eq!(requests[0].json()["tools"].as_array().unwrap().len(), 3);
+    assert_eq!(requests[1].header("x-codex-turn-state"), Some("state"));
+    let second = requests[1].json();
+    assert_eq!(second["input"][1]["encrypted_content"], "g");
+    assert!(second["input"].as_array().unwrap().iter().all(|item| item.get("id").is_none()), "{second}");
+    let told = outputs(&second);
+    let told_of = |id: &str| told.iter().find(|(call_id, _)| call_id == id).unwrap().1.as_str();
+    assert_eq!(told_of("sum"), "5");
+    assert_eq!(told_of("error"), r#"{"error":"the sum is too large"}"#);
+    assert_eq!(told_of("text"), "plain text");
+    assert_eq!(told_of("panic"), r#"{"error":"`panic` failed"}"#);
+    assert_eq!(told_of("unknown"), r#"{"error":"there is no function `unheard-of`"}"#);
+    for id in ["misfit", "no-json"] {
+        assert!(told_of(id).contains("the arguments of `add` do not fit"), "{}", told_of(id));
+    }
+}
+
+#[tokio::test]
+async fn rounds_are_bounded() {
+    let backend = Backend::start().unwrap();
+    let runs = Arc::new(AtomicU32::new(0));
+    let counted = runs.clone();
+    let tools = Tools::new().function(tool("again"), move |_: Value| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async { Ok::<_, String>(1) }
+    });
+    for _ in 0..9 {
+        backend.script_response(ScriptedResponse::function_call("again", "{}"));
+    }
+    let request = openai(&backend).openai_responses().create("gpt-5.5", "hello");
+    let error = guard(request.run_tools(&tools).with_rounds(3)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooManyRounds);
+    assert_eq!((backend.requests().len(), runs.load(Ordering::Relaxed)), (3, 3));
+}
+
+#[tokio::test]
+async fn a_failure_on_the_way_ends_the_loop_and_custom_tools_are_the_applications() {
+    let backend = Backend::start().unwrap();
+    backend.script_response(ScriptedResponse::function_call("describe", "{}"));
+    backend.script_response(ScriptedResponse::failed("context_length_exceeded", "too long"));
+    let error = guard(ask(&codex(&backend)).run_tools(&tools())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ContextWindowExceeded);
+
+    backend.script_response(ScriptedResponse::items([
+        json!({ "type": "custom_tool_call", "call_id": "c", "name": "patch", "input": "***" }),
+        call("describe", "d", "{}"),
+    ]));
+    let result = guard(ask(&codex(&backend)).run_tools(&tools())).await.unwrap();
+    assert_eq!((result.rounds, result.last.custom_tool_calls().count()), (1, 1));
+}

@@ -1,0 +1,10 @@
+//~ E0277: the Codex backend keeps no responses, so it refuses `background`
+//~ label: a `Client<CodexBackend>` cannot send `background`
+//~ note: give its items back as input
+use codex_backend::{ChatGptTokens, Client};
+
+fn main() {
+    let client = Client::builder().chatgpt(ChatGptTokens::new("token")).build().unwrap();
+    let request = client.codex_responses().create("gpt-5.5", "You are terse.", "Hello");
+    drop(request.background(true).stream());
+}

@@ -1,0 +1,10 @@
+//~ E0277: the Codex backend refuses the parameter `truncation` of a Responses request
+//~ label: a `Client<CodexBackend>` cannot send `truncation`
+//~ note: the backend would answer `Unsupported parameter: truncation`
+use codex_backend::{ChatGptTokens, Client};
+
+fn main() {
+    let client = Client::builder().chatgpt(ChatGptTokens::new("token")).build().unwrap();
+    let request = client.codex_responses().create("gpt-5.5", "You are terse.", "Hello");
+    drop(request.truncation("auto").stream());
+}

@@ -1,0 +1,8 @@
+//~ E0277: `OpenAiFiles` does not accept a `Client<CodexBackend>`
+//~ label: `OpenAiFiles` needs a `Client<OpenAiApi>`
+use codex_backend::{ChatGptTokens, Client, OpenAiFiles};
+
+fn main() {
+    let client = Client::builder().chatgpt(ChatGptTokens::new("token")).build().unwrap();
+    OpenAiFiles::new(&client);
+}
