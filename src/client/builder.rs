@@ -259,7 +259,7 @@ impl<S> ClientBuilder<S> {
     {
         let provider = self.provider.transpose().map_err(ConfigError::Credentials)?;
         let base_url = self.settings.base_url(S::NAME)?;
-        let backend = self.settings.backend(S::NAME, &base_url)?;
+        let backend = self.settings.backend(S::NAME, &base_url);
         let exchange = self.settings.into_exchange()?;
         Ok(Client::from_caller(Caller::new(exchange, base_url, provider, S::NAME, backend)))
     }
@@ -283,14 +283,17 @@ impl Settings {
     }
 
     /// Where the Codex backend is, for the requests that any client may send there.
-    fn backend(&self, mode: &'static str, own: &BaseUrl) -> Result<Backend, ConfigError> {
+    fn backend(&self, mode: &'static str, own: &BaseUrl) -> Backend {
         if mode != OpenAiApi::NAME {
-            return Ok(Backend::Own);
+            return Backend::Own;
         }
         if own.is_loopback() && self.codex_base_url.is_none() {
-            return Ok(Backend::Unknown);
+            return Backend::Unknown;
         }
-        self.base_url(NoAuth::NAME).map(|base_url| Backend::At(Box::new(base_url)))
+        match self.base_url(NoAuth::NAME) {
+            Ok(base_url) => Backend::At(Box::new(base_url)),
+            Err(error) => Backend::Unusable(error),
+        }
     }
 
     fn into_exchange(self) -> Result<Exchange, ConfigError> {
