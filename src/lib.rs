@@ -50,7 +50,7 @@
 //! | | | `POST {prefix}/tasks` | only if the server did not act on it | attempt, call |
 //! | [`CloudEnvironments`] | `Client<CodexBackend>` | `GET {prefix}/environments` | yes | attempt, call |
 //! | | | `GET {prefix}/environments/by-repo/github/{owner}/{repo}` | yes | attempt, call |
-//! | [`ManagedConfig`] | `Client<CodexBackend>` | `GET {prefix}/config/requirements` | yes | attempt, call |
+//! | [`ManagedConfig`](struct.ManagedConfig.html) | `Client<CodexBackend>` | `GET {prefix}/config/requirements` | yes | attempt, call |
 //! | | | `GET {prefix}/config/bundle` | yes | attempt, call |
 //! | [`Connectors`] | `Client<CodexBackend>` | `GET /connectors/directory/list` | yes | attempt, call |
 //! | | | `GET /connectors/directory/list_workspace` | yes | attempt, call |
@@ -93,7 +93,7 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `rustls-ring` | yes | TLS by rustls with ring. Without it only `http` to loopback works, or a [`Transport`] of your own |
-//! | `managed-config` | no | [`ManagedConfig`]: what administrators demand, in TOML, with a signed cache |
+//! | `managed-config` | no | [`ManagedConfig`](struct.ManagedConfig.html): what administrators demand, in TOML, with a signed cache |
 //! | `testing` | no | the embedded backend, `codex_backend::testing`, for tests of yours |
 //!
 //! Cargo unifies features: beside this crate, an application's own use of reqwest 0.13 has TLS by rustls **without** a
