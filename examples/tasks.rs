@@ -100,7 +100,10 @@ async fn run() -> Result<ExitCode, Failure> {
         ["list"] => list(&tasks, arguments.limit.unwrap_or(20)).await?,
         ["show", task] => show(&tasks, id(task)?).await?,
         ["create", environment, prompt] => create(&client, environment, prompt, &arguments).await?,
-        ["diff", task] => print!("{}", tasks.diff(id(task)?, attempt).await?),
+        ["diff", task] => {
+            let diff = tasks.diff(id(task)?, attempt).await?;
+            print!("{diff}");
+        }
         ["apply", task] => return apply(&tasks, id(task)?, attempt, arguments.check).await,
         ["wait", task] => wait(&tasks, id(task)?).await?,
         _ => return Err(format!("this is no command: `{}`\n\n{USAGE}", words.join(" ")).into()),
@@ -108,8 +111,8 @@ async fn run() -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn id(text: &str) -> Result<&str, Failure> {
-    CloudTasks::task_id(text).ok_or_else(|| format!("`{text}` is neither a task's id nor its URL").into())
+fn id(text: &str) -> Result<&str, String> {
+    CloudTasks::task_id(text).ok_or_else(|| format!("`{text}` is neither a task's id nor its URL"))
 }
 
 async fn list(tasks: &CloudTasks, limit: usize) -> Result<(), Failure> {

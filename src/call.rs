@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue};
 use tracing::Instrument;
 
 use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthHealth, ErasedProvider, Recovery, Refusal};
-use crate::error::{AuthError, AuthErrorKind, Error, ErrorKind, ReauthReason};
+use crate::error::{AuthError, AuthErrorKind, ConfigError, Error, ErrorKind, ReauthReason};
 use crate::exchange::{
     Answer, Authorize, Bare, BaseUrl, CallOptions, Exchange, Operation, Outgoing, Payload, Receive, Scrubber,
     SignedUrl, ToTheEnd, is_unauthorized,
@@ -33,6 +33,8 @@ pub(crate) enum Backend {
     Own,
     /// Elsewhere; the client's credentials are for something else.
     At(Box<BaseUrl>),
+    /// Where the builder was told, which is not a place that can be used. The client is none for it otherwise.
+    Unusable(ConfigError),
     /// Not known. A client whose base URL is on loopback does not fall back to production.
     Unknown,
 }
@@ -112,6 +114,9 @@ impl Caller {
         let base_url = match &self.backend {
             Backend::Own => return self.send(operation, target, payload, options).await,
             Backend::At(base_url) => base_url,
+            Backend::Unusable(error) => {
+                return Err(Error::new(ErrorKind::NoBackend, operation.name, error.to_string()));
+            }
             Backend::Unknown => {
                 let message = "this client is for another API on loopback, and was not told where the Codex backend is";
                 return Err(Error::new(ErrorKind::NoBackend, operation.name, message));

@@ -2,9 +2,14 @@
 
 #[cfg(feature = "agent-identity")]
 pub mod agents;
+pub mod cloud_tasks;
+pub mod connectors;
 pub mod credentials;
 pub mod errors_of_streams;
 pub mod first_stream;
 pub mod from_async_openai;
+#[cfg(feature = "managed-config")]
+pub mod managed_config;
 pub mod structured_output;
 pub mod tools;
+pub mod usage;

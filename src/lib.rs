@@ -50,7 +50,7 @@
 //! | | | `POST {prefix}/tasks` | only if the server did not act on it | attempt, call |
 //! | [`CloudEnvironments`] | `Client<CodexBackend>` | `GET {prefix}/environments` | yes | attempt, call |
 //! | | | `GET {prefix}/environments/by-repo/github/{owner}/{repo}` | yes | attempt, call |
-//! | [`ManagedConfig`] | `Client<CodexBackend>` | `GET {prefix}/config/requirements` | yes | attempt, call |
+//! | [`ManagedConfig`](struct.ManagedConfig.html) | `Client<CodexBackend>` | `GET {prefix}/config/requirements` | yes | attempt, call |
 //! | | | `GET {prefix}/config/bundle` | yes | attempt, call |
 //! | [`Connectors`] | `Client<CodexBackend>` | `GET /connectors/directory/list` | yes | attempt, call |
 //! | | | `GET /connectors/directory/list_workspace` | yes | attempt, call |
@@ -92,6 +92,9 @@
 //! * [get JSON of a known form](guide::structured_output)
 //! * [understand how a stream ended](guide::errors_of_streams)
 //! * [move over from async-openai](guide::from_async_openai)
+//! * [tell a user how much is used](guide::usage)
+//! * [run a cloud task, and apply what it changed](guide::cloud_tasks)
+//! * [list connectors and plugins](guide::connectors)
 //!
 //! # What every call does
 //!
@@ -224,23 +227,6 @@ pub use self::limits::{
     RateLimitWindow, SnapshotWindow, SpendControl, SpendLimit, UsageLimit,
 };
 pub use self::mode::{CodexBackend, NoAuth, OpenAiApi, Unset};
-
-/// Guides: how the endpoints are used together.
-#[cfg(any(doc, doctest))]
-pub mod guide {
-    #[doc = include_str!("../guide/usage.md")]
-    pub mod usage {}
-
-    #[doc = include_str!("../guide/cloud_tasks.md")]
-    pub mod cloud_tasks {}
-
-    #[doc = include_str!("../guide/connectors.md")]
-    pub mod connectors {}
-
-    #[cfg(feature = "managed-config")]
-    #[doc = include_str!("../guide/managed_config.md")]
-    pub mod managed_config {}
-}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -275,7 +275,7 @@ fn tasks_are_listed_shown_started_awaited_and_applied() {
 
     let folder = tempfile::tempdir().unwrap();
     let git = |arguments: &[&str]| {
-        assert!(Command::new("git").args(arguments).current_dir(&folder).status().unwrap().success())
+        assert!(Command::new("git").args(arguments).current_dir(&folder).status().unwrap().success());
     };
     git(&["init", "-q"]);
     std::fs::write(folder.path().join("README.md"), "# Sample\n").unwrap();

@@ -119,7 +119,6 @@ impl<T: Send + 'static> PagedRequest<T> {
     }
 
     /// The pages, one after the other, cut where the limits say.
-    #[must_use]
     pub fn pages(self) -> PageStream<T> {
         let walk = Walk {
             items_left: self.item_limit.unwrap_or(usize::MAX),
@@ -132,7 +131,6 @@ impl<T: Send + 'static> PagedRequest<T> {
     }
 
     /// What is on the pages, item by item.
-    #[must_use]
     pub fn items(self) -> ItemStream<T> {
         let items = self.pages().map_ok(|page| stream::iter(page.items.into_iter().map(Ok))).try_flatten();
         ItemStream { items: items.boxed() }

@@ -71,10 +71,10 @@ pub(crate) enum Needs {
     ManagedPlan,
 }
 
-impl<T: DeserializeOwned> ApiRequest<T> {
+impl<T: DeserializeOwned + 'static> ApiRequest<T> {
     /// A request whose answer is JSON.
     pub(crate) fn json(caller: &Arc<Caller>, operation: &'static Operation) -> Self {
-        Self::new(caller, operation, Box::new(|answer, operation| answer.json(operation)))
+        Self::new(caller, operation, Box::new(Answer::json))
     }
 }
 

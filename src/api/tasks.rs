@@ -241,6 +241,7 @@ impl CloudTasks {
 
     /// Starts a task. `POST {prefix}/tasks`. Sent again only if it is certain that the backend did not act on it: a
     /// second request would be a second task.
+    #[allow(clippy::needless_pass_by_value, reason = "a task is started once")]
     pub fn create(&self, task: NewTask) -> ApiRequest<CreatedTask> {
         let request = ApiRequest::<CreateAnswer>::json(&self.caller, &CREATE);
         request.body(&task.body()).refused(task.flaw()).and_then(CreateAnswer::into_task)

@@ -262,7 +262,7 @@ impl<S> ClientBuilder<S> {
         S: CredentialsSet,
     {
         let provider = self.provider.transpose().map_err(ConfigError::Credentials)?;
-        let backend = self.settings.backend(S::NAME)?;
+        let backend = self.settings.backend(S::NAME);
         let context = self.settings.into_context(S::NAME)?;
         Ok(Client::from_caller(Caller::new(context, provider, S::NAME, backend)))
     }
@@ -306,16 +306,18 @@ impl Settings {
     }
 
     /// Where the Codex backend is, for the requests that any client may send there.
-    fn backend(&self, mode: &'static str) -> Result<Backend, ConfigError> {
+    fn backend(&self, mode: &'static str) -> Backend {
         if mode != OpenAiApi::NAME {
-            return Ok(Backend::Own);
+            return Backend::Own;
         }
-        let allowed = self.allowed_origins(mode)?;
-        let own = self.base_url(mode, &allowed)?;
-        if own.is_loopback() && self.codex_base_url.is_none() {
-            return Ok(Backend::Unknown);
+        let at = |mode| self.allowed_origins(mode).and_then(|allowed| self.base_url(mode, &allowed));
+        if self.codex_base_url.is_none() && at(mode).is_ok_and(|own| own.is_loopback()) {
+            return Backend::Unknown;
         }
-        self.base_url(NoAuth::NAME, &allowed).map(|base_url| Backend::At(Box::new(base_url)))
+        match at(NoAuth::NAME) {
+            Ok(base_url) => Backend::At(Box::new(base_url)),
+            Err(error) => Backend::Unusable(error),
+        }
     }
 
     fn into_exchange(self) -> Result<Exchange, ConfigError> {

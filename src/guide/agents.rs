@@ -1,4 +1,4 @@
-//! Guide: running a fleet of agents.
+//! Agents: running a fleet of them.
 //!
 //! An agent identity needs no bearer token: it holds an Ed25519 key, registers a *task* at its start, and signs an
 //! assertion for each request. It is a [`CodexBackend`](crate::CodexBackend) client like any other, and uses the same

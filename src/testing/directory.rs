@@ -78,7 +78,7 @@ impl Directory {
             }
             Route::GetWorkspaceSettings => Reply::json(&self.workspace_settings),
             Route::BatchApps => self.batch(&asked.body),
-            Route::ListPlugins => self.plugins(asked, |plugin| plugin.clone()),
+            Route::ListPlugins => self.plugins(asked, Value::clone),
             Route::ListInstalledPlugins => self.plugins(asked, |plugin| {
                 let mut plugin = plugin.clone();
                 plugin["enabled"] = true.into();

@@ -221,4 +221,8 @@ async fn an_api_on_loopback_does_not_fall_back_to_production() {
     let error = guard(client.featured_plugins().list()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoBackend);
     assert!(error.to_string().contains("codex_base_url") && !error.may_have_been_sent(), "{error}");
+    let misled = backend.client().codex_base_url("https://evil.test").api_key(backend.api_key()).build().unwrap();
+    let error = guard(misled.featured_plugins().list()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoBackend);
+    assert!(error.to_string().contains("https://evil.test") && !error.may_have_been_sent(), "{error}");
 }

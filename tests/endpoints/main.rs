@@ -14,6 +14,7 @@ mod environments;
 mod managed_config;
 mod paging;
 mod parity;
+mod repeats;
 mod tasks;
 mod usage;
 mod wait;

@@ -162,9 +162,9 @@ fn side(text: &str) -> Option<String> {
     if path == "/dev/null" {
         return None;
     }
-    // An absolute path has no first part to leave out.
+    // As `git apply` does. An absolute path has no first part to leave out.
     Some(match path.split_once('/') {
-        Some((first, rest)) if matches!(first, "a" | "b" | "i" | "w" | "c" | "o") => rest.to_owned(),
+        Some((first, rest)) if !first.is_empty() => rest.to_owned(),
         _ => path,
     })
 }

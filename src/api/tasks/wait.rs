@@ -74,7 +74,6 @@ impl TaskWait {
     }
 
     /// The task as it is now, and then whenever its summary has changed. Ends with the state that is final.
-    #[must_use]
     pub fn changes(self) -> TaskChanges {
         let clock = self.tasks.caller.exchange().clock();
         let watch = Watch { started: clock.monotonic(), pause: None, last: None, over: false, wait: self };

@@ -1,0 +1,77 @@
+//! Cloud tasks.
+//!
+//! A task runs in an *environment* at the backend and ends in a diff. From the start to the change in your files:
+//!
+//! ```rust
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! # let folder = tempfile::tempdir()?;
+//! # let git = |arguments: &[&str]| std::process::Command::new("git").args(arguments).current_dir(&folder).output();
+//! # git(&["init", "-q"])?;
+//! # git(&["remote", "add", "origin", "git@github.com:acme/api.git"])?;
+//! # std::fs::write(folder.path().join("x"), "a\n")?;
+//! # git(&["add", "x"])?;
+//! # let folder = folder.path();
+//! use codex_backend::{ApplyStatus, NewTask, WorkingTree};
+//!
+//! // Where we are, and which environment that means.
+//! let tree = WorkingTree::open(folder).await?;
+//! let environments = client.cloud_environments();
+//! let environment = environments.detect(&tree.github_repositories().await?, None).await?;
+//!
+//! let tasks = client.cloud_tasks();
+//! let task = NewTask::new(&environment.id, "Fix the flaky test").branch(tree.branch().await?).best_of(2);
+//! let created = tasks.create(task).await?;
+//! println!("see {}", tasks.task_url(&created.id));
+//!
+//! # backend.finish_task(&created.id, "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n");
+//! let done = tasks.wait(&created.id).await?;
+//! println!("{}: {}", done.summary().status, done.messages().join("\n"));
+//!
+//! // The first of the two attempts. Look first, then do it.
+//! let diff = tasks.diff(&created.id, 1).await?;
+//! if tree.check(&diff).await?.status == ApplyStatus::Applied {
+//!     println!("changed: {:?}", tree.apply(&diff).await?.applied);
+//! }
+//! # assert_eq!(environment.id, "env_api");
+//! # assert_eq!(std::fs::read_to_string(folder.join("x"))?, "b\n");
+//! # Ok(()) }
+//! ```
+//!
+//! ## What is safe
+//!
+//! * **Starting a task** is sent again only if it is certain that the backend did not act on it. Where
+//!   [`Error::may_have_been_sent`](crate::Error::may_have_been_sent) says yes, look into the list before you start another.
+//! * **Waiting** asks again and again, less and less often; what fails in a way that may pass is asked again. It is bounded
+//!   by an hour unless you say otherwise, and ends when it is dropped. The task goes on.
+//! * **Applying** is done by the real `git`, from the root of the tree. What is no unified diff, or names a path outside of
+//!   the tree or inside of `.git`, is never given to it. [`WorkingTree::revert`](crate::WorkingTree::revert) takes a diff back.
+//!
+//! ## Lists
+//!
+//! A list is a stream of items or of pages, and each page is asked for when it is needed:
+//!
+//! ```rust
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! # backend.add_tasks(30);
+//! use codex_backend::TaskFilter;
+//! use futures_util::TryStreamExt;
+//!
+//! let tasks = client.cloud_tasks();
+//! let of_web = TaskFilter::default().environment("env_web");
+//! let mut items = tasks.list_matching(of_web).with_item_limit(100).items();
+//! while let Some(task) = items.try_next().await? {
+//!     println!("{}", task.title);
+//! }
+//!
+//! // Or page by page, to be taken up later.
+//! let page = tasks.list().page().await?;
+//! if let Some(cursor) = page.next_cursor {
+//!     let next = tasks.list().from_cursor(cursor).page().await?;
+//!     # assert_eq!(next.items.len(), 10);
+//! }
+//! # Ok(()) }
+//! ```
