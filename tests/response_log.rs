@@ -1,0 +1,72 @@
+//! What a stream logs. Alone in its process, because `tracing` keeps for the whole process which events anyone wants.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use codex_backend::testing::{Backend, Fault, Route, ScriptedResponse};
+use codex_backend::{ChatGptTokens, ResponseTurn, RetryPolicy};
+use secrecy::ExposeSecret;
+use tracing_subscriber::fmt::MakeWriter;
+
+#[derive(Clone, Default)]
+struct Log {
+    text: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.lock().map_err(|_| io::ErrorKind::Other)?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn the_log_tells_how_a_stream_went_and_nothing_of_what_was_said() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    let logging = tracing::subscriber::set_default(subscriber);
+    let backend = Backend::start().unwrap();
+    backend.inject(Route::CreateResponse, Fault::status(503));
+    backend
+        .script_response(ScriptedResponse::text("the model's own words").header("x-codex-turn-state", "turn-state-1"));
+    backend.script_response(ScriptedResponse::failed("server_error", "the model fell over"));
+    let token = backend.issue_access_token("acct-1");
+    let patient = RetryPolicy::default().base_delay(Duration::from_millis(1));
+    let client = backend.client().chatgpt(ChatGptTokens::new(token.clone())).retry_policy(patient).build().unwrap();
+    let turn = ResponseTurn::new();
+    let ask = || client.codex_responses().create("gpt-5.5", "the instructions", "the user's question").in_turn(&turn);
+    ask().stream().await.unwrap().collect().await.unwrap();
+    ask().stream().await.unwrap().collect().await.unwrap_err();
+    drop(logging);
+
+    let text = String::from_utf8(log.text.lock().unwrap().clone()).unwrap();
+    for shown in [
+        "codex_backend.call{operation=\"responses.create\" mode=\"CodexBackend\" method=\"POST\" path=\"{codex}/responses\"}",
+        "status=503",
+        "will be sent again",
+        "the stream ended",
+        "kind=Server code=\"server_error\"",
+    ] {
+        assert!(text.contains(shown), "{shown} is not in the log:\n{text}");
+    }
+    let secrets = ["the model's own words", "the instructions", "the user's question", "turn-state-1", "fell over"];
+    for secret in secrets.into_iter().chain([token.expose_secret()]) {
+        assert!(!text.contains(secret), "{secret} is in the log:\n{text}");
+    }
+}
