@@ -273,6 +273,15 @@ async fn an_answer_without_an_access_token_is_an_error() {
     world.backend.inject(Route::RefreshToken, Fault::status(200).body(r#"{"refresh_token":"rt_new"}"#));
     let error = world.client().usage().get().await.unwrap_err();
     assert!(error.to_string().contains("without an access token"), "{error}");
+    // The refresh token that came with it is the only one that works now.
+    let mut expected = before.clone();
+    expected["tokens"]["refresh_token"] = json!("rt_new");
+    assert_eq!(world.file(), expected);
+
+    let world = World::with_tokens_for(EXPIRED);
+    let before = world.file();
+    world.backend.inject(Route::RefreshToken, Fault::status(200).body(r#"{"expires_in":3600}"#));
+    assert!(world.client().usage().get().await.unwrap_err().to_string().contains("without an access token"));
     assert_eq!(world.file(), before);
 }
 

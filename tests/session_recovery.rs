@@ -404,19 +404,22 @@ async fn members_that_are_absent_null_or_empty_keep_their_old_values() {
 }
 
 #[tokio::test]
-async fn an_answer_without_an_access_token_changes_nothing() {
-    for answered in [
-        json!({}),
-        json!({ "access_token": null, "refresh_token": "rt-new" }),
-        json!({ "access_token": "", "refresh_token": "rt-new" }),
-        json!({ "error": "access_token" }),
+async fn an_answer_without_an_access_token_is_an_error_and_its_refresh_token_is_kept() {
+    for (answered, has_refresh_token) in [
+        (json!({}), false),
+        (json!({ "access_token": null, "refresh_token": "rt-new" }), true),
+        (json!({ "access_token": "", "refresh_token": "rt-new" }), true),
+        (json!({ "error": "access_token" }), false),
     ] {
         let login = Login::with_foreign_members(EXPIRED);
-        let before = login.document();
+        let mut expected = login.document();
+        if has_refresh_token {
+            expected["tokens"]["refresh_token"] = json!("rt-new");
+        }
         login.backend.inject(Route::RefreshToken, Fault::status(200).body(answered.to_string()));
         let error = usage(&client(&login)).await.unwrap_err();
         assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::Permanent, "{answered}");
-        assert_eq!((login.document(), login.redeemed().len()), (before, 1));
+        assert_eq!((login.document(), login.redeemed().len()), (expected, 1));
     }
 }
 

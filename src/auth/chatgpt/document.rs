@@ -82,7 +82,7 @@ fn incomplete(member: &str) -> AuthError {
 #[derive(Deserialize)]
 pub(super) struct Answered {
     id_token: Option<SecretString>,
-    pub(super) access_token: Option<SecretString>,
+    access_token: Option<SecretString>,
     refresh_token: Option<SecretString>,
 }
 
@@ -106,8 +106,7 @@ impl Answered {
         for (name, value) in
             [("id_token", &self.id_token), ("access_token", &self.access_token), ("refresh_token", &self.refresh_token)]
         {
-            let value = value.as_ref().map(ExposeSecret::expose_secret).filter(|value| !value.is_empty());
-            if let (Some(value), Some(tokens)) = (value, tokens.as_object_mut()) {
+            if let (Some(value), Some(tokens)) = (filled(value), tokens.as_object_mut()) {
                 tokens.insert(name.to_owned(), Value::from(value));
             }
         }
@@ -116,7 +115,21 @@ impl Answered {
         {
             tokens.insert("account_id".to_owned(), Value::from(account_id));
         }
-        document.insert("last_refresh".to_owned(), Value::from(humantime::format_rfc3339_micros(now).to_string()));
+        if self.has_access_token() {
+            document.insert("last_refresh".to_owned(), Value::from(humantime::format_rfc3339_micros(now).to_string()));
+        }
         stored.with_document(document)
     }
+
+    pub(super) fn has_access_token(&self) -> bool {
+        filled(&self.access_token).is_some()
+    }
+
+    pub(super) fn has_refresh_token(&self) -> bool {
+        filled(&self.refresh_token).is_some()
+    }
+}
+
+fn filled(token: &Option<SecretString>) -> Option<&str> {
+    token.as_ref().map(ExposeSecret::expose_secret).filter(|token| !token.is_empty())
 }

@@ -111,7 +111,18 @@ pub(super) async fn renew(
         ));
     }
 
-    save(&mut *renewal, &answered, &before, stored, in_store, &endpoint.exchange, unsaved).await
+    let without_access_token = || AuthError::permanent("the token endpoint answered without an access token");
+    match (answered.has_access_token(), answered.has_refresh_token()) {
+        (false, false) => Err(without_access_token()),
+        // The old refresh token is gone, so this one is kept all the same.
+        (false, true) => {
+            match save(&mut *renewal, &answered, &before, stored, in_store, &endpoint.exchange, |_| ()).await? {
+                Renewed::Adopted(known) => Ok(Renewed::Adopted(known)),
+                Renewed::Redeemed(_) => Err(without_access_token()),
+            }
+        }
+        (true, _) => save(&mut *renewal, &answered, &before, stored, in_store, &endpoint.exchange, unsaved).await,
+    }
 }
 
 /// Puts what the server gave into the store. It is the only copy there is of a token that works once, so a store that
@@ -203,11 +214,7 @@ async fn redeem(refresh_token: &SecretString, endpoint: &TokenEndpoint) -> Resul
     let answer = call.send(&endpoint.exchange).await;
     // Without its source, which keeps the answer: that one is full of tokens.
     let unreadable = |error: Error| AuthError::transient(format!("the credentials could not be renewed: {error}"));
-    let answered: Answered = answer.map_err(refused)?.json(&REDEEM).map_err(unreadable)?;
-    if answered.access_token.as_ref().is_none_or(|token| token.expose_secret().is_empty()) {
-        return Err(AuthError::permanent("the token endpoint answered without an access token"));
-    }
-    Ok(answered)
+    answer.map_err(refused)?.json(&REDEEM).map_err(unreadable)
 }
 
 /// Whether the refresh token is dead, or the failure may pass.
