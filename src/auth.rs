@@ -140,6 +140,13 @@ pub trait AuthProvider: Send + Sync + 'static {
         AuthFuture::ready(Ok(Recovery::GiveUp))
     }
 
+    /// What the provider knows of the account that its credentials open, once it has yielded headers. Makes no request and
+    /// does not block. What it leaves unknown is read from its headers: the account's id, and the claims of a bearer token
+    /// that is a JWT. The default knows nothing.
+    fn account(&self) -> AccountFacts {
+        AccountFacts::default()
+    }
+
     /// How the credentials are now. Makes no request and does not block. The default is [`AuthHealth::Ready`].
     fn health(&self, context: &AuthContext) -> AuthHealth {
         let _ = context;
@@ -165,6 +172,10 @@ impl<P: AuthProvider + ?Sized> AuthProvider for Arc<P> {
         (**self).refused(refusal, context)
     }
 
+    fn account(&self) -> AccountFacts {
+        (**self).account()
+    }
+
     fn health(&self, context: &AuthContext) -> AuthHealth {
         (**self).health(context)
     }
@@ -178,6 +189,7 @@ impl<P: AuthProvider + ?Sized> AuthProvider for Arc<P> {
 pub(crate) trait ErasedProvider: Send + Sync {
     fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a>;
     fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery>;
+    fn account(&self) -> AccountFacts;
     fn health(&self, context: &AuthContext) -> AuthHealth;
     fn health_after<'a>(&'a self, seen: AuthHealth, context: &'a AuthContext) -> AuthFuture<'a, AuthHealth>;
 }
@@ -189,6 +201,10 @@ impl<P: AuthProvider> ErasedProvider for P {
 
     fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
         AuthProvider::refused(self, refusal, context)
+    }
+
+    fn account(&self) -> AccountFacts {
+        AuthProvider::account(self)
     }
 
     fn health(&self, context: &AuthContext) -> AuthHealth {

@@ -167,12 +167,11 @@ impl Caller {
         operation: &'static Operation,
         options: &CallOptions,
     ) -> Result<AccountFacts, Error> {
-        if self.provider.is_none() {
-            return Ok(AccountFacts::default());
-        }
+        let Some(provider) = &self.provider else { return Ok(AccountFacts::default()) };
         let (bounds, progress) = (self.exchange().bounds(operation, options), self.exchange().begin());
         let headers = self.exchange().within_call(bounds, &progress, pin!(self.auth_headers())).await?;
-        Ok(AccountFacts::of(&headers.map_err(|error| Error::from_auth(operation.name, error))?))
+        let headers = headers.map_err(|error| Error::from_auth(operation.name, error))?;
+        Ok(provider.account().or(AccountFacts::of(&headers)))
     }
 
     /// The headers as the provider has them now.

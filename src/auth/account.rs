@@ -7,9 +7,9 @@ use crate::limits::PlanType;
 
 /// What is known about the account that credentials open, for endpoints that are there for some accounts alone.
 ///
-/// A client reads them from its own auth headers: the account's id, and the claims of the access token. Credentials that
-/// tell nothing of themselves (an opaque token, a provider of your own) leave some of it unknown; name it then, with the
-/// `with_account` of the endpoint.
+/// A client asks its provider ([`AuthProvider::account`](crate::AuthProvider::account)), and reads its own auth headers: the
+/// account's id, and the claims of the access token. Credentials that tell nothing of themselves leave some of it unknown;
+/// name it then, with the `with_account` of the endpoint.
 ///
 /// ```
 /// use codex_backend::{AccountFacts, PlanType};
@@ -61,6 +61,15 @@ impl AccountFacts {
         self.plan_type.as_ref().is_some_and(PlanType::has_managed_config)
     }
 
+    /// These, and where they leave something unknown, the others.
+    pub(crate) fn or(self, others: Self) -> Self {
+        Self {
+            account_id: self.account_id.or(others.account_id),
+            user_id: self.user_id.or(others.user_id),
+            plan_type: self.plan_type.or(others.plan_type),
+        }
+    }
+
     pub(crate) fn of(headers: &AuthHeaders) -> Self {
         let text =
             |wanted: &str| headers.iter().find(|(name, _)| *name == wanted).and_then(|(_, value)| value.to_str().ok());
@@ -71,6 +80,12 @@ impl AccountFacts {
             user_id: claims.user_id,
             plan_type: claims.plan_type,
         }
+    }
+}
+
+impl From<Claims> for AccountFacts {
+    fn from(claims: Claims) -> Self {
+        Self { account_id: claims.account_id, user_id: claims.user_id, plan_type: claims.plan_type }
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::fetched::{Fetch, Fetched, Fresh};
-use super::{AuthContext, AuthFuture, AuthMode, AuthProvider, ChatGptTokens, Recovery, Refusal, Restrictions};
+use super::{
+    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, ChatGptTokens, Recovery, Refusal, Restrictions,
+};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::mode::CodexBackend;
 
@@ -114,6 +116,10 @@ impl AuthProvider for HostTokens {
 
     fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
         AuthFuture::boxed(self.fetched.recover(refusal, context))
+    }
+
+    fn account(&self) -> AccountFacts {
+        self.fetched.account().unwrap_or_default().into()
     }
 }
 

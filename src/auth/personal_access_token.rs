@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::claims::Claims;
 use super::service_call::ServiceCall;
 use super::services::below;
-use super::{AuthContext, AuthFuture, AuthHeaders, AuthProvider};
+use super::{AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthProvider};
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
 use crate::exchange::{Operation, Pace, Repeat};
 use crate::limits::PlanType;
@@ -115,6 +115,10 @@ impl AuthProvider for PersonalAccessToken {
 
     fn auth_headers<'a>(&'a self, _: &'a AuthContext) -> AuthFuture<'a> {
         AuthFuture::ready(Ok(self.headers.clone()))
+    }
+
+    fn account(&self) -> AccountFacts {
+        self.account.clone().into()
     }
 }
 

@@ -13,7 +13,9 @@ use url::form_urlencoded;
 use super::claims::Claims;
 use super::fetched::{Fetch, Fetched, Fresh};
 use super::service_call::ServiceCall;
-use super::{AuthContext, AuthFuture, AuthMode, AuthProvider, ChatGptTokens, Recovery, Refusal, Restrictions};
+use super::{
+    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, ChatGptTokens, Recovery, Refusal, Restrictions,
+};
 use crate::environment::Environment;
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
 use crate::exchange::{Operation, Pace, Repeat};
@@ -269,6 +271,10 @@ impl AuthProvider for WorkloadIdentity {
 
     fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
         AuthFuture::boxed(self.fetched.recover(refusal, context))
+    }
+
+    fn account(&self) -> AccountFacts {
+        self.fetched.account().unwrap_or_default().into()
     }
 }
 

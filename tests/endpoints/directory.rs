@@ -2,9 +2,11 @@ use std::time::{Duration, SystemTime};
 
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
 use codex_backend::{
-    AccountFacts, ChatGptTokens, Connectors, ErrorKind, FeaturedPlugins, PlanType, PluginInterface, PluginScope,
-    WorkspaceSettings, connector_install_url,
+    AccountFacts, ChatGptSession, ChatGptTokens, Connectors, ErrorKind, FeaturedPlugins, MemoryStore,
+    PersonalAccessToken, PlanType, PluginInterface, PluginScope, StoredCredentials, WorkspaceSettings,
+    connector_install_url,
 };
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::support::{client, client_with_plan, guard};
@@ -122,6 +124,28 @@ async fn what_the_caller_knows_of_the_account_takes_the_place_of_what_the_creden
     let knowing = workspace.with_account(AccountFacts::new("acct/1").plan_type(PlanType::Business));
     assert_eq!(guard(knowing.settings()).await.unwrap_err().code(), Some("not_a_workspace"));
     assert_eq!(backend.requests()[0].target, "/backend-api/accounts/acct%2F1/settings");
+}
+
+#[tokio::test]
+async fn credentials_that_are_no_jwt_tell_their_plan_all_the_same() {
+    let backend = Backend::start().unwrap();
+    backend.add_account_with_plan("acct-team", "team");
+    let token = backend.issue_personal_access_token("acct-team");
+    let token = PersonalAccessToken::verify(token, &backend.client().auth_context().unwrap()).await.unwrap();
+    let client = backend.client().provider(token).build().unwrap();
+    guard(client.workspace_policy().settings()).await.unwrap();
+
+    // As the official tool keeps them: the plan stands in the id token.
+    let id_token = backend.issue_access_token("acct-team");
+    let document = json!({
+        "auth_mode": "chatgpt",
+        "tokens": { "id_token": id_token.expose_secret(), "access_token": "opaque", "account_id": "acct-team" },
+    });
+    let stored = StoredCredentials::from_json(&document.to_string()).unwrap();
+    let session = ChatGptSession::open(MemoryStore::new(stored)).unwrap();
+    let client = backend.client().provider(session).build().unwrap();
+    let error = guard(client.workspace_policy().settings()).await.unwrap_err();
+    assert_eq!((error.status().map(|status| status.as_u16()), error.code()), (Some(401), Some("token_invalidated")));
 }
 
 #[test]

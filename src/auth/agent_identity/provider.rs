@@ -9,7 +9,7 @@ use super::assertion::Task;
 use super::registration::register_task;
 use super::single_flight::SingleFlight;
 use super::{AgentIdentity, record};
-use crate::auth::{AuthContext, AuthFuture, AuthProvider, Recovery, Refusal};
+use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthProvider, Recovery, Refusal};
 use crate::error::{AgentIdentityError, AuthError, ClockSkew};
 use crate::exchange::TASK_CODES;
 use crate::mode::{CodexBackend, sealed};
@@ -137,6 +137,10 @@ impl AuthProvider for RegisteredAgent {
     fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
         AuthFuture::boxed(self.agent.recover(refusal, context))
     }
+
+    fn account(&self) -> AccountFacts {
+        self.identity().account().into()
+    }
 }
 
 impl AuthProvider for LazyAgent {
@@ -148,6 +152,10 @@ impl AuthProvider for LazyAgent {
 
     fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
         AuthFuture::boxed(self.agent.recover(refusal, context))
+    }
+
+    fn account(&self) -> AccountFacts {
+        self.identity().account().into()
     }
 }
 

@@ -11,7 +11,7 @@ use super::document::Tokens;
 use super::renewal::{Known, Renewed, TokenEndpoint, check_account, renew};
 use crate::auth::claims::Claims;
 use crate::auth::store::{CredentialStore, StoredCredentials};
-use crate::auth::{AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthProvider, Recovery, Refusal};
+use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthProvider, Recovery, Refusal};
 use crate::error::{AuthError, AuthErrorKind, ReauthReason};
 use crate::mode::CodexBackend;
 
@@ -188,6 +188,10 @@ impl AuthProvider for ChatGptSession {
 
     fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
         AuthFuture::boxed(self.recover(refusal, context))
+    }
+
+    fn account(&self) -> AccountFacts {
+        self.shared.current().tokens.account.clone().into()
     }
 
     fn health(&self, context: &AuthContext) -> AuthHealth {
