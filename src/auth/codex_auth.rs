@@ -370,21 +370,21 @@ fn access_token(source: &AuthSource, token: Option<String>) -> Result<Option<Fou
 fn agent_identity(source: &AuthSource, jwt: Option<String>) -> Result<Option<Found>, AuthError> {
     let Some(jwt) = jwt else { return Ok(None) };
     let stored = StoredCredentials::of_agent_identity(jwt);
-    stored_agent_identity(source.to_string(), stored, Vec::new()).map(Some)
+    stored_agent_identity(&source.to_string(), stored, Vec::new()).map(Some)
 }
 
 #[cfg(feature = "agent-identity")]
 fn stored_agent_identity(
-    source: String,
+    source: &str,
     stored: StoredCredentials,
     stores: Vec<Arc<dyn CredentialStore>>,
 ) -> Result<Found, AuthError> {
-    Ok(Found::AgentIdentity { source, stored, stores })
+    Ok(Found::AgentIdentity { source: source.to_owned(), stored, stores })
 }
 
 #[cfg(not(feature = "agent-identity"))]
 fn stored_agent_identity(
-    source: String,
+    source: &str,
     _: StoredCredentials,
     _: Vec<Arc<dyn CredentialStore>>,
 ) -> Result<Found, AuthError> {
@@ -430,7 +430,7 @@ fn from_stored(
             let token = member("personal_access_token")?.into();
             Ok(Found::PersonalAccessToken { source, token, stores })
         }
-        AuthMode::AgentIdentity => stored_agent_identity(source, stored.clone(), stores),
+        AuthMode::AgentIdentity => stored_agent_identity(&source, stored.clone(), stores),
         other => Err(unsupported(&source, other)),
     }
 }
