@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use codex_backend::testing::{Backend, Route, ScriptedResponse};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -155,6 +157,19 @@ fn whoami_tells_whose_credentials_are_found_without_a_secret_and_without_a_reque
         }
     }
     assert!(backend.requests().is_empty());
+}
+
+#[test]
+fn whoami_shows_no_end_where_it_is_out_of_reach() {
+    let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"exp":1900000000000}"#);
+    for argument in ["--json", "--live"] {
+        let mut command = example("whoami");
+        command.env("CODEX_BACKEND_ACCESS_TOKEN", format!("e30.{claims}.c2ln"));
+        let output = run(command.args(["--live", argument]));
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(shown.contains("\"expires_at\":null") || shown.contains("expires   unknown"), "{shown}");
+    }
 }
 
 #[test]
