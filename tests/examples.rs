@@ -190,18 +190,20 @@ fn auth_only_prints_the_answer() {
 
 #[test]
 fn agent_runs_with_nothing_configured_and_says_so() {
-    let output = run(example("agent").arg("README.md"));
-    assert!(output.status.success(), "{output:?}");
-    assert!(stderr(&output).contains("backend embedded in this program"), "{output:?}");
-    let shown = String::from_utf8(output.stdout).unwrap();
-    for line in [
-        "agent     agent-",
-        "key       ssh-ed25519 ",
-        "uploaded  sediment://",
-        "plan      plus",
-        "used      37 % of 5 h",
-    ] {
-        assert!(shown.contains(line), "{shown}");
+    for arguments in [&["README.md"][..], &[]] {
+        let output = run(example("agent").args(arguments));
+        assert!(output.status.success(), "{output:?}");
+        assert!(stderr(&output).contains("backend embedded in this program"), "{output:?}");
+        let shown = String::from_utf8(output.stdout).unwrap();
+        for line in [
+            "agent     agent-",
+            "key       ssh-ed25519 ",
+            "uploaded  sediment://",
+            "plan      plus",
+            "used      37 % of 5 h",
+        ] {
+            assert!(shown.contains(line), "{shown}");
+        }
     }
 }
 
