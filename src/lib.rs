@@ -64,9 +64,24 @@
 //! | | | `POST {codex}/responses/compact` | yes | stream idle |
 //! | [`CodexModels`] | `Client<CodexBackend>` | `GET {codex}/models` | yes | 5 s |
 //! | [`OpenAiResponses`] | `Client<OpenAiApi>` | `POST /responses` | if it is not kept, until the first event has come; else only if the server did not act on it | stream idle |
-//! | | | `GET`, `DELETE /responses/{response_id}`, … | see [`OpenAiResponses`] | attempt, call |
-//! | [`OpenAiModels`] | `Client<OpenAiApi>` | `GET /models`, `GET /models/{model}` | yes | attempt, call |
-//! | [`OpenAiFiles`] | `Client<OpenAiApi>` | `POST /files`, `POST /uploads`, `GET /files`, … | see [`OpenAiFiles`] | idle; attempt, call |
+//! | | | `GET /responses/{response_id}` | yes | attempt, call |
+//! | | | `GET /responses/{response_id}`, followed | yes | stream idle |
+//! | | | `DELETE /responses/{response_id}` | only if the server did not act on it | attempt, call |
+//! | | | `POST /responses/{response_id}/cancel` | yes | attempt, call |
+//! | | | `GET /responses/{response_id}/input_items` | yes | attempt, call |
+//! | | | `POST /responses/input_tokens` | yes | attempt, call |
+//! | | | `POST /responses/compact` | yes | stream idle |
+//! | [`OpenAiModels`] | `Client<OpenAiApi>` | `GET /models` | yes | attempt, call |
+//! | | | `GET /models/{model}` | yes | attempt, call |
+//! | [`OpenAiFiles`] | `Client<OpenAiApi>` | `POST /files` | only if the server did not act on it, and the source can be read again | idle |
+//! | | | `GET /files` | yes | attempt, call |
+//! | | | `GET /files/{file_id}` | yes | attempt, call |
+//! | | | `GET /files/{file_id}/content` | until its head has come | idle |
+//! | | | `DELETE /files/{file_id}` | only if the server did not act on it | attempt, call |
+//! | | | `POST /uploads` | only if the server did not act on it | attempt, call |
+//! | | | `POST /uploads/{upload_id}/parts` | yes | idle |
+//! | | | `POST /uploads/{upload_id}/complete` | only if the server did not act on it | attempt, call |
+//! | | | `POST /uploads/{upload_id}/cancel` | yes | attempt, call |
 //!
 //! Paths follow the client's base URL. `{prefix}` is `/wham` below a base URL with `/backend-api`, else `/api/codex`;
 //! `{codex}` is `/codex` or `/api/codex` in the same way. A path without either is the same everywhere, and is served by the

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A row of the table: the endpoint's accepted clients, when a request is sent again, and what bounds it.
+type Rows = BTreeMap<(String, String), Row>;
+
+/// A row of the table: when a request is sent again, and what bounds it.
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
-    accepts: String,
     repeat: String,
     limit: String,
 }
@@ -15,12 +16,12 @@ struct Row {
 #[test]
 fn every_request_has_its_row_and_every_row_its_request() {
     let (documented, declared) = (documented(), declared());
-    assert!(declared.len() > 25, "{declared:#?}");
+    assert!(declared.len() > 45, "{declared:#?}");
     for (request, row) in &declared {
-        assert_eq!(documented.get(request), Some(row), "{request}");
+        assert_eq!(documented.get(request), Some(row), "{request:?}");
     }
     for request in documented.keys() {
-        assert!(declared.contains_key(request), "{request} is in the table and not in the code");
+        assert!(declared.contains_key(request), "{request:?} is in the table and not in the code");
     }
 }
 
@@ -34,8 +35,8 @@ fn every_endpoint_is_in_the_table_and_in_the_readers_hands() {
     }
 }
 
-/// Rows by method and path.
-fn documented() -> BTreeMap<String, Row> {
+/// Rows by accepted clients, and method and path.
+fn documented() -> Rows {
     let library = read(&root().join("src/lib.rs"));
     let mut accepts = String::new();
     let mut rows = BTreeMap::new();
@@ -50,49 +51,96 @@ fn documented() -> BTreeMap<String, Row> {
             Some(_) => "PUT (signed URL)".to_owned(),
             None => request.trim_matches('`').to_owned(),
         };
-        let row = Row { accepts: accepts.clone(), repeat: repeat.to_owned(), limit: limit.to_owned() };
-        assert!(rows.insert(request, row).is_none(), "{line} is there twice");
+        let request = request.replace("`, followed", " (followed)");
+        let row = Row { repeat: repeat.to_owned(), limit: limit.to_owned() };
+        assert!(rows.insert((accepts.clone(), request), row).is_none(), "{line} is there twice");
     }
     rows
 }
 
 /// What the rooms of the endpoints declare.
-fn declared() -> BTreeMap<String, Row> {
+fn declared() -> Rows {
     let mut rows = BTreeMap::new();
     for (room, source) in rooms() {
-        for block in source.split(": Operation = Operation {").skip(1).map(|rest| rest.split("};").next().unwrap()) {
-            let member = |name: &str| {
-                let found = block.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(": "));
-                found.unwrap_or_else(|| panic!("{name} in {block}")).trim_end_matches(',').to_owned()
-            };
-            let operation = member("name").trim_matches('"').to_owned();
-            let method = member("method").replace("Method::", "");
-            let path = member("path").trim_matches('"').to_owned();
-            let repeat = match (operation.as_str(), member("repeat").as_str()) {
-                ("files.put", "Repeat::Safe") => "yes, if the source can be read again",
-                (_, "Repeat::Safe") => "yes",
-                (_, "Repeat::IfNotActedOn") => "only if the server did not act on it",
-                (_, "Repeat::Never") => "never",
+        for operation in operations(&source) {
+            let Operation { name, method, path, repeat, pace } = operation;
+            let repeat = match (name.as_str(), repeat.as_str()) {
+                ("files.put", "Safe") => "yes, if the source can be read again",
+                ("openai_files.create", "IfNotActedOn") => {
+                    "only if the server did not act on it, and the source can be read again"
+                }
+                ("openai_files.content", "Safe") => "until its head has come",
+                (_, "Safe") => "yes",
+                (_, "IfNotActedOn") => "only if the server did not act on it",
+                (_, "Never") => "never",
                 (_, other) => panic!("{other}"),
             };
-            let limit = match member("pace").as_str() {
-                "Pace::Bounded" => "attempt, call",
-                "Pace::IdleOnly" => "idle",
-                other => panic!("{other}"),
+            let limit = match (name.as_str(), pace.as_str()) {
+                ("models.catalogue", "Bounded") => "5 s",
+                (_, "Bounded") => "attempt, call",
+                (_, "IdleOnly") => "idle",
+                (_, "Stream") => "stream idle",
+                (_, other) => panic!("{other}"),
             };
-            let accepts = match accepted_in(&room, &operation).as_str() {
+            let accepts = match accepted_in(&room, &name, &path).as_str() {
                 "AnyMode" => "any client".to_owned(),
                 mode => format!("Client<{mode}>"),
             };
-            let row = Row { accepts, repeat: repeat.to_owned(), limit: limit.to_owned() };
-            assert!(rows.insert(format!("{method} {path}"), row).is_none(), "{method} {path} is declared twice");
+            let followed = if name == "responses.follow" { " (followed)" } else { "" };
+            let row = Row { repeat: repeat.to_owned(), limit: limit.to_owned() };
+            let request = format!("{method} {path}{followed}");
+            assert!(rows.insert((accepts, request), row).is_none(), "{method} {path} is declared twice");
         }
+    }
+    // Whether it is sent again hangs on the request: two declarations are one row each.
+    for (mode, request, repeat) in [
+        ("CodexBackend", "POST {codex}/responses", "until the first event of the body has come"),
+        (
+            "OpenAiApi",
+            "POST /responses",
+            "if it is not kept, until the first event has come; else only if the server did not act on it",
+        ),
+    ] {
+        let row = Row { repeat: repeat.to_owned(), limit: "stream idle".to_owned() };
+        rows.insert((format!("Client<{mode}>"), request.to_owned()), row);
     }
     rows
 }
 
+struct Operation {
+    name: String,
+    method: String,
+    path: String,
+    repeat: String,
+    pace: String,
+}
+
+/// The operations that a source declares: member by member, or by a function of the room that fills in what they share.
+fn operations(source: &str) -> Vec<Operation> {
+    let mut found = Vec::new();
+    for declaration in source.split(": Operation =").skip(1).map(|rest| rest.split(";\n").next().unwrap().trim()) {
+        let texts: Vec<&str> = declaration.split('"').skip(1).step_by(2).collect();
+        let word = |before: &str| {
+            let word = declaration.split(before).nth(1)?.split(|c: char| !c.is_ascii_alphanumeric()).next()?;
+            Some(word.to_owned())
+        };
+        let by_members = declaration.starts_with("Operation {");
+        let (name, path, method, pace) = match texts[..] {
+            // Of a stream that no server sends.
+            ["responses.transcript", _] => continue,
+            [name, path] => (name, path, word("Method::").unwrap_or("GET".to_owned()), "Bounded"),
+            [path] if declaration.starts_with("compact(") => ("responses.compact", path, "POST".to_owned(), "Stream"),
+            _ => panic!("{declaration}"),
+        };
+        let pace = if by_members { word("Pace::").unwrap() } else { pace.to_owned() };
+        let (name, path) = (name.to_owned(), path.to_owned());
+        found.push(Operation { name, method, path, repeat: word("Repeat::").unwrap_or("Safe".to_owned()), pace });
+    }
+    found
+}
+
 /// The mode that the endpoint of an operation accepts: the only one of its room, or the one whose methods name it.
-fn accepted_in(room: &str, operation: &str) -> String {
+fn accepted_in(room: &str, operation: &str, path: &str) -> String {
     let sources: Vec<String> =
         rooms().into_iter().filter(|(other, _)| other == room).map(|(_, source)| source).collect();
     let all = sources.concat();
@@ -100,7 +148,9 @@ fn accepted_in(room: &str, operation: &str) -> String {
         all.split("type Accepted = ").skip(1).map(|rest| rest.split(';').next().unwrap()).collect();
     match accepted[..] {
         [mode] => mode.to_owned(),
-        _ => if operation.ends_with(".featured") { "AnyMode" } else { "CodexBackend" }.to_owned(),
+        _ if operation.ends_with(".featured") => "AnyMode".to_owned(),
+        _ if accepted.contains(&"OpenAiApi") && !path.starts_with("{codex}") => "OpenAiApi".to_owned(),
+        _ => "CodexBackend".to_owned(),
     }
 }
 

@@ -525,6 +525,9 @@ async fn the_request_that_redeems_has_a_time_limit_and_is_not_sent_again() {
     let client = world.backend.client().provider(session).clock(clock.clone()).build().unwrap();
     let call = tokio::spawn(async move { client.usage().get().await });
     clock.until_asleep_for(Duration::from_secs(7)).await;
+    while world.redeemed() == 0 {
+        tokio::task::yield_now().await;
+    }
     clock.advance(Duration::from_secs(7));
     let error = call.await.unwrap().unwrap_err();
     assert!(error.is_retryable() && error.to_string().contains("7s"), "{error}");

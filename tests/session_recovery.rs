@@ -381,11 +381,14 @@ async fn an_end_beyond_all_time_is_no_reason_to_panic() {
 #[tokio::test]
 async fn members_that_are_absent_null_or_empty_keep_their_old_values() {
     let new = ending(SystemTime::now() + HOUR, 1);
+    let id_token = ending(SystemTime::now() + HOUR, 2);
     for (answered, replaced) in [
         (json!({ "access_token": new }), vec![]),
         (json!({ "access_token": new, "refresh_token": null, "id_token": null }), vec![]),
         (json!({ "access_token": new, "refresh_token": "", "id_token": "" }), vec![]),
-        (json!({ "access_token": new, "id_token": "id-new", "scope": "x" }), vec![("id_token", "id-new")]),
+        (json!({ "access_token": new, "id_token": id_token, "scope": "x" }), vec![("id_token", &*id_token)]),
+        // The official tool would refuse the file.
+        (json!({ "access_token": new, "id_token": "no-jwt" }), vec![]),
         (json!({ "access_token": new, "refresh_token": "rt-new" }), vec![("refresh_token", "rt-new")]),
     ] {
         let login = Login::with_foreign_members(EXPIRED);

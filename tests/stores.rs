@@ -974,6 +974,19 @@ fn the_failures_of_a_renewal_show_no_token() {
     for answer in [
         json_answer(&json!({ "refresh_token": "rt_NEWMARK_0123456789", "id_token": "MARK" })),
         json_answer(&json!({ "access_token": "", "refresh_token": "rt_NEWMARK_0123456789" })),
+    ] {
+        let folder = Folder::with(expired_login("acct-1").to_string());
+        let backend = Backend::start().unwrap();
+        backend.inject(Route::RefreshToken, answer);
+        assert_call_hides(&call(&backend, folder.store()).unwrap_err());
+        // The refresh token is kept; an id token that is none would make the official tool refuse the file.
+        let mut expected = expired_login("acct-1");
+        expected["tokens"]["refresh_token"] = json!("rt_NEWMARK_0123456789");
+        let kept: Value = serde_json::from_str(&fs::read_to_string(folder.auth_json()).unwrap()).unwrap();
+        assert_eq!(kept, expected);
+        assert_eq!(leftovers_in(folder.path()), [""; 0]);
+    }
+    for answer in [
         json_answer(&json!([renewed()])),
         Fault::status(200).body(&b"{\"access_token\":\"MARK"[..]),
         Fault::status(200).body(&b"{\"access_token\":\"MARK\xff\"}"[..]),

@@ -342,3 +342,44 @@ async fn many_streams_at_once_each_end_well() {
         assert_eq!(text.unwrap(), "Hello, world");
     }
 }
+
+#[tokio::test]
+async fn a_stream_that_was_read_to_its_end_gives_its_connection_back() {
+    use std::io::{Read, Write};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}/backend-api", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicU32::new(0));
+    let counted = connections.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::thread::spawn(move || {
+                let mut received = Vec::new();
+                let mut buffer = [0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                    received.extend_from_slice(&buffer[..count]);
+                    // The last bytes of every request that is made here.
+                    if received.ends_with(b"\"tools\":[]}") {
+                        received.clear();
+                        let event = "data: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\"}}\n\n";
+                        let head =
+                            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+                        let answer = format!("{head}{:x}\r\n{event}\r\n0\r\n\r\n", event.len());
+                        stream.write_all(answer.as_bytes()).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let client = codex_backend::Client::builder()
+        .codex_base_url(url)
+        .environment(codex_backend::Environment::empty())
+        .chatgpt(codex_backend::ChatGptTokens::new("opaque"))
+        .build()
+        .unwrap();
+    for _ in 0..20 {
+        assert!(read(guard(ask(&client).stream()).await.unwrap()).await.1.is_none());
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+}

@@ -25,6 +25,8 @@ use crate::exchange::{
 
 /// How many chunks in a row may hold no event before others get their turn.
 const CHUNKS_AT_ONCE: u32 = 64;
+/// How often the connection gets the turn to say that the body has ended behind a response that is complete.
+const TURNS_TO_END: u32 = 4;
 
 /// The events of a response, as they come.
 ///
@@ -75,6 +77,7 @@ pub struct ResponseStream {
     about: About,
     server_model: Option<EventText>,
     delivered: u64,
+    turns_to_end: u32,
     turn: Option<ResponseTurn>,
     last_response: Option<Box<ModelResponse>>,
 }
@@ -154,6 +157,7 @@ impl ResponseStream {
             about: About { operation, status, request_id, attempts, scrubber, clock, span: tracing::Span::current() },
             server_model: None,
             delivered: 0,
+            turns_to_end: TURNS_TO_END,
             turn,
             last_response: None,
         };
@@ -376,14 +380,21 @@ impl ResponseStream {
         Poll::Ready(error.map(Err))
     }
 
-    /// Looks whether the body has ended too, so that its connection can be used again. Waits for nothing.
-    fn drain(&mut self, context: &mut Context<'_>) {
+    /// Ready when the body has ended too, so that its connection can be used again, or when it does not at once.
+    fn drain(&mut self, context: &mut Context<'_>) -> Poll<()> {
         for _ in 0..CHUNKS_AT_ONCE {
             match Pin::new(&mut self.body).poll_next(context) {
                 Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(Some(Err(_)) | None) | Poll::Pending => return,
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                Poll::Pending if self.turns_to_end > 0 => {
+                    self.turns_to_end -= 1;
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Pending => return Poll::Ready(()),
             }
         }
+        Poll::Ready(())
     }
 }
 
@@ -411,8 +422,8 @@ impl Stream for ResponseStream {
                 State::Going => {}
                 State::Ending(error) => {
                     let error = error.take();
-                    if error.is_none() {
-                        stream.drain(context);
+                    if error.is_none() && stream.drain(context).is_pending() {
+                        return Poll::Pending;
                     }
                     return stream.end(error);
                 }

@@ -103,10 +103,14 @@ impl Answered {
     ) -> StoredCredentials {
         let mut document = stored.document.clone();
         let tokens = document.entry("tokens").or_insert_with(|| Value::Object(Map::new()));
-        for (name, value) in
-            [("id_token", &self.id_token), ("access_token", &self.access_token), ("refresh_token", &self.refresh_token)]
-        {
-            if let (Some(value), Some(tokens)) = (filled(value), tokens.as_object_mut()) {
+        // The official tool refuses a file whose id token it cannot read.
+        let id_token = filled(&self.id_token).filter(|token| Claims::of(token).is_some());
+        for (name, value) in [
+            ("id_token", id_token),
+            ("access_token", filled(&self.access_token)),
+            ("refresh_token", filled(&self.refresh_token)),
+        ] {
+            if let (Some(value), Some(tokens)) = (value, tokens.as_object_mut()) {
                 tokens.insert(name.to_owned(), Value::from(value));
             }
         }
