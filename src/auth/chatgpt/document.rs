@@ -18,7 +18,7 @@ pub(in crate::auth) struct Tokens {
     pub(in crate::auth) refresh_token: Option<SecretString>,
     pub(super) last_refresh: Option<SystemTime>,
     /// What the document and the tokens' claims say. The end is that of the access token.
-    pub(super) account: Claims,
+    pub(in crate::auth) account: Claims,
 }
 
 impl Tokens {

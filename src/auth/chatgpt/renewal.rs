@@ -190,7 +190,7 @@ fn reload(store: &dyn CredentialStore) -> Result<StoredCredentials, AuthError> {
 }
 
 /// Tokens of two accounts, or of two users of one account, are never mixed.
-pub(super) fn check_account(before: &Tokens, after: &Tokens) -> Result<(), AuthError> {
+pub(in crate::auth) fn check_account(before: &Tokens, after: &Tokens) -> Result<(), AuthError> {
     let other_user =
         matches!((&before.account.user_id, &after.account.user_id), (Some(before), Some(after)) if before != after);
     if before.account.account_id == after.account.account_id && !other_user {
