@@ -462,6 +462,16 @@ async fn a_moment_that_no_timestamp_can_carry_loses_no_tokens() {
 }
 
 #[tokio::test]
+async fn expired_tokens_that_another_process_saved_are_renewed_and_not_sent() {
+    let world = World::with_tokens_for(EXPIRED);
+    let client = world.client();
+    world.write(&world.backend.issue_auth_json("acct-1", EXPIRED));
+    client.usage().get().await.unwrap();
+    assert_eq!(world.redeemed(), 1);
+    assert_eq!(world.backend.requests_to(Route::GetUsage).len(), 1);
+}
+
+#[tokio::test]
 async fn memory_keeps_tokens_too() {
     let backend = Backend::start().unwrap();
     let credentials = StoredCredentials::from_json(&backend.issue_auth_json("acct-1", EXPIRED)).unwrap();

@@ -78,7 +78,8 @@ pub(super) async fn renew(
     let stored = if known.is_newer_than(&in_store) { known.stored.clone() } else { in_store.clone() };
     let (before, kept) = (Tokens::of(&known.stored)?, Tokens::of(&stored)?);
     check_account(&before, &kept)?;
-    if !kept.has_access_token_of(&before) {
+    let is_over = kept.account.expires_at.is_some_and(|end| end <= endpoint.exchange.now());
+    if !kept.has_access_token_of(&before) && !is_over {
         tracing::debug!("another process has renewed the credentials");
         return Ok(Renewed::Adopted(Known::saved(stored)));
     }
