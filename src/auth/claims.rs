@@ -56,7 +56,7 @@ impl Claims {
     fn among(claims: &Value, auth: &Value) -> Self {
         let text = |name: &str| auth.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
         let email_in =
-            |claims: &'_ Value| claims.get("email")?.as_str().filter(|email| !email.is_empty()).map(str::to_owned);
+            |claims: &Value| claims.get("email")?.as_str().filter(|email| !email.is_empty()).map(str::to_owned);
         let profile = claims.get("https://api.openai.com/profile");
         let residency = text("chatgpt_data_residency").or_else(|| text("chatgpt_compute_residency"));
         Self {
