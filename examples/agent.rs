@@ -1,7 +1,7 @@
 //! Works as an agent identity: takes one or makes one, registers a task, uploads a file, and shows the usage.
 //!
 //! ```text
-//! cargo run --example agent -- README.md
+//! cargo run --example agent
 //! ```
 //!
 //! With nothing configured it talks to the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` set, or with
@@ -20,9 +20,9 @@ use codex_backend::{
 
 type Failure = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: agent [--live] [--new] PATH
+const USAGE: &str = "usage: agent [--live] [--new] [PATH]
 
-Uploads a file as an agent identity and shows the agent's usage.
+Uploads a file (a greeting, if none is given) as an agent identity and shows the agent's usage.
 
   --live    talk to the real backend, also without CODEX_BACKEND_BASE_URL
   --new     make an agent for the ChatGPT login in the official tool's auth.json, and keep it there
@@ -62,7 +62,6 @@ async fn run() -> Result<(), Failure> {
             _ => path = Some(PathBuf::from(argument)),
         }
     }
-    let path = path.ok_or_else(|| format!("no file given\n\n{USAGE}"))?;
 
     let environment = Environment::process();
     let base_url = environment.text("CODEX_BACKEND_BASE_URL");
@@ -84,7 +83,11 @@ async fn run() -> Result<(), Failure> {
     println!("key       {}", identity.key().ssh_public_key());
 
     let client = builder.agent_identity(agent).build()?;
-    let file = OpenAiFileUpload::new(&client).path(path).await?;
+    let upload = OpenAiFileUpload::new(&client);
+    let file = match path {
+        Some(path) => upload.path(path).await?,
+        None => upload.bytes("greeting.txt", "hello\n").await?,
+    };
     println!("uploaded  {}", file.uri());
     let usage = client.usage().get().await?;
     println!("plan      {}", usage.plan_type.map_or_else(|| "unknown".to_owned(), |plan| plan.to_string()));

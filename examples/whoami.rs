@@ -9,6 +9,7 @@
 
 mod support;
 
+use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -64,7 +65,7 @@ fn as_json(auth: &CodexAuth) -> serde_json::Value {
         "email": auth.email(),
         "plan_type": auth.plan_type(),
         "is_fedramp": auth.is_fedramp(),
-        "expires_at": auth.expires_at().map(in_words),
+        "expires_at": auth.expires_at().and_then(in_words),
     })
 }
 
@@ -82,9 +83,12 @@ fn print(auth: &CodexAuth, client: &AnyClient) {
     println!("e-mail    {}", auth.email().map_or_else(unknown, str::to_owned));
     println!("plan      {}", auth.plan_type().map_or_else(unknown, ToString::to_string));
     println!("FedRAMP   {}", if auth.is_fedramp() { "yes" } else { "no" });
-    println!("expires   {}", auth.expires_at().map_or_else(unknown, in_words));
+    println!("expires   {}", auth.expires_at().and_then(in_words).unwrap_or_else(unknown));
 }
 
-fn in_words(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
+/// `None` for a time that RFC 3339 has no room for.
+fn in_words(time: SystemTime) -> Option<String> {
+    let mut text = String::new();
+    write!(text, "{}", humantime::format_rfc3339_seconds(time)).ok()?;
+    Some(text)
 }

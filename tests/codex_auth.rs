@@ -354,7 +354,7 @@ async fn what_the_tokens_say_is_told() {
     let document = json!({ "tokens": {
         "id_token": about(
             json!({ "chatgpt_plan_type": "team", "chatgpt_account_is_fedramp": true, "user_id": "old-user" }),
-            json!({ "https://api.openai.com/profile": { "email": "profile@example.com" } }),
+            json!({ "email": null, "https://api.openai.com/profile": { "email": "profile@example.com" } }),
         ),
         "access_token": about(
             json!({ "chatgpt_user_id": "user-7", "user_id": "old", "chatgpt_account_id": "acct-7", "chatgpt_data_residency": "eu" }),

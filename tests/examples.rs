@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use codex_backend::testing::{Backend, Route, ScriptedResponse};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -158,6 +160,19 @@ fn whoami_tells_whose_credentials_are_found_without_a_secret_and_without_a_reque
 }
 
 #[test]
+fn whoami_shows_no_end_where_it_is_out_of_reach() {
+    let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"exp":1900000000000}"#);
+    for argument in ["--json", "--live"] {
+        let mut command = example("whoami");
+        command.env("CODEX_BACKEND_ACCESS_TOKEN", format!("e30.{claims}.c2ln"));
+        let output = run(command.args(["--live", argument]));
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(shown.contains("\"expires_at\":null") || shown.contains("expires   unknown"), "{shown}");
+    }
+}
+
+#[test]
 fn whoami_says_what_to_do_where_nothing_is_found() {
     let output = run(example("whoami").arg("--live"));
     assert_eq!(output.status.code(), Some(1));
@@ -175,18 +190,20 @@ fn auth_only_prints_the_answer() {
 
 #[test]
 fn agent_runs_with_nothing_configured_and_says_so() {
-    let output = run(example("agent").arg("README.md"));
-    assert!(output.status.success(), "{output:?}");
-    assert!(stderr(&output).contains("backend embedded in this program"), "{output:?}");
-    let shown = String::from_utf8(output.stdout).unwrap();
-    for line in [
-        "agent     agent-",
-        "key       ssh-ed25519 ",
-        "uploaded  sediment://",
-        "plan      plus",
-        "used      37 % of 5 h",
-    ] {
-        assert!(shown.contains(line), "{shown}");
+    for arguments in [&["README.md"][..], &[]] {
+        let output = run(example("agent").args(arguments));
+        assert!(output.status.success(), "{output:?}");
+        assert!(stderr(&output).contains("backend embedded in this program"), "{output:?}");
+        let shown = String::from_utf8(output.stdout).unwrap();
+        for line in [
+            "agent     agent-",
+            "key       ssh-ed25519 ",
+            "uploaded  sediment://",
+            "plan      plus",
+            "used      37 % of 5 h",
+        ] {
+            assert!(shown.contains(line), "{shown}");
+        }
     }
 }
 

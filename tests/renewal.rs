@@ -444,6 +444,34 @@ async fn the_clock_is_the_clients() {
 }
 
 #[tokio::test]
+async fn a_moment_that_no_timestamp_can_carry_loses_no_tokens() {
+    for moment in [SystemTime::UNIX_EPOCH - HOUR, SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_800)] {
+        let world = World::with_tokens_for(HOUR);
+        let before = world.file();
+        let token: secrecy::SecretString = before["tokens"]["access_token"].as_str().unwrap().into();
+        world.backend.revoke_access_token(&token);
+        let session = ChatGptSession::open(FileStore::new(world.path())).unwrap();
+        let clock = ManualClock::starting_at(moment);
+        let client = world.backend.client().clock(clock).provider(session).build().unwrap();
+        client.usage().get().await.unwrap();
+        assert_eq!(world.redeemed(), 1);
+        let after = world.file();
+        assert_ne!(after["tokens"]["refresh_token"], before["tokens"]["refresh_token"]);
+        assert_eq!(after["last_refresh"], before["last_refresh"]);
+    }
+}
+
+#[tokio::test]
+async fn expired_tokens_that_another_process_saved_are_renewed_and_not_sent() {
+    let world = World::with_tokens_for(EXPIRED);
+    let client = world.client();
+    world.write(&world.backend.issue_auth_json("acct-1", EXPIRED));
+    client.usage().get().await.unwrap();
+    assert_eq!(world.redeemed(), 1);
+    assert_eq!(world.backend.requests_to(Route::GetUsage).len(), 1);
+}
+
+#[tokio::test]
 async fn memory_keeps_tokens_too() {
     let backend = Backend::start().unwrap();
     let credentials = StoredCredentials::from_json(&backend.issue_auth_json("acct-1", EXPIRED)).unwrap();

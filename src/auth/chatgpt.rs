@@ -8,4 +8,6 @@ mod session;
 pub(super) use self::document::Tokens;
 pub use self::held::ChatGptTokens;
 pub(super) use self::renewal::CLIENT_ID;
+#[cfg(feature = "agent-identity")]
+pub(super) use self::renewal::check_account;
 pub use self::session::ChatGptSession;

@@ -55,13 +55,14 @@ impl Claims {
 
     fn among(claims: &Value, auth: &Value) -> Self {
         let text = |name: &str| auth.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
+        let email_in =
+            |claims: &Value| claims.get("email")?.as_str().filter(|email| !email.is_empty()).map(str::to_owned);
         let profile = claims.get("https://api.openai.com/profile");
-        let email = claims.get("email").or_else(|| profile?.get("email")).and_then(Value::as_str);
         let residency = text("chatgpt_data_residency").or_else(|| text("chatgpt_compute_residency"));
         Self {
             account_id: text("chatgpt_account_id").map(str::to_owned),
             user_id: text("chatgpt_user_id").or_else(|| text("user_id")).map(str::to_owned),
-            email: email.map(str::to_owned),
+            email: email_in(claims).or_else(|| email_in(profile?)),
             plan_type: text("chatgpt_plan_type").map(|plan| plan.to_owned().into()),
             is_fedramp: auth.get("chatgpt_account_is_fedramp").and_then(Value::as_bool).unwrap_or(false),
             expires_at: claims

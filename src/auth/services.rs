@@ -57,8 +57,9 @@ impl AuthServices {
         environment: &Environment,
         allowed: &[Origin],
     ) -> Result<Self, ConfigError> {
-        let named = |variable: &'static str| match environment.text(variable) {
-            Some(text) => checked(&text, variable, &[]).map(Some),
+        let named = |variable: &'static str| match environment.value(variable) {
+            // One that is not text is an error: passed over, it would have credentials sent to another place.
+            Some(value) => checked(value.to_str().unwrap_or_default(), variable, &[]).map(Some),
             None => Ok(None),
         };
         let in_code = |text: &Option<String>, setter: &'static str| match text {
@@ -237,6 +238,19 @@ mod tests {
                 let error = services("https://chatgpt.com", &[(variable, text)]).expect_err(text).to_string();
                 assert!(error.contains(variable) && !error.contains("MARK"), "{error}");
             }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_text_is_not_passed_over() {
+        use std::os::unix::ffi::OsStrExt;
+        let no_text = std::ffi::OsStr::from_bytes(b"http://127.0.0.1:1/\xff");
+        let base_url = BaseUrl::new("https://chatgpt.com", Route::codex_backend("CodexBackend"), &[]).unwrap();
+        for variable in [TOKEN_URL, REVOKE_URL, ACCOUNTS_URL, AGENTS_URL] {
+            let environment = Environment::from_vars([(variable, no_text)]);
+            let error = AuthServices::new(&base_url, &GivenAuthUrls::default(), &environment, &[]).unwrap_err();
+            assert!(error.to_string().contains(variable), "{error}");
         }
     }
 

@@ -42,13 +42,16 @@
 //! | … that your host application gives | [`HostTokens`](crate::HostTokens) | `CodexBackend` | after a 401 |
 //! | identity of a workload | [`WorkloadIdentity`](crate::WorkloadIdentity) | `CodexBackend` | before its end, and after a 401 |
 //! | personal access token | [`PersonalAccessToken`](crate::PersonalAccessToken) | `CodexBackend` | never |
+//! | agent identity (feature `agent-identity`) | `RegisteredAgent`, `LazyAgent` | `CodexBackend` | by a new task, when the backend has lost the old one |
 //! | headers, ready-made | [`ReadyMadeHeaders`](crate::ReadyMadeHeaders) | `CodexBackend` | never |
 //! | API key | [`ApiKey`](crate::ApiKey) | `OpenAiApi` | never |
 //! | command that prints a bearer token | [`BearerCommand`](crate::BearerCommand) | `OpenAiApi` | at an interval, and after a 401 |
 //! | anything else | your own [`AuthProvider`](crate::AuthProvider) | what its `Route` says | by you |
 //!
-//! All but the first and the API key are handed to the builder with [`provider`](crate::ClientBuilder::provider), or become a
-//! `CodexAuth` with `CodexAuth::from`.
+//! [`ChatGptTokens`](crate::ChatGptTokens) are handed to the builder with [`chatgpt`](crate::ClientBuilder::chatgpt), an
+//! [`ApiKey`](crate::ApiKey) with [`api_key`](crate::ClientBuilder::api_key), and all the others with
+//! [`provider`](crate::ClientBuilder::provider). Those others, save a [`WorkloadIdentity`](crate::WorkloadIdentity) and a
+//! provider of your own, also become a [`CodexAuth`](crate::CodexAuth) with `CodexAuth::from`.
 //!
 //! # Which store
 //!

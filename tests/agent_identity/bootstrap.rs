@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
 use codex_backend::{
     AgentDescription, AgentIdentity, AgentIdentityError, AuthContext, AuthErrorKind, ChatGptSession, ChatGptTokens,
@@ -218,6 +220,31 @@ async fn a_sign_in_to_another_account_meanwhile_keeps_nothing() {
     });
     assert_eq!(outcome.unwrap_err().kind(), AuthErrorKind::AccountMismatch);
     assert_eq!(login.document(), theirs);
+}
+
+#[tokio::test]
+async fn a_sign_in_of_another_user_or_with_a_key_meanwhile_keeps_nothing() {
+    for kind in [AuthErrorKind::AccountMismatch, AuthErrorKind::Incomplete] {
+        let login = Login::new();
+        let (managed, context) = (login.managed(), login.context());
+        login.backend.inject(Route::RegisterTask, Fault::delay(Duration::from_millis(300)));
+        let theirs = match kind {
+            AuthErrorKind::AccountMismatch => {
+                let claims = json!({ "https://api.openai.com/auth": { "chatgpt_user_id": "user-other" } });
+                let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
+                json!({ "tokens": { "access_token": token, "refresh_token": "theirs", "account_id": "acct-1" } })
+            }
+            _ => json!({ "OPENAI_API_KEY": "sk-theirs" }),
+        };
+        let (outcome, ()) = tokio::join!(managed.register(&context), async {
+            while login.registered().1 == 0 {
+                tokio::task::yield_now().await;
+            }
+            std::fs::write(&login.path, theirs.to_string()).unwrap();
+        });
+        assert_eq!(outcome.unwrap_err().kind(), kind);
+        assert_eq!(login.document(), theirs);
+    }
 }
 
 #[tokio::test]

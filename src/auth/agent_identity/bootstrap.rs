@@ -8,10 +8,11 @@ use serde_json::Value;
 use super::provider::RegisteredAgent;
 use super::registration::{AgentDescription, register_agent, register_task};
 use super::{AgentIdentity, AgentKey, record};
+use crate::auth::chatgpt::{Tokens, check_account};
 use crate::auth::claims::Claims;
 use crate::auth::store::{StoreError, StoreErrorKind, StoredCredentials, Swap};
 use crate::auth::{AuthContext, ChatGptSession};
-use crate::error::{AgentIdentityError, AuthError, AuthErrorKind, ReauthReason};
+use crate::error::{AgentIdentityError, AuthError, ReauthReason};
 
 /// After a failure that may pass, nothing is tried for this long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60 * 60);
@@ -122,9 +123,9 @@ impl ManagedAgent {
     }
 
     async fn bootstrap(&self, context: &AuthContext) -> Result<RegisteredAgent, AuthError> {
-        let (access_token, account) = self.session.access_token(context).await?;
+        let tokens = self.session.valid_tokens(context).await?;
         let kept = self.load().await?;
-        let kept_one = identity_in(&kept, &account);
+        let kept_one = identity_in(&kept, &tokens.account);
         let has_task = kept_one.as_ref().is_some_and(|identity| identity.inner.task_id.is_some());
         if !has_task && self.session.store().is_read_only() {
             // What is registered must be kept: there is no second copy of a new agent's key.
@@ -135,14 +136,14 @@ impl ManagedAgent {
             Some(identity) => identity,
             None => {
                 let key = AgentKey::generate()?;
-                register_agent(key, &access_token, account.clone(), &self.description, context).await?
+                register_agent(key, &tokens.access_token, tokens.account.clone(), &self.description, context).await?
             }
         };
         if let Some(task_id) = identity.inner.task_id.clone() {
             return Ok(RegisteredAgent::with_task(identity, task_id));
         }
         let task_id = register_task(&identity, context).await?;
-        self.save(kept, identity, task_id, &account).await
+        self.save(kept, identity, task_id, &tokens).await
     }
 
     async fn load(&self) -> Result<StoredCredentials, AuthError> {
@@ -159,7 +160,7 @@ impl ManagedAgent {
         kept: StoredCredentials,
         identity: AgentIdentity,
         task_id: SecretString,
-        account: &Claims,
+        tokens: &Tokens,
     ) -> Result<RegisteredAgent, AuthError> {
         let mut expected = kept;
         for _ in 0..MOST_SAVES {
@@ -173,8 +174,8 @@ impl ManagedAgent {
                     return Err(AuthError::reauth_because(ReauthReason::Removed, message));
                 }
                 Swap::Changed(Some(meanwhile)) => {
-                    check_same_login(&meanwhile, account)?;
-                    if let Some(theirs) = identity_in(&meanwhile, account)
+                    check_account(tokens, &Tokens::of(&meanwhile)?)?;
+                    if let Some(theirs) = identity_in(&meanwhile, &tokens.account)
                         && let Some(task_id) = theirs.inner.task_id.clone()
                     {
                         return Ok(RegisteredAgent::with_task(theirs, task_id));
@@ -206,17 +207,6 @@ fn with_agent(stored: &StoredCredentials, identity: &AgentIdentity, task_id: &Se
         (_, agent) => drop(document.insert("agent_identity".to_owned(), agent)),
     }
     stored.with_document(document)
-}
-
-fn check_same_login(stored: &StoredCredentials, account: &Claims) -> Result<(), AuthError> {
-    let account_id = stored.document.get("tokens").and_then(|tokens| tokens.get("account_id")).and_then(Value::as_str);
-    match (account_id, account.account_id.as_deref()) {
-        (Some(now), Some(before)) if now != before => Err(AuthError::new(
-            AuthErrorKind::AccountMismatch,
-            "the store now holds the credentials of another account than the agent was registered for",
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// A registration that failed in a way that may pass is something a session can do without.

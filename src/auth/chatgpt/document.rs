@@ -1,6 +1,7 @@
 //! What `auth.json` says about ChatGPT tokens, and how renewed ones are put into it.
 
-use std::time::SystemTime;
+use std::fmt::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -18,7 +19,7 @@ pub(in crate::auth) struct Tokens {
     pub(in crate::auth) refresh_token: Option<SecretString>,
     pub(super) last_refresh: Option<SystemTime>,
     /// What the document and the tokens' claims say. The end is that of the access token.
-    pub(super) account: Claims,
+    pub(in crate::auth) account: Claims,
 }
 
 impl Tokens {
@@ -119,8 +120,8 @@ impl Answered {
         {
             tokens.insert("account_id".to_owned(), Value::from(account_id));
         }
-        if self.has_access_token() {
-            document.insert("last_refresh".to_owned(), Value::from(humantime::format_rfc3339_micros(now).to_string()));
+        if let Some(now) = timestamp(now).filter(|_| self.has_access_token()) {
+            document.insert("last_refresh".to_owned(), Value::from(now));
         }
         stored.with_document(document)
     }
@@ -136,4 +137,12 @@ impl Answered {
 
 fn filled(token: &Option<SecretString>) -> Option<&str> {
     token.as_ref().map(ExposeSecret::expose_secret).filter(|token| !token.is_empty())
+}
+
+/// `None` before 1970 and after the year 9999: a clock that is wrong is no reason to lose tokens.
+fn timestamp(time: SystemTime) -> Option<String> {
+    time.duration_since(UNIX_EPOCH).ok()?;
+    let mut text = String::new();
+    write!(text, "{}", humantime::format_rfc3339_micros(time)).ok()?;
+    Some(text)
 }

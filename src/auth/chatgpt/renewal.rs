@@ -78,7 +78,8 @@ pub(super) async fn renew(
     let stored = if known.is_newer_than(&in_store) { known.stored.clone() } else { in_store.clone() };
     let (before, kept) = (Tokens::of(&known.stored)?, Tokens::of(&stored)?);
     check_account(&before, &kept)?;
-    if !kept.has_access_token_of(&before) {
+    let is_over = kept.account.expires_at.is_some_and(|end| end <= endpoint.exchange.now());
+    if !kept.has_access_token_of(&before) && !is_over {
         tracing::debug!("another process has renewed the credentials");
         return Ok(Renewed::Adopted(Known::saved(stored)));
     }
@@ -190,7 +191,7 @@ fn reload(store: &dyn CredentialStore) -> Result<StoredCredentials, AuthError> {
 }
 
 /// Tokens of two accounts, or of two users of one account, are never mixed.
-pub(super) fn check_account(before: &Tokens, after: &Tokens) -> Result<(), AuthError> {
+pub(in crate::auth) fn check_account(before: &Tokens, after: &Tokens) -> Result<(), AuthError> {
     let other_user =
         matches!((&before.account.user_id, &after.account.user_id), (Some(before), Some(after)) if before != after);
     if before.account.account_id == after.account.account_id && !other_user {

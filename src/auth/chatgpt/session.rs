@@ -151,15 +151,11 @@ impl ChatGptSession {
         self.shared.store.clone()
     }
 
-    /// An access token that has not expired, and what it says about its account.
+    /// The tokens in use, once the access token is one that has not expired.
     #[cfg(feature = "agent-identity")]
-    pub(in crate::auth) async fn access_token(
-        &self,
-        context: &AuthContext,
-    ) -> Result<(secrecy::SecretString, Claims), AuthError> {
+    pub(in crate::auth) async fn valid_tokens(&self, context: &AuthContext) -> Result<Tokens, AuthError> {
         AuthProvider::auth_headers(self, context).await?;
-        let current = self.shared.current();
-        Ok((current.tokens.access_token.clone(), current.tokens.account.clone()))
+        Ok(self.shared.current().tokens.clone())
     }
 
     /// When the access token in use expires, if it tells.
