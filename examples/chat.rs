@@ -104,9 +104,13 @@ fn show_text(event: &ResponseEvent) {
 }
 
 fn show_json(event: &ResponseEvent) {
-    // What headers tell has no JSON of its own.
-    if !event.raw().is_empty() {
-        println!("{}", event.raw());
+    match event.json() {
+        // What headers tell has no JSON of its own.
+        _ if event.raw().is_empty() => {}
+        // A server may break JSON into lines, and send what is none.
+        Ok(json) if event.raw().contains(['\n', '\r']) => println!("{json}"),
+        Ok(_) => println!("{}", event.raw()),
+        Err(_) => println!("{}", serde_json::Value::from(event.raw())),
     }
 }
 

@@ -378,6 +378,12 @@ fn chat_shows_the_answer_of_either_mode_with_nothing_configured() {
     let events = stdout_lines(&output);
     assert_eq!(events[0]["type"], "response.created");
     assert_eq!(events.last().unwrap()["type"], "response.completed");
+
+    let broken = "data: no JSON\n\ndata: {\"type\":\"response.completed\",\ndata: \"response\":{\"id\":\"r\"}}\n\n";
+    backend.script_response(ScriptedResponse::transcript(broken));
+    let output = run(configured_for(example("chat"), &backend, &token).args(["--json", "hello"]));
+    let events = stdout_lines(&output);
+    assert_eq!((&events[0], &events[1]["response"]["id"]), (&"no JSON".into(), &"r".into()));
 }
 
 #[test]

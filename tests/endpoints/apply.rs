@@ -188,6 +188,29 @@ async fn no_git_and_no_repository_are_clear_errors() {
 }
 
 #[tokio::test]
+async fn a_tree_that_is_gone_is_not_a_missing_git() {
+    let repository = Repository::new();
+    let tree = repository.open().await;
+    fs::remove_dir_all(repository.path()).unwrap();
+    let error = guard(tree.branch()).await.unwrap_err();
+    assert!(matches!(error, GitError::NotAWorkingTree { .. }), "{error:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_tree_may_have_a_name_that_is_no_text() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let repository = Repository::new();
+    let diff = repository.diff_of(&[("a.txt", "one\nTWO\nthree\n")]);
+    let folder = repository.path().join(std::ffi::OsStr::from_bytes(b"caf\xe9"));
+    repository.git(&["clone", "-q", ".", "clone"]);
+    fs::rename(repository.path().join("clone"), &folder).unwrap();
+    let tree = guard(WorkingTree::open(&folder)).await.unwrap();
+    assert_eq!(guard(tree.apply(&diff)).await.unwrap().applied, ["a.txt"]);
+}
+
+#[tokio::test]
 async fn the_whole_tree_is_meant_wherever_it_is_opened() {
     let repository = Repository::new();
     let tree = guard(WorkingTree::open(repository.path().join("sub"))).await.unwrap();

@@ -62,6 +62,12 @@ async fn what_may_pass_is_waited_out_and_what_does_not_ends_the_waiting() {
     guard(client.cloud_tasks().wait("task_e_1")).await.unwrap();
     assert_eq!(log.waits(), [2 * SECOND, 3 * SECOND, 9 * SECOND]);
 
+    // However long a server asks to wait, and whatever pause is set, the limit holds.
+    backend.inject(Route::GetTask, Fault::status(429).header("retry-after", "18000000000000000000").times(2));
+    let wait = client.cloud_tasks().wait("task_e_1").with_longest_interval(Duration::MAX);
+    let error = guard(wait.with_interval(Duration::MAX).with_time_limit(10 * SECOND)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TaskNotReady);
+
     let mut changes = client.cloud_tasks().wait("task_e_none").changes();
     assert_eq!(guard(changes.next()).await.unwrap().unwrap_err().kind(), ErrorKind::NotFound);
     assert!(guard(changes.next()).await.is_none());

@@ -44,6 +44,17 @@ async fn a_response_that_fails_ends_its_stream_at_once_although_the_connection_s
 }
 
 #[tokio::test]
+async fn a_response_is_complete_whatever_else_its_last_event_says() {
+    for (output, beside) in [(json!(null), json!({})), (json!([]), json!({ "text": {}, "output_index": -1 }))] {
+        let mut completed = json!({ "type": "response.completed", "response": { "id": "r", "output": output } });
+        completed.as_object_mut().unwrap().extend(beside.as_object().unwrap().clone());
+        let (events, ended_in) = play(ScriptedResponse::events([completed])).await;
+        assert!(ended_in.is_none(), "{ended_in:?}");
+        assert!(matches!(&events.last().unwrap().kind, Kind::Completed(response) if response.id == "r"), "{events:?}");
+    }
+}
+
+#[tokio::test]
 async fn delays_are_read_as_the_server_writes_them() {
     for (text, milliseconds) in [
         ("try again in 1.898s", Some(1898)),

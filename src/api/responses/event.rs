@@ -558,20 +558,22 @@ fn undecodable(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded
     struct Typed<'a> {
         #[serde(rename = "type", borrow)]
         event_type: Option<Str<'a>>,
+        #[serde(borrow, default)]
+        response: Option<&'a RawValue>,
     }
     if &**raw == "[DONE]" {
         return Decoded::Nothing;
     }
-    let Ok(Typed { event_type }) = serde_json::from_str(raw) else {
+    let Ok(Typed { event_type, response }) = serde_json::from_str(raw) else {
         return Decoded::Event(event(raw, None, not_decoded(None, "it is not a JSON object")));
     };
     let text = event_type.as_ref().map(|event_type| event_type.share(raw));
-    match interpret(raw, &Wire { event_type, ..Wire::default() }, before) {
+    match interpret(raw, &Wire { event_type, response, ..Wire::default() }, before) {
         Decoded::Event(event) if !matches!(event.kind, ResponseEventKind::Unknown(_)) => {
             let kind = not_decoded(text, "a member has another type than expected");
             Decoded::Event(ResponseEvent { kind, ..event })
         }
-        // A type that is not known, or the end, which is one whatever its members are.
+        // A type that is not known, or the end, which is one whatever its other members are.
         decoded => decoded,
     }
 }

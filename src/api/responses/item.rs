@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::limits::open_enum;
+use crate::limits::{null_as_default, open_enum};
 
 /// One item of a conversation: what goes to the model and what comes from it, so that an output can be given back as
 /// input. What this crate does not know is kept: items as [`Other`](Self::Other), members in `extra`.
@@ -245,7 +245,7 @@ wire_struct! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
         /// A summary for people.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "null_as_default")]
         summary: Vec<ContentPart>,
         /// The thoughts themselves, where the model shows them.
         #[serde(default, skip_serializing_if = "Option::is_none")]

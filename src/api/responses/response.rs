@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::item::{ResponseItem, wire_struct};
-use crate::limits::open_enum;
+use crate::limits::{null_as_default, open_enum};
 
 wire_struct! {
     /// A response as the server describes it: inside events, and where it is asked for whole.
@@ -23,7 +23,7 @@ wire_struct! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         created_at: Option<f64>,
         /// What the model gave.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "null_as_default")]
         output: Vec<ResponseItem>,
         /// What it cost.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use super::status::WireDiffStats;
 
 /// How much a diff changes.
@@ -62,11 +64,11 @@ pub(crate) fn is_unified_diff(text: &str) -> bool {
 
 /// The paths that a diff names, each once, in order, without the `a/` and `b/` before them.
 pub(crate) fn paths_of(diff: &str) -> Vec<String> {
-    let mut paths = Vec::new();
+    let (mut paths, mut known) = (Vec::new(), HashSet::new());
     let mut add = |path: Option<String>| {
         if let Some(path) = path
             && path != "/dev/null"
-            && !paths.contains(&path)
+            && known.insert(path.clone())
         {
             paths.push(path);
         }
@@ -103,12 +105,14 @@ struct Hunk {
 
 impl Hunk {
     fn begins(line: &str) -> Option<Self> {
-        let mut ranges = line.strip_prefix("@@ -")?.split(' ');
+        // As strictly as git: what it reads over is no hunk, and the lines behind it are read.
+        let (old, new) = line.strip_prefix("@@ -")?.split_once(" @@")?.0.split_once(" +")?;
+        let number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?;
         let count = |range: &str| match range.split_once(',') {
-            Some((_, count)) => count.parse().ok(),
-            None => Some(1),
+            Some((start, count)) => number(start).and(number(count)),
+            None => number(range).and(Some(1)),
         };
-        Some(Self { old: count(ranges.next()?)?, new: count(ranges.next()?.strip_prefix('+')?)? })
+        Some(Self { old: count(old)?, new: count(new)? })
     }
 
     fn takes(&mut self, line: &str) -> bool {
@@ -237,5 +241,19 @@ mod tests {
         ] {
             assert_eq!(paths_of(diff), expected, "{diff}");
         }
+    }
+
+    #[test]
+    fn what_git_does_not_take_for_a_hunk_hides_no_path() {
+        for line in ["@@ -1,9 +1,9", "@@ -x,9 +1,9 @@", "@@ -1,9 +1,+9 @@", "@@ -1,9  +1,9 @@", "@@ -1,9 1,9 @@"] {
+            let diff = format!("{line}\n--- a/../../x\n+++ b/../../x\n@@ -0,0 +1 @@\n+x\n");
+            assert_eq!(paths_of(&diff), ["../../x"], "{line}");
+        }
+    }
+
+    #[test]
+    fn many_paths_take_time_in_proportion() {
+        let diff: String = (0..200_000).map(|number| format!("rename from {number}\n")).collect();
+        assert_eq!(paths_of(&diff).len(), 200_000);
     }
 }

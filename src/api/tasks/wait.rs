@@ -115,7 +115,7 @@ impl Watch {
                 };
                 clock.sleep(pause.min(left)).await;
             }
-            let grown = self.pause.map_or(self.wait.interval, |pause| pause.mul_f64(1.5));
+            let grown = self.pause.map_or(self.wait.interval, |pause| pause.saturating_add(pause / 2));
             let next = grown.min(self.wait.longest_interval);
             match self.wait.tasks.details(&self.wait.task_id).await {
                 Ok(details) => {

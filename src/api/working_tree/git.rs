@@ -28,11 +28,11 @@ impl Git {
             return Err(not_a_tree("it is not a folder".to_owned()));
         }
         let ran = git.run(&["rev-parse", "--show-toplevel"], None).await?;
-        let root = String::from_utf8_lossy(&ran.stdout).trim_end_matches(['\n', '\r']).to_owned();
-        if ran.code != Some(0) || root.is_empty() {
+        let root = path_in(ran.stdout.trim_ascii_end());
+        if ran.code != Some(0) || root.as_os_str().is_empty() {
             return Err(not_a_tree(String::from_utf8_lossy(&ran.stderr).trim().to_owned()));
         }
-        Ok(Self { root: root.into(), ..git })
+        Ok(Self { root, ..git })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -53,12 +53,25 @@ impl Git {
         let ran = tokio::task::spawn_blocking(move || run_to_end(command, input)).await;
         match ran.unwrap_or_else(|stopped| Err(io::Error::other(stopped))) {
             Ok(ran) => Ok(ran),
+            // The system says the same where the folder to run in is gone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.root.is_dir() => {
+                let said = "it is not there any more".to_owned();
+                Err(GitError::NotAWorkingTree { folder: self.root.clone(), said })
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(GitError::GitNotFound { program: self.program.clone() })
             }
             Err(source) => Err(GitError::NotRun { command: name, source }),
         }
     }
+}
+
+/// The path that git printed, which need not be text.
+fn path_in(printed: &[u8]) -> PathBuf {
+    #[cfg(unix)]
+    return <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(printed.to_vec()).into();
+    #[cfg(not(unix))]
+    return String::from_utf8_lossy(printed).into_owned().into();
 }
 
 fn run_to_end(mut command: Command, input: Option<Bytes>) -> io::Result<Ran> {
