@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use bytestring::ByteString;
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 /// The longest event, in bytes of its data, unless another limit is set.
 pub(crate) const LONGEST_EVENT: usize = 16 << 20;
@@ -26,13 +26,11 @@ pub(crate) struct SseReader {
     cut: Vec<u8>,
     /// The start of a line that the last chunk ended in.
     line: String,
-    data: Data,
+    fields: Fields,
     /// Whether anything has come; before that, a byte-order mark may.
     begun: bool,
     /// Whether a line feed that comes next belongs to the carriage return before it.
     after_return: bool,
-    last_event_id: Option<ByteString>,
-    retry: Option<Duration>,
     failure: Option<SseFailure>,
 }
 
@@ -41,6 +39,14 @@ pub(crate) struct SseReader {
 pub(crate) enum SseFailure {
     NotUtf8,
     EventTooLong,
+}
+
+/// What the lines so far say.
+#[derive(Debug)]
+struct Fields {
+    data: Data,
+    last_event_id: Option<ByteString>,
+    retry: Option<Duration>,
 }
 
 /// The data of an event so far.
@@ -59,11 +65,9 @@ impl SseReader {
             read: 0,
             cut: Vec::new(),
             line: String::new(),
-            data: Data::None,
+            fields: Fields { data: Data::None, last_event_id: None, retry: None },
             begun: false,
             after_return: false,
-            last_event_id: None,
-            retry: None,
             failure: None,
         }
     }
@@ -74,12 +78,12 @@ impl SseReader {
 
     /// The `id` that stood last in the stream.
     pub(crate) fn last_event_id(&self) -> Option<&str> {
-        self.last_event_id.as_deref()
+        self.fields.last_event_id.as_deref()
     }
 
     /// How long the server asks to wait before the stream is asked for again.
     pub(crate) fn retry(&self) -> Option<Duration> {
-        self.retry
+        self.fields.retry
     }
 
     /// Takes the next chunk. The one before has been read to its end.
@@ -133,7 +137,7 @@ impl SseReader {
             }
             let end = memchr2(b'\n', b'\r', rest);
             let length = end.unwrap_or(rest.len());
-            if self.data.len() + self.line.len() + length > self.longest_event {
+            if self.fields.data.len() + self.line.len() + length > self.longest_event {
                 return self.fail(SseFailure::EventTooLong);
             }
             let part = self.read..self.read + length;
@@ -146,29 +150,40 @@ impl SseReader {
             self.read += length + 1;
             if self.line.is_empty() {
                 if part.is_empty() {
-                    if let Some(data) = self.data.take() {
+                    if let Some(data) = self.fields.data.take() {
                         return Some(Ok(data));
                     }
                     continue;
                 }
-                let (whole, line) = (self.text.clone(), part);
-                self.take_line(&whole, &whole[line]);
+                self.fields.take_line(&self.text, &self.text[part]);
             } else {
                 self.line.push_str(&self.text[part]);
                 let line = ByteString::from(std::mem::take(&mut self.line));
-                self.take_line(&line, &line);
+                self.fields.take_line(&line, &line);
             }
         }
         // What is kept of an unfinished character counts nothing: it is three bytes at the most.
-        if self.data.len() + self.line.len() > self.longest_event {
+        if self.fields.data.len() + self.line.len() > self.longest_event {
             return self.fail(SseFailure::EventTooLong);
         }
         self.failure.map(Err)
     }
 
+    fn fail(&mut self, failure: SseFailure) -> Option<Result<ByteString, SseFailure>> {
+        self.failure = Some(failure);
+        (self.text, self.read) = (ByteString::new(), 0);
+        (self.line, self.fields.data) = (String::new(), Data::None);
+        Some(Err(failure))
+    }
+}
+
+impl Fields {
     /// Takes a line that is not empty and lies within `whole`.
     fn take_line(&mut self, whole: &ByteString, line: &str) {
-        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let (field, value) = match memchr(b':', line.as_bytes()) {
+            Some(colon) => (&line[..colon], &line[colon + 1..]),
+            None => (line, ""),
+        };
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "data" => self.data.add(whole, value),
@@ -179,13 +194,6 @@ impl SseReader {
             // A comment has an empty name. The name of an event is not looked at: its JSON has a `type`.
             _ => {}
         }
-    }
-
-    fn fail(&mut self, failure: SseFailure) -> Option<Result<ByteString, SseFailure>> {
-        self.failure = Some(failure);
-        (self.text, self.read) = (ByteString::new(), 0);
-        (self.line, self.data) = (String::new(), Data::None);
-        Some(Err(failure))
     }
 }
 

@@ -54,6 +54,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["upload"] => upload::run(),
         ["memory"] => memory::run(),
         ["streams"] => streams::run(),
+        ["streams", "--one-arm", arm, count] => streams::run_one_arm(arm, count.parse()?),
         [] | ["all"] => {
             headers::run()?;
             agent::run()?;

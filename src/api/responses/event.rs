@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use bytestring::ByteString;
 use http::HeaderMap;
-use serde::de::{Deserializer, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -42,6 +42,10 @@ pub struct ResponseEvent {
 }
 
 impl ResponseEvent {
+    pub(super) fn new(kind: ResponseEventKind, sequence_number: Option<u64>, raw: ByteString) -> Self {
+        Self { kind, sequence_number, raw }
+    }
+
     /// The event's JSON as it came. Empty for an event that the headers of the answer made.
     #[must_use]
     pub fn raw(&self) -> &str {
@@ -400,12 +404,12 @@ pub struct UndecodableEvent {
 
 /// What a decoded event means for its stream.
 pub(super) enum Decoded {
-    /// It goes on.
-    Event(ResponseEvent),
+    /// It goes on; the number is the event's place.
+    Event(ResponseEventKind, Option<u64>),
     /// It goes on, and there is nothing to tell.
     Nothing,
     /// It ends, well.
-    Completed(ResponseEvent),
+    Completed(Box<ModelResponse>, Option<u64>),
     /// The end of a response that is whole, which cannot be read.
     CompletedUnreadably,
     /// It ends incomplete.
@@ -416,15 +420,17 @@ pub(super) enum Decoded {
 
 /// Decodes an event. Goes before it: what it carries besides, into `before`.
 pub(super) fn decode(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
-    match serde_json::from_str(raw) {
-        Ok(wire) => interpret(raw, &wire, before),
+    let mut wire = Wire::default();
+    let mut json = serde_json::Deserializer::from_str(raw);
+    match json.deserialize_map(Members(&mut wire)).and_then(|()| json.end()) {
+        Ok(()) => interpret(raw, &wire, before),
         Err(_) => undecodable(raw, before),
     }
 }
 
 fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKind>) -> Decoded {
     let Some(event_type) = &wire.event_type else {
-        return Decoded::Event(event(raw, None, not_decoded(None, "it has no type")));
+        return Decoded::Event(not_decoded(None, "it has no type"), None);
     };
     let text = |text: &Str<'_>| text.share(raw);
     let optional = |part: &Option<Str<'_>>| part.as_ref().map(text);
@@ -511,7 +517,7 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
         "response.completed" => {
             carried_by_any(wire, before);
             return match response() {
-                Some(response) => Decoded::Completed(event(raw, wire.sequence_number, Kind::Completed(response))),
+                Some(response) => Decoded::Completed(response, wire.sequence_number),
                 None => Decoded::CompletedUnreadably,
             };
         }
@@ -525,17 +531,14 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
         }
         "codex.rate_limits" => {
             let value = serde_json::from_str(raw).unwrap_or_default();
-            return Decoded::Event(event(
-                raw,
-                wire.sequence_number,
-                Kind::RateLimits(Box::new(RateLimitSnapshot::from_event(&value))),
-            ));
+            let snapshot = Box::new(RateLimitSnapshot::from_event(&value));
+            return Decoded::Event(Kind::RateLimits(snapshot), wire.sequence_number);
         }
         "response.metadata" => {
             carried_by_any(wire, before);
             let last = carried_by_metadata(wire, before);
             return match last {
-                Some(kind) => Decoded::Event(event(raw, wire.sequence_number, kind)),
+                Some(kind) => Decoded::Event(kind, wire.sequence_number),
                 None => Decoded::Nothing,
             };
         }
@@ -549,7 +552,7 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
     carried_by_any(wire, before);
     let kind =
         kind.unwrap_or_else(|| not_decoded(Some(text(event_type)), "a member that its type needs is missing or wrong"));
-    Decoded::Event(event(raw, wire.sequence_number, kind))
+    Decoded::Event(kind, wire.sequence_number)
 }
 
 /// An event that did not parse: no JSON, or one whose members have other types than this crate knows.
@@ -565,13 +568,12 @@ fn undecodable(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded
         return Decoded::Nothing;
     }
     let Ok(Typed { event_type, response }) = serde_json::from_str(raw) else {
-        return Decoded::Event(event(raw, None, not_decoded(None, "it is not a JSON object")));
+        return Decoded::Event(not_decoded(None, "it is not a JSON object"), None);
     };
     let text = event_type.as_ref().map(|event_type| event_type.share(raw));
     match interpret(raw, &Wire { event_type, response, ..Wire::default() }, before) {
-        Decoded::Event(event) if !matches!(event.kind, ResponseEventKind::Unknown(_)) => {
-            let kind = not_decoded(text, "a member has another type than expected");
-            Decoded::Event(ResponseEvent { kind, ..event })
+        Decoded::Event(kind, _) if !matches!(kind, ResponseEventKind::Unknown(_)) => {
+            Decoded::Event(not_decoded(text, "a member has another type than expected"), None)
         }
         // A type that is not known, or the end, which is one whatever its other members are.
         decoded => decoded,
@@ -580,15 +582,6 @@ fn undecodable(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded
 
 fn not_decoded(event_type: Option<EventText>, reason: &'static str) -> ResponseEventKind {
     ResponseEventKind::Undecodable(UndecodableEvent { event_type, reason })
-}
-
-fn event(raw: &ByteString, sequence_number: Option<u64>, kind: ResponseEventKind) -> ResponseEvent {
-    ResponseEvent { kind, sequence_number, raw: raw.clone() }
-}
-
-/// An event that has no JSON of its own.
-pub(super) fn event_without_json(kind: ResponseEventKind) -> ResponseEvent {
-    ResponseEvent { kind, sequence_number: None, raw: ByteString::new() }
 }
 
 /// What headers say that comes as events: those of the answer, in the order in which they are told.
@@ -673,53 +666,114 @@ fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     serde_json::from_str(raw.get()).ok()
 }
 
-/// The members that any event may have, read in one pass.
-#[derive(Deserialize, Default)]
+/// The members that any event may have.
+#[derive(Default)]
 struct Wire<'a> {
-    #[serde(rename = "type", borrow, default)]
     event_type: Option<Str<'a>>,
-    #[serde(default)]
     sequence_number: Option<u64>,
-    #[serde(borrow, default)]
     item_id: Option<Str<'a>>,
-    #[serde(borrow, default)]
     call_id: Option<Str<'a>>,
-    #[serde(default)]
     output_index: Option<u32>,
-    #[serde(default)]
     content_index: Option<u32>,
-    #[serde(default)]
     summary_index: Option<u32>,
-    #[serde(borrow, default)]
     delta: Option<Str<'a>>,
-    #[serde(borrow, default)]
     text: Option<Str<'a>>,
-    #[serde(borrow, default)]
     refusal: Option<Str<'a>>,
-    #[serde(borrow, default)]
     arguments: Option<Str<'a>>,
-    #[serde(borrow, default)]
     input: Option<Str<'a>>,
-    #[serde(borrow, default)]
     code: Option<Str<'a>>,
-    #[serde(borrow, default)]
     partial_image_b64: Option<Str<'a>>,
-    #[serde(default)]
     partial_image_index: Option<u32>,
-    #[serde(borrow, default)]
     item: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     part: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     response: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     annotation: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     headers: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     metadata: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     safety_buffering: Option<&'a RawValue>,
+}
+
+/// The name of a member.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Member {
+    Type,
+    SequenceNumber,
+    ItemId,
+    CallId,
+    OutputIndex,
+    ContentIndex,
+    SummaryIndex,
+    Delta,
+    Text,
+    Refusal,
+    Arguments,
+    Input,
+    Code,
+    #[serde(rename = "partial_image_b64")]
+    PartialImageB64,
+    PartialImageIndex,
+    Item,
+    Part,
+    Response,
+    Annotation,
+    Headers,
+    Metadata,
+    SafetyBuffering,
+    #[serde(other)]
+    Other,
+}
+
+/// Reads the members in one pass, each to its place: what a derived decoder makes is moved several times.
+struct Members<'w, 'a>(&'w mut Wire<'a>);
+
+impl<'de> Visitor<'de> for Members<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let wire = self.0;
+        while let Some(member) = members.next_key()? {
+            match member {
+                Member::Type => read(&mut members, &mut wire.event_type)?,
+                Member::SequenceNumber => read(&mut members, &mut wire.sequence_number)?,
+                Member::ItemId => read(&mut members, &mut wire.item_id)?,
+                Member::CallId => read(&mut members, &mut wire.call_id)?,
+                Member::OutputIndex => read(&mut members, &mut wire.output_index)?,
+                Member::ContentIndex => read(&mut members, &mut wire.content_index)?,
+                Member::SummaryIndex => read(&mut members, &mut wire.summary_index)?,
+                Member::Delta => read(&mut members, &mut wire.delta)?,
+                Member::Text => read(&mut members, &mut wire.text)?,
+                Member::Refusal => read(&mut members, &mut wire.refusal)?,
+                Member::Arguments => read(&mut members, &mut wire.arguments)?,
+                Member::Input => read(&mut members, &mut wire.input)?,
+                Member::Code => read(&mut members, &mut wire.code)?,
+                Member::PartialImageB64 => read(&mut members, &mut wire.partial_image_b64)?,
+                Member::PartialImageIndex => read(&mut members, &mut wire.partial_image_index)?,
+                Member::Item => read(&mut members, &mut wire.item)?,
+                Member::Part => read(&mut members, &mut wire.part)?,
+                Member::Response => read(&mut members, &mut wire.response)?,
+                Member::Annotation => read(&mut members, &mut wire.annotation)?,
+                Member::Headers => read(&mut members, &mut wire.headers)?,
+                Member::Metadata => read(&mut members, &mut wire.metadata)?,
+                Member::SafetyBuffering => read(&mut members, &mut wire.safety_buffering)?,
+                Member::Other => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a member's value, which is told once.
+fn read<'de, A: MapAccess<'de>, T: Deserialize<'de>>(members: &mut A, place: &mut Option<T>) -> Result<(), A::Error> {
+    if place.is_some() {
+        return Err(A::Error::custom("a member is told twice"));
+    }
+    *place = members.next_value()?;
+    Ok(())
 }
 
 /// Text that is borrowed from the event where it has no escapes. (`Option<Cow<str>>` would always copy.)

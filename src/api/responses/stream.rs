@@ -14,7 +14,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use super::collected::CollectedResponse;
-use super::event::{Decoded, EventText, ResponseEvent, ResponseEventKind, decode, event_without_json, header_events};
+use super::event::{Decoded, EventText, ResponseEvent, ResponseEventKind, decode, header_events};
 use super::response::ModelResponse;
 use super::turn::ResponseTurn;
 use crate::error::{Error, ErrorKind};
@@ -257,7 +257,7 @@ impl ResponseStream {
         loop {
             match self.reader.next() {
                 Some(Ok(raw)) => {
-                    if let Some(error) = self.take_event(&raw) {
+                    if let Some(error) = self.take_event(raw) {
                         return Poll::Ready(Step::Failed(error));
                     }
                     if !self.ready.is_empty() {
@@ -297,27 +297,27 @@ impl ResponseStream {
     }
 
     /// Puts what an event means into `ready`; gives the error that it ends the stream in, if it does.
-    fn take_event(&mut self, raw: &ByteString) -> Option<Error> {
-        let decoded = decode(raw, &mut self.carried);
+    fn take_event(&mut self, raw: ByteString) -> Option<Error> {
+        let decoded = decode(&raw, &mut self.carried);
         if !self.carried.is_empty() {
             self.take_carried();
         }
         match decoded {
             Decoded::Nothing => None,
-            Decoded::Event(event) => {
-                self.ready.push_back(event);
+            Decoded::Event(kind, sequence_number) => {
+                self.ready.push_back(ResponseEvent::new(kind, sequence_number, raw));
                 None
             }
-            Decoded::Completed(event) => {
+            Decoded::Completed(response, sequence_number) => {
                 self.state = State::Ending(None);
-                self.ready.push_back(event);
+                self.ready.push_back(ResponseEvent::new(ResponseEventKind::Completed(response), sequence_number, raw));
                 None
             }
             Decoded::CompletedUnreadably => {
                 let message =
                     "the end of the response cannot be read: a member is missing or has another type than expected";
                 let error = self.about.error(ErrorKind::Decode, message);
-                Some(error.with_body(Some(self.about.clean(raw))))
+                Some(error.with_body(Some(self.about.clean(&raw))))
             }
             Decoded::Incomplete(response) => {
                 let details = response.as_ref().and_then(|response| response.incomplete_details.as_ref());
@@ -331,7 +331,7 @@ impl ResponseStream {
             Decoded::Failed(response) => {
                 self.last_response = response;
                 let about = &self.about;
-                let error = event_error(about.operation, raw, about.clock.now(), &about.scrubber);
+                let error = event_error(about.operation, &raw, about.clock.now(), &about.scrubber);
                 let request_id = error.request_id().map(str::to_owned).or_else(|| about.request_id.clone());
                 Some(error.with_attempts(about.attempts).with_request_id(request_id))
             }
@@ -350,7 +350,7 @@ impl ResponseStream {
             if let (ResponseEventKind::TurnState(state), Some(turn)) = (&kind, &self.turn) {
                 turn.remember(state);
             }
-            self.ready.push_back(event_without_json(kind));
+            self.ready.push_back(ResponseEvent::new(kind, None, ByteString::new()));
         }
     }
 
