@@ -118,7 +118,8 @@ impl<T: Send + 'static> PagedRequest<T> {
         (self.request)(self.cursor.as_deref()).with_options(self.options)
     }
 
-    /// The pages, one after the other, cut where the limits say.
+    /// The pages, one after the other, cut where the limits say. The cursor of a page that was cut leads past what was cut
+    /// off.
     pub fn pages(self) -> PageStream<T> {
         let walk = Walk {
             items_left: self.item_limit.unwrap_or(usize::MAX),

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use codex_backend::testing::{Backend, Route, ScriptedResponse};
-use codex_backend::{ErrorKind, FunctionTool, ResponseEventKind, ResponseItem, Tools};
+use codex_backend::{ErrorKind, FunctionTool, ResponseEventKind, ResponseItem, TokenUsage, Tools};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -124,4 +124,12 @@ async fn a_failure_on_the_way_ends_the_loop_and_custom_tools_are_the_application
     ]));
     let result = guard(ask(&codex(&backend)).run_tools(&tools())).await.unwrap();
     assert_eq!((result.rounds, result.last.custom_tool_calls().count()), (1, 1));
+}
+
+#[test]
+fn a_sum_of_tokens_is_no_overflow() {
+    let most = json!({ "input_tokens": u64::MAX, "output_tokens": 1, "total_tokens": u64::MAX });
+    let mut sum: TokenUsage = serde_json::from_value(most).unwrap();
+    sum += sum;
+    assert_eq!((sum.input_tokens, sum.output_tokens, sum.total_tokens), (u64::MAX, 2, u64::MAX));
 }
