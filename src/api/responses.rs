@@ -3,6 +3,7 @@
 mod collected;
 mod event;
 mod item;
+mod plain_object;
 mod request;
 mod response;
 mod rules;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::item::{ContentPart, ResponseItem};
+use super::plain_object::PlainObject;
 use super::response::ModelResponse;
 use crate::exchange::headers_of_json;
 use crate::limits::{ApiRateLimits, RateLimitSnapshot, open_enum};
@@ -421,6 +422,10 @@ pub(super) enum Decoded {
 /// Decodes an event. Goes before it: what it carries besides, into `before`.
 pub(super) fn decode(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
     let mut wire = Wire::default();
+    if PlainObject::of(raw).is_some_and(|members| Members(&mut wire).visit_map(members).is_ok()) {
+        return interpret(raw, &wire, before);
+    }
+    wire = Wire::default();
     let mut json = serde_json::Deserializer::from_str(raw);
     match json.deserialize_map(Members(&mut wire)).and_then(|()| json.end()) {
         Ok(()) => interpret(raw, &wire, before),
