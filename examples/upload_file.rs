@@ -5,8 +5,8 @@
 //! ```
 //!
 //! With nothing configured it talks to the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` set, or with
-//! `--live`, it talks to that backend instead, with the credentials it finds: the token in `CODEX_BACKEND_ACCESS_TOKEN`,
-//! else the official tool's `auth.json`.
+//! `--live`, it talks to that backend instead, with the credentials it finds (`whoami` tells which): the token in
+//! `CODEX_BACKEND_ACCESS_TOKEN`, else those of the other variables, else the official tool's `auth.json`.
 
 mod support;
 

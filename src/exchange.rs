@@ -43,6 +43,7 @@ pub(crate) use self::base_url::{BaseUrl, Route, path_segment};
 pub use self::body::Body;
 #[cfg(feature = "rustls-ring")]
 pub(crate) use self::certificates::RootCertificates;
+pub(crate) use self::clock::tellable;
 pub use self::clock::{Clock, SystemClock};
 use self::cookies::CookieJar;
 pub(crate) use self::identity::Identity;

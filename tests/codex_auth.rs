@@ -228,6 +228,28 @@ async fn the_first_versions_id_token_is_an_object() {
 }
 
 #[tokio::test]
+async fn tokens_that_a_host_application_left_in_a_file_are_used_and_never_renewed() {
+    let backend = Backend::start().unwrap();
+    let mut document: Value =
+        serde_json::from_str(&backend.issue_auth_json("acct-1", Duration::from_secs(3600))).unwrap();
+    document["auth_mode"] = json!("chatgptAuthTokens");
+    let home = home_with(&document.to_string());
+    let auth = backend.client().load_auth(&sources(&[("CODEX_HOME", path(&home))])).await.unwrap();
+    assert_eq!((auth.mode(), auth.account_id()), (AuthMode::ChatGptAuthTokens, Some("acct-1")));
+    let client = backend.client().codex_auth(&auth).unwrap().build().unwrap();
+    client.usage().get().await.unwrap();
+    backend.revoke_access_token(&document["tokens"]["access_token"].as_str().unwrap().to_owned().into());
+    client.usage().get().await.unwrap_err();
+    assert!(backend.requests_to(Route::RefreshToken).is_empty());
+}
+
+#[tokio::test]
+async fn a_blank_key_beside_tokens_is_none() {
+    let auth = load_file(&json!({ "OPENAI_API_KEY": " ", "tokens": tokens() })).await.unwrap();
+    assert_eq!(auth.mode(), AuthMode::ChatGpt);
+}
+
+#[tokio::test]
 async fn what_is_of_no_use_here_is_refused_clearly() {
     let bedrock_key = json!({ "api_key": "MARK", "region": "eu-central-1" });
     let bedrock_keys = json!({ "access_key_id": "MARK", "secret_access_key": "MARK" });
@@ -242,11 +264,6 @@ async fn what_is_of_no_use_here_is_refused_clearly() {
         (json!({ "auth_mode": "bedrockApiKey" }), AuthErrorKind::Unsupported, "Amazon Bedrock"),
         (json!({ "bedrock_access_keys": bedrock_keys }), AuthErrorKind::Unsupported, "`bedrockAccessKeys`"),
         (json!({ "auth_mode": "headers" }), AuthErrorKind::Unsupported, "never kept in a store"),
-        (
-            json!({ "auth_mode": "chatgptAuthTokens", "tokens": tokens() }),
-            AuthErrorKind::Unsupported,
-            "never kept in a store",
-        ),
         (json!({ "auth_mode": "callerProvided" }), AuthErrorKind::Incomplete, "not known"),
         (json!({ "auth_mode": "MARK", "OPENAI_API_KEY": "sk-MARK-12345" }), AuthErrorKind::Incomplete, "not known"),
         (json!({ "auth_mode": "ApiKey", "OPENAI_API_KEY": "sk-MARK-12345" }), AuthErrorKind::Incomplete, "not known"),

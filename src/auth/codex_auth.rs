@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use secrecy::SecretString;
 
+use super::chatgpt::Tokens;
 use super::claims::Claims;
 #[cfg(feature = "keyring")]
 use super::store::KeyringStore;
@@ -12,7 +13,8 @@ use super::store::{CredentialStore, StoredCredentials};
 use super::{AgentIdentity, LazyAgent, RegisteredAgent};
 use super::{
     ApiKey, AuthContext, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens,
-    FileStore, Forgotten, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked, SignOut, WorkloadIdentity,
+    FileStore, Forgotten, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked, SignOut,
+    WorkloadIdentity,
 };
 use crate::error::{AuthError, AuthErrorKind};
 use crate::limits::PlanType;
@@ -426,6 +428,12 @@ fn from_stored(
             let account = session.account();
             Ok(Found::Usable(CodexAuth::backend(mode, source, account, session).kept_in(stores)))
         }
+        // A host application's, which left them here; they cannot be renewed from here.
+        AuthMode::ChatGptAuthTokens => {
+            let tokens = Tokens::kept_in(stored).map_err(in_store)?;
+            let provider = HeldHeaders::new(tokens.headers(0).map_err(in_store)?);
+            Ok(Found::Usable(CodexAuth::backend(mode, source, tokens.account, provider).kept_in(stores)))
+        }
         AuthMode::PersonalAccessToken => {
             let token = member("personal_access_token")?.into();
             Ok(Found::PersonalAccessToken { source, token, stores })
@@ -445,7 +453,7 @@ fn unsupported(source: &str, mode: AuthMode) -> AuthError {
         AuthMode::BedrockApiKey | AuthMode::BedrockAccessKeys => {
             "are for Amazon Bedrock, which this crate does not talk to"
         }
-        AuthMode::Headers | AuthMode::ChatGptAuthTokens => "are never kept in a store",
+        AuthMode::Headers => "are never kept in a store",
         _ => "cannot be used by this version",
     };
     let message = format!("{source}: credentials of the kind `{mode}` {reason}");

@@ -203,6 +203,10 @@ impl StoredCredentials {
                     "the stored credentials have an `auth_mode` that is not known",
                 )
             }),
+            // A blank key beside tokens is a key that was taken out.
+            None if is_there("tokens") && self.text("OPENAI_API_KEY").is_none() && is_there("OPENAI_API_KEY") => {
+                Ok(AuthMode::ChatGpt)
+            }
             None => Ok([
                 ("personal_access_token", AuthMode::PersonalAccessToken),
                 ("bedrock_api_key", AuthMode::BedrockApiKey),

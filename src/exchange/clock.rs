@@ -1,7 +1,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Time as the client sees it: the wall clock, a monotonic clock, and sleep. Injected, so that tests that talk over
 /// sockets need not pause the runtime's clock.
@@ -21,6 +21,15 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// Completes when `duration` has passed on the monotonic clock.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// The first second that a timestamp has no room for: the year 10000.
+const END_OF_TIMESTAMPS: u64 = 253_402_300_800;
+
+/// A time that a timestamp can tell: not before 1970, nor after the year 9999. Formatting any other panics.
+pub(crate) fn tellable(time: SystemTime) -> Option<SystemTime> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    (since.as_secs() < END_OF_TIMESTAMPS).then_some(time)
 }
 
 /// The clocks of the operating system and tokio's timer.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::auth::AccountFacts;
+use crate::exchange::tellable;
 
 /// A file in which managed configuration is kept for a while, so that a program starts without asking.
 ///
@@ -161,10 +162,13 @@ impl ConfigCache {
         document: &D,
     ) -> io::Result<()> {
         let (Some(chatgpt_user_id), Some(account_id)) = (&account.user_id, &account.account_id) else { return Ok(()) };
+        let Some((now, end)) = tellable(now).zip(now.checked_add(format.time_to_live).and_then(tellable)) else {
+            return Err(io::Error::other("the clock is outside of the years that the file can tell"));
+        };
         let payload = serde_json::to_string(&Payload {
             version: format.version,
             cached_at: humantime::format_rfc3339_seconds(now).to_string(),
-            expires_at: humantime::format_rfc3339_seconds(now + format.time_to_live).to_string(),
+            expires_at: humantime::format_rfc3339_seconds(end).to_string(),
             chatgpt_user_id,
             account_id,
             document,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::catalogue::ModelCatalogue;
 use super::{Entry, Key};
+use crate::exchange::tellable;
 
 /// Its content.
 #[derive(Serialize, Deserialize)]
@@ -36,8 +37,11 @@ impl CacheFile {
 
     /// Whoever reads it meanwhile finds the old file or the new one.
     pub(super) async fn write(path: PathBuf, entry: Entry) -> io::Result<()> {
+        let Some(fetched_at) = tellable(entry.fetched_at) else {
+            return Err(io::Error::other("the clock is outside of the years that the file can tell"));
+        };
         let file = Self {
-            fetched_at: humantime::format_rfc3339(entry.fetched_at).to_string(),
+            fetched_at: humantime::format_rfc3339(fetched_at).to_string(),
             etag: entry.catalogue.etag().map(str::to_owned),
             base_url: entry.key.base_url,
             account_id: entry.key.account_id,

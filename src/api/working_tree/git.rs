@@ -6,6 +6,25 @@ use bytes::Bytes;
 
 use super::error::GitError;
 
+/// What tells git which repository is meant (`git rev-parse --local-env-vars`): set where this program runs in a hook.
+const REPOSITORY_VARIABLES: [&str; 15] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
 /// The program, and the folder it runs in.
 #[derive(Debug, Clone)]
 pub(super) struct Git {
@@ -45,7 +64,7 @@ impl Git {
         let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(&self.root);
         // The folder says which repository is meant, not what the process happens to run in.
-        for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_CONFIG_PARAMETERS"] {
+        for variable in REPOSITORY_VARIABLES {
             command.env_remove(variable);
         }
         // What it says is read.

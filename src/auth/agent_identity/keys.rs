@@ -48,15 +48,24 @@ impl KeySetCache {
     pub(super) async fn find(&self, id: &str, context: &AuthContext) -> Result<RsaKey, AuthError> {
         let now = context.exchange.clock().monotonic();
         let kept = self.kept().clone();
-        if let Some(Fetched { at, keys }) = kept {
-            let age = now.saturating_sub(at);
+        if let Some(Fetched { at, keys }) = &kept {
+            let age = now.saturating_sub(*at);
             match keys.find(id) {
                 Some(key) if age < LIFETIME => return key,
                 None if age < TOO_YOUNG_TO_MISS_ONE => return Err(AgentIdentityError::JwtUntrustedKey.into()),
                 _ => {}
             }
         }
-        let keys = self.fetching.run(self.fetch(context)).await?;
+        let is_the_same = |other: &Fetched| kept.as_ref().is_some_and(|kept| Arc::ptr_eq(&kept.keys, &other.keys));
+        let fetching = self.fetching.run(async {
+            // Somebody may have fetched them between the look above and this one's turn.
+            let newer = self.kept().clone().filter(|fetched| !is_the_same(fetched));
+            match newer {
+                Some(fetched) => Ok(fetched.keys),
+                None => self.fetch(context).await,
+            }
+        });
+        let keys = fetching.await?;
         keys.find(id).unwrap_or_else(|| Err(AgentIdentityError::JwtUntrustedKey.into()))
     }
 

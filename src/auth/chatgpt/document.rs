@@ -1,7 +1,6 @@
 //! What `auth.json` says about ChatGPT tokens, and how renewed ones are put into it.
 
-use std::fmt::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -11,6 +10,7 @@ use crate::auth::claims::Claims;
 use crate::auth::store::StoredCredentials;
 use crate::auth::{AuthHeaders, AuthMode};
 use crate::error::{AuthError, AuthErrorKind};
+use crate::exchange::tellable;
 
 /// The tokens of one account, as they were read from a store or came from a renewal.
 #[derive(Clone)]
@@ -32,6 +32,11 @@ impl Tokens {
                 format!("the stored credentials are of the kind `{mode}`, not `chatgpt`"),
             ));
         }
+        Self::kept_in(stored)
+    }
+
+    /// The tokens there are, whoever renews them.
+    pub(in crate::auth) fn kept_in(stored: &StoredCredentials) -> Result<Self, AuthError> {
         let tokens = stored.document.get("tokens").and_then(Value::as_object);
         let tokens = tokens.ok_or_else(|| incomplete("tokens"))?;
         let text = |name: &str| tokens.get(name).and_then(Value::as_str).filter(|value| !value.is_empty());
@@ -61,7 +66,7 @@ impl Tokens {
         Ok(Self { access_token: access_token.into(), refresh_token, last_refresh, account })
     }
 
-    pub(super) fn headers(&self, generation: u64) -> Result<AuthHeaders, AuthError> {
+    pub(in crate::auth) fn headers(&self, generation: u64) -> Result<AuthHeaders, AuthError> {
         self.account.headers(&self.access_token, generation)
     }
 
@@ -120,7 +125,9 @@ impl Answered {
         {
             tokens.insert("account_id".to_owned(), Value::from(account_id));
         }
-        if let Some(now) = timestamp(now).filter(|_| self.has_access_token()) {
+        // A clock that is wrong is no reason to lose tokens.
+        if let Some(now) = tellable(now).filter(|_| self.has_access_token()) {
+            let now = humantime::format_rfc3339_micros(now).to_string();
             document.insert("last_refresh".to_owned(), Value::from(now));
         }
         stored.with_document(document)
@@ -137,12 +144,4 @@ impl Answered {
 
 fn filled(token: &Option<SecretString>) -> Option<&str> {
     token.as_ref().map(ExposeSecret::expose_secret).filter(|token| !token.is_empty())
-}
-
-/// `None` before 1970 and after the year 9999: a clock that is wrong is no reason to lose tokens.
-fn timestamp(time: SystemTime) -> Option<String> {
-    time.duration_since(UNIX_EPOCH).ok()?;
-    let mut text = String::new();
-    write!(text, "{}", humantime::format_rfc3339_micros(time)).ok()?;
-    Some(text)
 }
