@@ -7,10 +7,13 @@
 //! With nothing configured it asks the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` set it asks that
 //! backend; with `--live`, the real one.
 
+#[path = "support/flags.rs"]
+mod flags;
 mod support;
 
 use std::process::ExitCode;
 
+use flags::{Flags, flags};
 use support::{Connection, Failure};
 
 const USAGE: &str = "usage: connectors [--live] [--json]
@@ -32,18 +35,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Failure> {
-    let (mut live, mut json) = (false, false);
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "--live" => live = true,
-            "--json" => json = true,
-            "-h" | "--help" => {
-                println!("{USAGE}");
-                return Ok(());
-            }
-            other => return Err(format!("unknown argument `{other}`\n\n{USAGE}").into()),
-        }
-    }
+    let Some(Flags { live, json }) = flags(USAGE)? else { return Ok(()) };
     let Connection { auth, builder, embedded: _embedded } = support::connect(live).await?;
     let client = builder.application("connectors", "1.0").codex_auth(&auth)?.build()?;
     for connector in client.connectors().with_account(&auth).directory().await?.iter() {

@@ -7,11 +7,14 @@
 //! With nothing configured it talks to a backend embedded in this program, and says so. With `CODEX_BACKEND_BASE_URL` set,
 //! or with `--live`, it uses the credentials that are found on this machine.
 
+#[path = "support/flags.rs"]
+mod flags;
 mod support;
 
 use std::process::ExitCode;
 
 use codex_backend::{AnyClient, CodexModels, OpenAiModels, RefreshStrategy};
+use flags::{Flags, flags};
 use support::{Connection, Failure};
 
 const USAGE: &str = "usage: models [--live] [--json]
@@ -33,18 +36,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Failure> {
-    let (mut live, mut json) = (false, false);
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "--live" => live = true,
-            "--json" => json = true,
-            "-h" | "--help" => {
-                println!("{USAGE}");
-                return Ok(());
-            }
-            other => return Err(format!("unknown argument `{other}`\n\n{USAGE}").into()),
-        }
-    }
+    let Some(Flags { live, json }) = flags(USAGE)? else { return Ok(()) };
     let Connection { auth, builder, embedded: _embedded } = support::connect(live).await?;
     match builder.application("models", "1.0").build_any(&auth)? {
         AnyClient::Backend(client) => {

@@ -7,12 +7,15 @@
 //! With nothing configured it asks the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` set it asks that
 //! backend; with `--live`, the real one.
 
+#[path = "support/flags.rs"]
+mod flags;
 mod support;
 
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use codex_backend::{LimitWindow, RateLimitSnapshot, SnapshotWindow, UsageReport};
+use flags::{Flags, flags};
 use support::{Connection, Failure};
 
 const USAGE: &str = "usage: usage [--live] [--json]
@@ -37,18 +40,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Failure> {
-    let (mut live, mut json) = (false, false);
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "--live" => live = true,
-            "--json" => json = true,
-            "-h" | "--help" => {
-                println!("{USAGE}");
-                return Ok(());
-            }
-            other => return Err(format!("unknown argument `{other}`\n\n{USAGE}").into()),
-        }
-    }
+    let Some(Flags { live, json }) = flags(USAGE)? else { return Ok(()) };
     let Connection { auth, builder, embedded: _embedded } = support::connect(live).await?;
     let client = builder.application("usage", "1.0").codex_auth(&auth)?.build()?;
     let usage = client.usage().get().with_raw().await?;

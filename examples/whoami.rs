@@ -7,6 +7,8 @@
 //! With nothing configured it shows those of the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` set, or with
 //! `--live`, it shows those that are found on this machine.
 
+#[path = "support/flags.rs"]
+mod flags;
 mod support;
 
 use std::fmt::Write;
@@ -14,6 +16,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use codex_backend::{AnyClient, CodexAuth};
+use flags::{Flags, flags};
 use support::{Connection, Failure};
 
 const USAGE: &str = "usage: whoami [--live] [--json]
@@ -35,18 +38,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Failure> {
-    let (mut live, mut json) = (false, false);
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "--live" => live = true,
-            "--json" => json = true,
-            "-h" | "--help" => {
-                println!("{USAGE}");
-                return Ok(());
-            }
-            other => return Err(format!("unknown argument `{other}`\n\n{USAGE}").into()),
-        }
-    }
+    let Some(Flags { live, json }) = flags(USAGE)? else { return Ok(()) };
     let Connection { auth, builder, embedded: _embedded } = support::connect(live).await?;
     let client = builder.application("whoami", "1.0").build_any(&auth)?;
     if json {
