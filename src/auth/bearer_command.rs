@@ -194,10 +194,7 @@ impl AuthProvider for BearerCommand {
     type Route = OpenAiApi;
 
     fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
-        match self.fetched.at_hand(context) {
-            Some(headers) => AuthFuture::ready(Ok(headers)),
-            None => AuthFuture::boxed(self.fetched.headers(context)),
-        }
+        self.fetched.auth_headers(context)
     }
 
     fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {

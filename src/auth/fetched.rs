@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::claims::Claims;
-use super::{AuthContext, AuthHeaders, Recovery, Refusal};
+use super::{AuthContext, AuthFuture, AuthHeaders, Recovery, Refusal};
 use crate::error::AuthError;
 
 /// After a failure, credentials that still work are used for this long before the next try.
@@ -77,8 +77,16 @@ impl<F: Fetch> Fetched<F> {
         self.held().map(|held| held.fresh.account.clone())
     }
 
+    /// What a provider answers to [`AuthProvider::auth_headers`](super::AuthProvider::auth_headers).
+    pub(super) fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
+        match self.at_hand(context) {
+            Some(headers) => AuthFuture::ready(Ok(headers)),
+            None => AuthFuture::boxed(self.headers(context)),
+        }
+    }
+
     /// The headers at hand, if they need not be fetched.
-    pub(super) fn at_hand(&self, context: &AuthContext) -> Option<AuthHeaders> {
+    fn at_hand(&self, context: &AuthContext) -> Option<AuthHeaders> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         let held = held.as_ref().filter(|held| !held.is_due(now(context)))?;
         Some(held.fresh.headers.clone())
