@@ -316,7 +316,7 @@ impl<M> ResponseRequest<M> {
     /// Has the server make the input short, in place of answering it: its output takes the input's place in further
     /// requests.
     pub fn compact(self) -> ApiRequest<CompactedResponse> {
-        let operation = match self.content.endpoint.rules {
+        let operation = match self.content.route.rules {
             rules::Rules::CodexBackend => &COMPACT_CODEX,
             rules::Rules::OpenAiApi => &COMPACT,
         };
@@ -380,7 +380,7 @@ impl request::RequestContent {
         let unwritable = self.unwritable.as_ref().map(|_| "the request cannot be written as a JSON object".to_owned());
         let mut fields = self.fields.clone();
         fields.retain(|name, value: &mut Value| !without.contains(&name.as_str()) && !value.is_null());
-        if self.endpoint.rules == rules::Rules::CodexBackend {
+        if self.route.rules == rules::Rules::CodexBackend {
             fields.entry("tools").or_insert_with(|| Value::Array(Vec::new()));
             fields.entry("parallel_tool_calls").or_insert(Value::Bool(false));
         }

@@ -29,7 +29,7 @@ use crate::mode::responses::{AnswersInOnePiece, KeepsResponses, TakesParameter, 
 
 /// What is the same for all requests of one route.
 #[derive(Debug)]
-pub(super) struct Endpoint {
+pub(super) struct CreateRoute {
     pub(super) rules: Rules,
     /// For a response that the server does not keep: a repeat costs tokens and does no harm.
     pub(super) create: Operation,
@@ -37,12 +37,12 @@ pub(super) struct Endpoint {
     pub(super) create_kept: Operation,
 }
 
-pub(super) static CODEX: Endpoint = Endpoint {
+pub(super) static CODEX: CreateRoute = CreateRoute {
     rules: Rules::CodexBackend,
     create: create("{codex}/responses", Repeat::Safe),
     create_kept: create("{codex}/responses", Repeat::IfNotActedOn),
 };
-pub(super) static OPENAI: Endpoint = Endpoint {
+pub(super) static OPENAI: CreateRoute = CreateRoute {
     rules: Rules::OpenAiApi,
     create: create("/responses", Repeat::Safe),
     create_kept: create("/responses", Repeat::IfNotActedOn),
@@ -99,7 +99,7 @@ pub struct ResponseRequest<M> {
 #[derive(Clone)]
 pub(super) struct RequestContent {
     pub(super) caller: Arc<Caller>,
-    pub(super) endpoint: &'static Endpoint,
+    pub(super) route: &'static CreateRoute,
     /// The body, under the names of the wire.
     pub(super) fields: Map<String, Value>,
     /// What could not be written as JSON.
@@ -232,10 +232,10 @@ impl ToolChoice {
 }
 
 impl<M> ResponseRequest<M> {
-    pub(super) fn new(caller: Arc<Caller>, endpoint: &'static Endpoint) -> Self {
+    pub(super) fn new(caller: Arc<Caller>, route: &'static CreateRoute) -> Self {
         let content = RequestContent {
             caller,
-            endpoint,
+            route,
             fields: Map::new(),
             unwritable: None,
             session_id: None,
@@ -630,7 +630,7 @@ impl RequestContent {
             self.fields.insert("input".to_owned(), Value::Array(Vec::new()));
         }
         for mut item in items {
-            if self.endpoint.rules == Rules::CodexBackend {
+            if self.route.rules == Rules::CodexBackend {
                 // The backend keeps no items, so it would not find this one by its id.
                 item.forget_id();
             }
@@ -651,18 +651,18 @@ impl RequestContent {
     }
 
     fn prepare(&mut self, streamed: bool) -> Result<Prepared, Error> {
-        let endpoint = self.endpoint;
-        let invalid = |message: String| Error::new(ErrorKind::InvalidInput, endpoint.create.name, message);
+        let route = self.route;
+        let invalid = |message: String| Error::new(ErrorKind::InvalidInput, route.create.name, message);
         if let Some(error) = &self.unwritable {
             return Err(invalid("the request cannot be written as a JSON object".to_owned()).with_source(error.clone()));
         }
-        let (rules, fields) = (endpoint.rules, &mut self.fields);
+        let (rules, fields) = (route.rules, &mut self.fields);
         rules.fill_in(fields, streamed);
         let violations = rules.violations(fields, streamed);
         if !violations.is_empty() {
             return Err(invalid(format!("{}: {}", rules.refusal(), violations.join("; "))));
         }
-        let operation = if rules.is_kept(fields) { &endpoint.create_kept } else { &endpoint.create };
+        let operation = if rules.is_kept(fields) { &route.create_kept } else { &route.create };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if streamed {
@@ -692,7 +692,7 @@ impl RequestContent {
         const LEVEL: i32 = 3;
         let compressed = zstd::encode_all(body, LEVEL).map_err(|error| {
             let message = "the request cannot be compressed";
-            Error::new(ErrorKind::InvalidInput, self.endpoint.create.name, message).with_source(error)
+            Error::new(ErrorKind::InvalidInput, self.route.create.name, message).with_source(error)
         })?;
         headers.insert(http::header::CONTENT_ENCODING, HeaderValue::from_static("zstd"));
         Ok(compressed.into())

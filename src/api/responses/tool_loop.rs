@@ -186,7 +186,7 @@ impl ToolLoop {
     }
 
     async fn run(mut self) -> Result<ToolLoopResult, Error> {
-        let operation = self.content.endpoint.create.name;
+        let operation = self.content.route.create.name;
         let (mut items, mut usage) = (Vec::new(), TokenUsage::default());
         for round in 1..=self.rounds {
             let mut stream = self.content.stream().await?;
