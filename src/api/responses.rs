@@ -13,6 +13,7 @@ mod stream;
 mod tool;
 mod tool_loop;
 mod turn;
+mod wire_struct;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -43,9 +44,9 @@ pub use self::tool::{CustomTool, FunctionTool, HostedToolOptions, NamespaceTool,
 pub use self::tool_loop::{ToolLoop, ToolLoopResult, Tools};
 pub use self::turn::ResponseTurn;
 
-use self::item::wire_struct;
 use self::request::{CODEX, OPENAI};
 use self::stream::ReceiveStream;
+use self::wire_struct::wire_struct;
 use super::pager::{Page, PagedRequest};
 use super::request::ApiRequest;
 use crate::call::Caller;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::wire_struct::wire_struct;
 use crate::limits::{null_as_default, open_enum};
 
 /// One item of a conversation: what goes to the model and what comes from it, so that an output can be given back as
@@ -191,22 +192,6 @@ open_enum! {
         FinalAnswer = "final_answer",
     }
 }
-
-/// Declares an item or a part of one: its members, and a map of those that this crate does not know.
-macro_rules! wire_struct {
-    ($(#[$meta:meta])* $name:ident { $($(#[$member_meta:meta])* $member:ident: $type:ty,)* }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        #[non_exhaustive]
-        pub struct $name {
-            $($(#[$member_meta])* pub $member: $type,)*
-            /// Members that this crate does not know.
-            #[serde(flatten)]
-            pub extra: serde_json::Map<String, serde_json::Value>,
-        }
-    };
-}
-pub(super) use wire_struct;
 
 wire_struct! {
     /// A message.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::item::{ResponseItem, wire_struct};
+use super::item::ResponseItem;
+use super::wire_struct::wire_struct;
 use crate::limits::{null_as_default, open_enum};
 
 wire_struct! {
