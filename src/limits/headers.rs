@@ -39,7 +39,10 @@ impl RateLimitSnapshot {
             .collect();
         limits.sort_unstable();
         limits.dedup();
-        limits.insert(0, DEFAULT_LIMIT.to_owned());
+        // Most answers are silent, and it takes long to ask for every header by its name.
+        if tells(headers, "x-codex-") {
+            limits.insert(0, DEFAULT_LIMIT.to_owned());
+        }
         limits.iter().map(|limit| Self::from_headers(headers, limit)).filter(Self::says_something).collect()
     }
 
@@ -167,6 +170,9 @@ impl ApiRateLimits {
     /// What the headers of an answer say, if they say anything.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        if !tells(headers, "x-ratelimit-") {
+            return None;
+        }
         let limit = |of: &str| {
             let number = |name: &str| text(headers, &format!("x-ratelimit-{name}-{of}"))?.parse().ok();
             let resets_in = text(headers, &format!("x-ratelimit-reset-{of}")).and_then(duration);
@@ -176,6 +182,10 @@ impl ApiRateLimits {
         let limits = Self { requests: limit("requests"), tokens: limit("tokens") };
         (limits.requests.is_some() || limits.tokens.is_some()).then_some(limits)
     }
+}
+
+fn tells(headers: &HeaderMap, prefix: &str) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with(prefix))
 }
 
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
