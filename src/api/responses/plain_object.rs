@@ -1,6 +1,6 @@
 //! JSON as nearly all events of a stream are, read in a third of the time.
 
-use memchr::memchr2;
+use memchr::memchr;
 use serde::de::value::{BorrowedStrDeserializer, Error, SeqDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
@@ -23,15 +23,26 @@ impl<'a> PlainObject<'a> {
     pub(super) fn of(json: &'a str) -> Option<Self> {
         let rest = json.strip_prefix('{')?.strip_suffix('}')?;
         // Without a way out on the first, so that many bytes are looked at at once.
-        let has_control_character = rest.bytes().fold(false, |found, byte| found | (byte < b' '));
-        (!has_control_character).then_some(Self { rest })
+        let has_escapes = rest.bytes().fold(false, |found, byte| found | (byte < b' ') | (byte == b'\\'));
+        (!has_escapes).then_some(Self { rest })
     }
 
     fn text(&mut self) -> Option<&'a str> {
         let text = self.rest.strip_prefix('"')?;
-        let (text, rest) = text.split_at(memchr2(b'"', b'\\', text.as_bytes())?);
+        let (text, rest) = text.split_at(memchr(b'"', text.as_bytes())?);
         self.rest = rest.strip_prefix('"')?;
         Some(text)
+    }
+
+    fn number(&mut self) -> Option<PlainValue<'a>> {
+        let (mut number, mut length) = (0_u64, 0);
+        for digit in self.rest.bytes().map_while(|byte| byte.checked_sub(b'0').filter(|digit| *digit < 10)) {
+            number = number.checked_mul(10)?.checked_add(digit.into())?;
+            length += 1;
+        }
+        let is_json = length == 1 || (length > 1 && !self.rest.starts_with('0'));
+        self.rest = &self.rest[length..];
+        is_json.then_some(PlainValue::Number(number))
     }
 
     fn value(&mut self) -> Option<PlainValue<'a>> {
@@ -45,10 +56,7 @@ impl<'a> PlainObject<'a> {
             self.rest = rest;
             PlainValue::Null
         } else {
-            let end = self.rest.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.rest.len());
-            let (number, rest) = self.rest.split_at(end);
-            self.rest = rest;
-            PlainValue::Number(number.parse().ok().filter(|_| number == "0" || !number.starts_with('0'))?)
+            self.number()?
         };
         if !self.rest.is_empty() {
             self.rest = self.rest.strip_prefix(',').filter(|rest| !rest.is_empty())?;
