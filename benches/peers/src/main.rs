@@ -1,7 +1,7 @@
 //! Measures `codex_backend` beside bare reqwest, async-openai, genai and rig-core, and prints Markdown tables.
 //!
 //! ```text
-//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- headers | agent | session | get | list | upload | memory | streams | all]
+//! cargo run --release --manifest-path benches/peers/Cargo.toml [-- headers | agent | session | get | list | upload | memory | streams | first-event | all]
 //! ```
 //!
 //! All arms of a table run in one process, interleaved in short rounds. One arm runs twice: how far its second ratio is
@@ -10,6 +10,7 @@
 mod agent;
 mod allocations;
 mod clients;
+mod first_event;
 mod get;
 mod headers;
 mod list;
@@ -25,7 +26,8 @@ use std::process::ExitCode;
 
 type Failure = Box<dyn std::error::Error>;
 
-const USAGE: &str = "usage: bench [headers | agent | session | get | list | upload | memory | streams | all]";
+const USAGE: &str =
+    "usage: bench [headers | agent | session | get | list | upload | memory | streams | first-event | all]";
 
 fn main() -> ExitCode {
     // reqwest is built without a provider, and async-openai builds its own client.
@@ -54,6 +56,8 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         ["upload"] => upload::run(),
         ["memory"] => memory::run(),
         ["streams"] => streams::run(),
+        ["first-event"] => first_event::run(),
+        ["first-event", "--one-arm", arm, count] => first_event::run_one_arm(arm, count.parse()?),
         ["streams", "--one-arm", arm, count] => streams::run_one_arm(arm, count.parse()?),
         [] | ["all"] => {
             headers::run()?;
@@ -63,7 +67,8 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
             list::run()?;
             upload::run()?;
             memory::run()?;
-            streams::run()
+            streams::run()?;
+            first_event::run()
         }
         // The child processes.
         ["storm", base_url, path] => session::storm(base_url, path.as_ref()),

@@ -26,7 +26,6 @@ struct Measured {
     cpu_seconds: f64,
     wall_seconds: f64,
     peak_mib: f64,
-    first_event_micros: f64,
 }
 
 pub fn run() -> Result<(), Failure> {
@@ -65,17 +64,6 @@ pub fn run() -> Result<(), Failure> {
         println!("| {events} events | {:.1} ms | {:.2} |", time * 1e3, time / first);
     }
 
-    println!("\n| time to the first event | µs | against bare reqwest |\n| --- | --- | --- |");
-    let mut times: Vec<Vec<f64>> = vec![Vec::new(); 2];
-    for _ in 0..ROUNDS {
-        for (arm, times) in ["reqwest", ARMS[0]].iter().zip(&mut times) {
-            times.push(once_in_a_process(&server, "first", arm, 100)?.first_event_micros);
-        }
-    }
-    let [bare, ours] = [median(times[0].clone()), median(times[1].clone())];
-    println!("| bare reqwest, first chunk of the body | {bare:.0} | 1.00 |");
-    println!("| codex-backend, first event | {ours:.0} | {:.2} |", ours / bare);
-
     let many = once_in_a_process(&server, "concurrent", ARMS[0], 1000)?;
     println!(
         "\n1,000 streams at once, of 1,000 events each: {} events, {:.2} s, peak resident memory {:.1} MiB.",
@@ -93,10 +81,10 @@ fn once_in_a_process(server: &Server, what: &str, arm: &str, events: usize) -> R
     }
     let text = String::from_utf8(output.stdout)?;
     let numbers: Vec<f64> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-    let [events, cpu_seconds, wall_seconds, peak_mib, first_event_micros] = numbers[..] else {
+    let [events, cpu_seconds, wall_seconds, peak_mib] = numbers[..] else {
         return Err(format!("{arm}: {text}").into());
     };
-    Ok(Measured { events: events as usize, cpu_seconds, wall_seconds, peak_mib, first_event_micros })
+    Ok(Measured { events: events as usize, cpu_seconds, wall_seconds, peak_mib })
 }
 
 /// One arm alone, for a profiler: `bench streams --one-arm genai 3` reads three streams after one that warms up.
@@ -118,12 +106,11 @@ pub fn once(what: &str, arm: &str, origin: &str, events: usize) -> Result<(), Fa
         let base_url = format!("{origin}/v1/{events}");
         match what {
             "concurrent" => concurrent(&base_url).await,
-            "first" => first_event(arm, &base_url).await,
             _ => streams(what, arm, &base_url, events).await,
         }
     })?;
-    let Measured { events, cpu_seconds, wall_seconds, first_event_micros, .. } = measured;
-    println!("{events} {cpu_seconds} {wall_seconds} {} {first_event_micros}", peak_resident_kib()? as f64 / 1024.0);
+    let Measured { events, cpu_seconds, wall_seconds, .. } = measured;
+    println!("{events} {cpu_seconds} {wall_seconds} {}", peak_resident_kib()? as f64 / 1024.0);
     Ok(())
 }
 
@@ -284,28 +271,4 @@ async fn concurrent(base_url: &str) -> Result<Measured, Failure> {
         events += stream??;
     }
     Ok(Measured { events, wall_seconds: wall.elapsed().as_secs_f64(), ..Measured::default() })
-}
-
-async fn first_event(arm: &str, base_url: &str) -> Result<Measured, Failure> {
-    const TIMES: usize = 200;
-    let bare = clients::bare()?;
-    let responses = clients::openai_at(base_url)?.openai_responses();
-    let mut times = Vec::new();
-    for _ in 0..TIMES {
-        let begun = Instant::now();
-        if arm == "reqwest" {
-            let request =
-                bare.post(format!("{base_url}/responses")).header("content-type", "application/json").body(REQUEST);
-            let mut chunks = request.send().await?.bytes_stream();
-            chunks.next().await.ok_or("no body")??;
-            times.push(begun.elapsed().as_secs_f64() * 1e6);
-            while chunks.next().await.is_some() {}
-        } else {
-            let mut stream = responses.create("gpt-5.5", "hello").store(false).stream().await?;
-            stream.next().await.ok_or("no event")??;
-            times.push(begun.elapsed().as_secs_f64() * 1e6);
-            while stream.next().await.is_some() {}
-        }
-    }
-    Ok(Measured { first_event_micros: median(times), ..Measured::default() })
 }

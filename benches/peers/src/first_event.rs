@@ -1,0 +1,126 @@
+//! The time from the call to the first event of a stream.
+
+use std::time::{Duration, Instant};
+
+use codex_backend::{OpenAiResponses, ResponseEventKind};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+
+use crate::Failure;
+use crate::clients;
+use crate::get::{on_one_core, runtime};
+use crate::rounds::{self, Arm, ratio};
+use crate::server::Server;
+
+const ROUNDS: usize = 300;
+const STREAMS: u32 = 20;
+/// As few as there are: reading on is not what is measured, and leaves its traces in the processor's caches.
+const EVENTS: usize = 7;
+
+pub fn run() -> Result<(), Failure> {
+    on_one_core(measure)
+}
+
+fn measure() -> Result<(), Failure> {
+    let server = Server::start()?;
+    let runtime = runtime()?;
+    let base_url = format!("{}/v1/{EVENTS}", server.origin);
+    let bare = Bare { client: clients::bare()?, url: format!("{base_url}/responses") };
+    let responses = clients::openai_at(&base_url)?.openai_responses();
+    let chunk = || runtime.block_on(bare.first_chunk()).expect("a chunk");
+    let event = || runtime.block_on(bare.first_event()).expect("an event");
+    let ours = || runtime.block_on(first_of_ours(&responses)).expect("an event");
+    let mut arms = [
+        Arm::new("bare reqwest and serde_json, first event", of_many(event)),
+        Arm::new("bare reqwest and serde_json again (noise)", of_many(event)),
+        Arm::new("codex-backend, first event", of_many(ours)),
+        Arm::new("bare reqwest, first chunk of the body, not looked at", of_many(chunk)),
+    ];
+    rounds::run(&mut arms, ROUNDS);
+
+    println!("\n### The first event: {ROUNDS} rounds of {STREAMS} streams\n");
+    println!("| arm | µs from the call | against bare reqwest (of lowest) |\n| --- | --- | --- |");
+    for arm in &arms {
+        let against = ratio(arm, &arms[0]);
+        println!("| {} | {:.1} | {:.3} ({:.3}) |", arm.name, arm.median(), against.median, against.of_lowest);
+    }
+    Ok(())
+}
+
+/// One arm alone, for a profiler: `bench first-event --one-arm codex 1000`.
+pub fn run_one_arm(arm: &str, streams: u32) -> Result<(), Failure> {
+    let server = Server::start()?;
+    let runtime = runtime()?;
+    let base_url = format!("{}/v1/{EVENTS}", server.origin);
+    let bare = Bare { client: clients::bare()?, url: format!("{base_url}/responses") };
+    let responses = clients::openai_at(&base_url)?.openai_responses();
+    for _ in 0..streams {
+        match arm {
+            "bare" => runtime.block_on(bare.first_event())?,
+            "codex" => runtime.block_on(first_of_ours(&responses))?,
+            _ => return Err("the arms are `bare` and `codex`".into()),
+        };
+    }
+    Ok(())
+}
+
+/// Microseconds from the call to the first event, in the mean of a batch. Reading the rest is not counted.
+fn of_many(first: impl Fn() -> Duration) -> impl FnMut() -> f64 {
+    move || (0..STREAMS).map(|_| first()).sum::<Duration>().as_secs_f64() * 1e6 / f64::from(STREAMS)
+}
+
+async fn first_of_ours(responses: &OpenAiResponses) -> Result<Duration, Failure> {
+    let begun = Instant::now();
+    let mut stream = responses.create("gpt-5.5", "hello").store(false).stream().await?;
+    let event = stream.next().await.ok_or("no event")??;
+    let took = begun.elapsed();
+    let is_created = matches!(event.kind, ResponseEventKind::Created(_));
+    while stream.next().await.is_some() {}
+    if is_created { Ok(took) } else { Err("another event".into()) }
+}
+
+/// The same request by bare reqwest, with the headers that a request to the API needs.
+struct Bare {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Bare {
+    async fn send(&self) -> Result<reqwest::Response, Failure> {
+        let body = json!({
+            "model": "gpt-5.5", "store": false, "stream": true,
+            "input": [{ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": "hello" }] }],
+        });
+        let request = self.client.post(&self.url).bearer_auth("sk-bench").header("user-agent", "bench/1.0");
+        let request = request.header("content-type", "application/json").header("accept", "text/event-stream");
+        Ok(request.body(body.to_string()).send().await?.error_for_status()?)
+    }
+
+    async fn first_chunk(&self) -> Result<Duration, Failure> {
+        let begun = Instant::now();
+        let mut chunks = self.send().await?.bytes_stream();
+        chunks.next().await.ok_or("no body")??;
+        let took = begun.elapsed();
+        while chunks.next().await.is_some() {}
+        Ok(took)
+    }
+
+    /// Reads to the first blank line, and what stands behind `data:` as JSON.
+    async fn first_event(&self) -> Result<Duration, Failure> {
+        let begun = Instant::now();
+        let mut chunks = self.send().await?.bytes_stream();
+        let mut read = Vec::new();
+        let end = loop {
+            if let Some(end) = read.windows(2).position(|bytes| bytes == b"\n\n") {
+                break end;
+            }
+            read.extend_from_slice(&chunks.next().await.ok_or("no event")??);
+        };
+        let event = std::str::from_utf8(&read[..end])?;
+        let data = event.lines().find_map(|line| line.strip_prefix("data: ")).ok_or("no data")?;
+        let event: Value = serde_json::from_str(data)?;
+        let took = begun.elapsed();
+        while chunks.next().await.is_some() {}
+        if event["type"] == "response.created" { Ok(took) } else { Err("another event".into()) }
+    }
+}
