@@ -105,22 +105,25 @@ impl Bare {
         Ok(took)
     }
 
-    /// Reads to the first blank line, and what stands behind `data:` as JSON.
+    /// The events as JSON, by hand: what stands behind `data:` up to a blank line.
     async fn first_event(&self) -> Result<Duration, Failure> {
         let begun = Instant::now();
         let mut chunks = self.send().await?.bytes_stream();
-        let mut read = Vec::new();
-        let end = loop {
-            if let Some(end) = read.windows(2).position(|bytes| bytes == b"\n\n") {
-                break end;
+        let (mut read, mut took) = (Vec::new(), None);
+        while let Some(chunk) = chunks.next().await {
+            read.extend_from_slice(&chunk?);
+            let mut rest = &read[..];
+            while let Some(end) = rest.windows(2).position(|bytes| bytes == b"\n\n") {
+                let event = std::str::from_utf8(&rest[..end])?;
+                let data = event.lines().find_map(|line| line.strip_prefix("data: ")).ok_or("no data")?;
+                let event: Value = serde_json::from_str(data)?;
+                if event["type"] == "response.created" {
+                    took = Some(begun.elapsed());
+                }
+                rest = &rest[end + 2..];
             }
-            read.extend_from_slice(&chunks.next().await.ok_or("no event")??);
-        };
-        let event = std::str::from_utf8(&read[..end])?;
-        let data = event.lines().find_map(|line| line.strip_prefix("data: ")).ok_or("no data")?;
-        let event: Value = serde_json::from_str(data)?;
-        let took = begun.elapsed();
-        while chunks.next().await.is_some() {}
-        if event["type"] == "response.created" { Ok(took) } else { Err("another event".into()) }
+            read.drain(..read.len() - rest.len());
+        }
+        Ok(took.ok_or("no event")?)
     }
 }
