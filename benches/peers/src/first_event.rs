@@ -22,7 +22,7 @@ pub fn run() -> Result<(), Failure> {
 }
 
 fn measure() -> Result<(), Failure> {
-    let server = Server::start()?;
+    let server = Server::start_awake()?;
     let runtime = runtime()?;
     let base_url = format!("{}/v1/{EVENTS}", server.origin);
     let bare = Bare { client: clients::bare()?, url: format!("{base_url}/responses") };

@@ -73,6 +73,7 @@ fn run(arguments: &[&str]) -> Result<(), Failure> {
         // The child processes.
         ["storm", base_url, path] => session::storm(base_url, path.as_ref()),
         ["serve"] => server::serve(),
+        ["serve-awake"] => server::serve_awake(),
         ["list-once", origin, count] => list::list_once(origin, count.parse()?),
         ["upload-once", arm, origin, path] => memory::upload_once(arm, origin, path.as_ref()),
         ["stream-once", what, arm, origin, events] => streams::once(what, arm, origin, events.parse()?),

@@ -1,7 +1,7 @@
 //! The server, in a child process: it reads requests, throws their bodies away and writes answers made beforehand.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -36,8 +36,17 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Result<Self, Failure> {
+        Self::start_as("serve")
+    }
+
+    /// One that never sleeps, and answers requests for streams only.
+    pub fn start_awake() -> Result<Self, Failure> {
+        Self::start_as("serve-awake")
+    }
+
+    fn start_as(command: &str) -> Result<Self, Failure> {
         let mut child =
-            Command::new(std::env::current_exe()?).arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+            Command::new(std::env::current_exe()?).arg(command).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().ok_or("the server has no standard output")?;
         let mut origin = String::new();
@@ -55,13 +64,55 @@ impl Drop for Server {
     }
 }
 
-/// The child process: prints its origin, and serves until its standard input closes.
-pub fn serve() -> Result<(), Failure> {
+fn end_with_standard_input() {
     std::thread::spawn(|| {
         let mut nothing = [0];
         let _closed = io::stdin().read(&mut nothing);
         std::process::exit(0);
     });
+}
+
+/// The child process that is always awake, on the last core: how long a sleeping server takes to wake depends on how
+/// long it slept, and so on what the client did before.
+pub fn serve_awake() -> Result<(), Failure> {
+    end_with_standard_input();
+    let core = core_affinity::get_core_ids().and_then(|cores| cores.last().copied()).ok_or("no core to run on")?;
+    if !core_affinity::set_for_current(core) {
+        return Err("the server cannot be kept to one core".into());
+    }
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    listener.set_nonblocking(true)?;
+    println!("http://{}", listener.local_addr()?);
+    let mut answers = HashMap::new();
+    let mut connections: Vec<(std::net::TcpStream, Vec<u8>)> = Vec::new();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        if let Ok((stream, _)) = listener.accept() {
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            connections.push((stream, Vec::new()));
+        }
+        for (stream, request) in &mut connections {
+            let Ok(count) = stream.read(&mut buffer) else { continue };
+            request.extend_from_slice(&buffer[..count]);
+            let Some(end) = request.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { continue };
+            let head = String::from_utf8_lossy(&request[..end]).into_owned();
+            let BodyLength::Known(length) = body_of(&head.to_ascii_lowercase()) else {
+                return Err("a body of a known length is expected".into());
+            };
+            if request.len() < end + 4 + length {
+                continue;
+            }
+            let events = events_asked_for(head.lines().next().unwrap_or_default()).ok_or("no request for a stream")?;
+            stream.write_all(answers.entry(events).or_insert_with(|| render_stream(events)).as_bytes())?;
+            request.clear();
+        }
+    }
+}
+
+/// The child process: prints its origin, and serves until its standard input closes.
+pub fn serve() -> Result<(), Failure> {
+    end_with_standard_input();
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let origin = format!("http://{}", listener.local_addr()?);
