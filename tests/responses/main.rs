@@ -5,5 +5,6 @@ mod requests;
 mod robustness;
 mod stored;
 mod support;
+mod tolerance;
 mod tools;
 mod transcripts;
