@@ -11,8 +11,8 @@ use super::{Credits, RateLimitSnapshot, SnapshotWindow};
 const DEFAULT_LIMIT: &str = "codex";
 
 impl RateLimitSnapshot {
-    /// What the headers of an answer say about all limits: `codex` first, the others by name. A limit of which they say
-    /// nothing is left out.
+    /// What the headers of an answer of the Codex backend say about all limits: `codex` first, which is there though they
+    /// say nothing of it; then the others by their id, where they have a window or credits.
     ///
     /// Wire: `x-{limit}-primary-used-percent`, `-primary-window-minutes`, `-primary-reset-at`, the same for `secondary`,
     /// `-limit-name`, and `x-codex-credits-…`.
@@ -35,12 +35,13 @@ impl RateLimitSnapshot {
             .keys()
             .filter_map(|name| name.as_str().strip_prefix("x-")?.strip_suffix("-primary-used-percent"))
             .filter(|limit| !limit.is_empty() && *limit != DEFAULT_LIMIT)
-            .map(str::to_owned)
+            .map(|limit| limit.replace('-', "_"))
             .collect();
         limits.sort_unstable();
         limits.dedup();
-        limits.insert(0, DEFAULT_LIMIT.to_owned());
-        limits.iter().map(|limit| Self::from_headers(headers, limit)).filter(Self::says_something).collect()
+        let of = |limit: &str| Self::from_headers(headers, limit);
+        let others = limits.iter().map(|limit| of(limit)).filter(Self::says_something);
+        std::iter::once(of(DEFAULT_LIMIT)).chain(others).collect()
     }
 
     /// What the headers of an answer say about one limit.
@@ -112,7 +113,7 @@ impl RateLimitSnapshot {
     }
 
     /// Whether there is a window or credits.
-    pub(super) fn says_something(&self) -> bool {
+    pub(crate) fn says_something(&self) -> bool {
         self.primary.is_some() || self.secondary.is_some() || self.credits.is_some()
     }
 }
@@ -272,7 +273,11 @@ mod tests {
         assert_eq!(all[0].primary, window(12.5, 60, 1_704_069_000));
         assert_eq!(all[1].limit_name.as_deref(), Some("gpt-5.2-codex-sonic"));
         assert_eq!(all[2].primary, window(80.0, 1440, 1_704_074_400));
-        assert_eq!(RateLimitSnapshot::all_from_headers(&HeaderMap::new()), []);
+        let of_none = RateLimitSnapshot::all_from_headers(&HeaderMap::new());
+        assert_eq!((of_none.len(), of_none[0].limit_id.as_str(), of_none[0].says_something()), (1, "codex", false));
+        let of_other = headers(&[("x-codex-b-primary-used-percent", "1"), ("x-codex2-primary-used-percent", "2")]);
+        let ids = RateLimitSnapshot::all_from_headers(&of_other).into_iter().map(|snapshot| snapshot.limit_id);
+        assert_eq!(ids.collect::<Vec<_>>(), ["codex", "codex2", "codex_b"]);
     }
 
     #[test]

@@ -130,7 +130,8 @@ pub enum ResponseEventKind {
     /// The model that answers, when it is told for the first time or changes. From `openai-model`, in the headers of the
     /// answer or of an event.
     ServerModel(EventText),
-    /// How much of a limit of the Codex backend is used. From headers, or `codex.rate_limits`.
+    /// How much of a limit of the Codex backend is used. From headers, where they tell anything of it, or
+    /// `codex.rate_limits`.
     RateLimits(Box<RateLimitSnapshot>),
     /// How much may still be asked of the OpenAI API. From headers.
     ApiRateLimits(ApiRateLimits),
