@@ -183,8 +183,9 @@ pub use self::api::managed_config::{
     ManagedConfig, ManagedConfigError, ManagedDocument, ManagedLayers, ManagedLoad, ManagedRefreshes,
 };
 pub use self::api::models::{
-    ApiModel, CodexModels, MODELS_CLIENT_VERSION, ModelCatalogue, ModelInfo, ModelVisibility, OpenAiModels,
-    ReasoningLevel, RefreshStrategy, TruncationPolicy,
+    ApiModel, CodexModels, InstructionsVariables, MODELS_CLIENT_VERSION, ModelCatalogue, ModelInfo, ModelMessages,
+    ModelNotice, ModelServiceTier, ModelUpgrade, ModelVisibility, OpenAiModels, ReasoningLevel, RefreshStrategy,
+    TruncationPolicy,
 };
 pub use self::api::openai_files::{ApiFile, ApiFileContent, ApiFilePurpose, ApiFileUpload, LargeUpload, OpenAiFiles};
 pub use self::api::pager::{ItemStream, Page, PageStream, PagedRequest};

@@ -13,7 +13,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::cache_file::CacheFile;
-pub use self::catalogue::{ModelCatalogue, ModelInfo, ModelVisibility, ReasoningLevel, TruncationPolicy};
+pub use self::catalogue::{
+    InstructionsVariables, ModelCatalogue, ModelInfo, ModelMessages, ModelNotice, ModelServiceTier, ModelUpgrade,
+    ModelVisibility, ReasoningLevel, TruncationPolicy,
+};
 use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
@@ -211,6 +214,10 @@ impl CodexModels {
     pub async fn note_etag(&self, etag: &str) -> Result<(), Error> {
         let key = self.key().await?;
         let _one_at_a_time = self.kept.refreshing.lock().await;
+        if self.entry(&key).is_none() {
+            // What another program has kept counts too.
+            let _found = self.fresh(&key).await;
+        }
         if let Some(mut entry) = self.entry(&key).filter(|entry| entry.catalogue.etag() == Some(etag)) {
             entry.fetched_at = self.caller.exchange().now();
             self.keep(entry).await;
