@@ -202,7 +202,7 @@ pub use self::api::responses::{
     ResponseError, ResponseEvent, ResponseEventKind, ResponseInput, ResponseItem, ResponseRequest, ResponseStatus,
     ResponseStream, ResponseTool, ResponseTurn, SafetyBuffering, ServiceTier, TextDelta, TextDone, TextPart,
     TokenUsage, ToolCallOutput, ToolChoice, ToolInputDelta, ToolInputDone, ToolLoop, ToolLoopResult, ToolOutput,
-    ToolSearchCall, ToolSearchOutput, Tools, UndecodableEvent, UnknownEvent, Verbosity, WebSearchCall,
+    ToolSearchCall, ToolSearchOutput, ToolSearchTool, Tools, UndecodableEvent, UnknownEvent, Verbosity, WebSearchCall,
 };
 pub use self::api::tasks::{
     CloudTask, CloudTasks, CreatedTask, DiffStats, ExternalPullRequest, Fragment, GitPullRequest, LatestTurnStatus,

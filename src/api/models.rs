@@ -208,6 +208,21 @@ impl CodexModels {
     /// [`CollectedResponse::models_etag`](crate::CollectedResponse)). If it is the one that is kept, that is fresh again;
     /// otherwise the catalogue is asked for, once for each version however often it is told. Versions are compared as text.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// use codex_backend::RefreshStrategy;
+    ///
+    /// let models = client.codex_models();
+    /// let answer = client.codex_responses().create("gpt-5.5", "Be terse.", "Hello").stream().await?.collect().await?;
+    /// if let Some(etag) = &answer.models_etag {
+    ///     models.note_etag(etag).await?;
+    /// }
+    /// assert!(models.catalogue(RefreshStrategy::Offline).await?.default_model().is_some());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// What the server or the network said. The version is looked into again then.

@@ -336,6 +336,20 @@ async fn http_errors_are_of_the_kind_that_they_mean() {
 }
 
 #[tokio::test]
+async fn a_script_may_refuse_before_it_answers() {
+    let backend = Backend::start().unwrap();
+    let busy = json!({ "error": { "code": "server_is_overloaded", "message": "busy" } });
+    backend.script_response(ScriptedResponse::refused(503, &busy).header("retry-after", "0"));
+    backend.script_response(ScriptedResponse::text("now"));
+    backend.script_response(ScriptedResponse::refused(400, &json!({ "detail": "no" })));
+    let client = codex(&backend);
+    assert_eq!(guard(guard(ask(&client).stream()).await.unwrap().collect()).await.unwrap().text(), "now");
+    let error = guard(ask(&client).stream()).await.unwrap_err();
+    assert_eq!((error.kind(), backend.requests().len()), (ErrorKind::InvalidRequest, 3));
+    assert!(error.message().ends_with(": no"), "{error}");
+}
+
+#[tokio::test]
 async fn a_usage_limit_tells_all_that_is_said_of_it() {
     let error_of = async |headers: &[(&str, &str)], error: Value| {
         let backend = Backend::start().unwrap();

@@ -3,7 +3,8 @@
 use codex_backend::testing::{Backend, Route, ScriptedResponse};
 use codex_backend::{
     ContentPart, CustomTool, ErrorKind, FunctionTool, NamespaceTool, ReasoningEffort, ReasoningSummary,
-    ResponseEventKind as Kind, ResponseItem, ResponseTool, ResponseTurn, ServiceTier, ToolChoice, Verbosity,
+    ResponseEventKind as Kind, ResponseItem, ResponseTool, ResponseTurn, ServiceTier, ToolChoice, ToolSearchTool,
+    Verbosity,
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -31,7 +32,8 @@ async fn a_request_to_the_backend_has_its_constants_and_all_that_was_set() {
         .tools([
             ResponseTool::web_search().with_option("search_context_size", "low"),
             CustomTool::new("patch", "patches").grammar("lark", "start: \"a\"").into(),
-            NamespaceTool::new("n", "names", [function.strict(true)]).into(),
+            NamespaceTool::new("n", "names", [function.strict(true).defer_loading(true)]).into(),
+            ToolSearchTool::new("server", "searches", json!({})).into(),
         ])
         .tool_choice(ToolChoice::Function("f".to_owned()))
         .parallel_tool_calls(true)
@@ -64,8 +66,10 @@ async fn a_request_to_the_backend_has_its_constants_and_all_that_was_set() {
                 { "type": "custom", "name": "patch", "description": "patches",
                     "format": { "type": "grammar", "syntax": "lark", "definition": "start: \"a\"" } },
                 { "type": "namespace", "name": "n", "description": "names", "tools": [
-                    { "type": "function", "name": "f", "description": "does f", "strict": true, "parameters": parameters },
+                    { "type": "function", "name": "f", "description": "does f", "strict": true, "parameters": parameters,
+                        "defer_loading": true },
                 ] },
+                { "type": "tool_search", "execution": "server", "description": "searches", "parameters": {} },
             ],
             "tool_choice": { "type": "function", "name": "f" },
             "parallel_tool_calls": true,
