@@ -10,9 +10,10 @@ use codex_backend::{
 
 use super::support::{ask, guard};
 
-type Call = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+type Outcome = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+type Call = (&'static str, Route, fn(Client<CodexBackend>) -> Outcome);
 
-fn calls() -> [(&'static str, Route, fn(Client<CodexBackend>) -> Call); 4] {
+fn calls() -> [Call; 4] {
     [
         ("stream", Route::CreateResponse, |client| {
             Box::pin(async move { ask(&client).stream().await?.collect().await.map(drop) })
