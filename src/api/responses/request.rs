@@ -506,7 +506,8 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    /// Another limit on the length of one event, in bytes, than 16 MiB.
+    /// Another limit on the length of one event's data, in bytes, than 16 MiB. A longer event ends the stream in
+    /// [`ErrorKind::ResponseTooLarge`].
     pub fn with_longest_event(mut self, bytes: usize) -> Self {
         self.content.longest_event = bytes;
         self
