@@ -161,6 +161,9 @@ pub(crate) trait Authorize: Send + Sync {
 pub(crate) trait Receive: Send + Sync {
     type Received: Send;
 
+    /// What an attempt must carry that may have been learnt from the answer to the one before.
+    fn add_headers(&self, _headers: &mut HeaderMap) {}
+
     /// `activity`, where there is an idle limit, is touched whenever bytes come.
     fn receive(
         &self,
@@ -423,6 +426,7 @@ impl Exchange {
         if !request.headers.is_empty() {
             headers.extend(request.headers.clone());
         }
+        receive.add_headers(&mut headers);
         if authorize.is_to_api() {
             self.identity.apply(&mut headers);
             self.cookies.add_to(&mut headers, &request.url, &*self.clock);

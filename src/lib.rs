@@ -183,8 +183,9 @@ pub use self::api::managed_config::{
     ManagedConfig, ManagedConfigError, ManagedDocument, ManagedLayers, ManagedLoad, ManagedRefreshes,
 };
 pub use self::api::models::{
-    ApiModel, CodexModels, MODELS_CLIENT_VERSION, ModelCatalogue, ModelInfo, ModelVisibility, OpenAiModels,
-    ReasoningLevel, RefreshStrategy, TruncationPolicy,
+    ApiModel, CodexModels, InstructionsVariables, MODELS_CLIENT_VERSION, ModelCatalogue, ModelInfo, ModelMessages,
+    ModelNotice, ModelServiceTier, ModelUpgrade, ModelVisibility, OpenAiModels, ReasoningLevel, RefreshStrategy,
+    TruncationPolicy,
 };
 pub use self::api::openai_files::{ApiFile, ApiFileContent, ApiFilePurpose, ApiFileUpload, LargeUpload, OpenAiFiles};
 pub use self::api::pager::{ItemStream, Page, PageStream, PagedRequest};
@@ -201,7 +202,7 @@ pub use self::api::responses::{
     ResponseError, ResponseEvent, ResponseEventKind, ResponseInput, ResponseItem, ResponseRequest, ResponseStatus,
     ResponseStream, ResponseTool, ResponseTurn, SafetyBuffering, ServiceTier, TextDelta, TextDone, TextPart,
     TokenUsage, ToolCallOutput, ToolChoice, ToolInputDelta, ToolInputDone, ToolLoop, ToolLoopResult, ToolOutput,
-    ToolSearchCall, ToolSearchOutput, Tools, UndecodableEvent, UnknownEvent, Verbosity, WebSearchCall,
+    ToolSearchCall, ToolSearchOutput, ToolSearchTool, Tools, UndecodableEvent, UnknownEvent, Verbosity, WebSearchCall,
 };
 pub use self::api::tasks::{
     CloudTask, CloudTasks, CreatedTask, DiffStats, ExternalPullRequest, Fragment, GitPullRequest, LatestTurnStatus,

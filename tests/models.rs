@@ -131,6 +131,11 @@ async fn a_file_keeps_the_catalogue_for_its_account_server_and_version_alone() {
     let kept = guard(second.catalogue(RefreshStrategy::Offline)).await.unwrap();
     assert_eq!(kept.etag(), Some("W/\"embedded-1\""));
 
+    // A third, which hears of the version before it has looked into the file, need not ask for it.
+    let third = client(&backend, &clock).codex_models().with_cache_file(&path);
+    guard(third.note_etag("W/\"embedded-1\"")).await.unwrap();
+    assert_eq!(asked(&backend), 1);
+
     let other_account = backend.client().chatgpt(ChatGptTokens::new(backend.issue_access_token("acct-2")));
     let other_account = other_account.clock(clock.clone()).build().unwrap();
     let elsewhere = Backend::start().unwrap();

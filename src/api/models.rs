@@ -13,7 +13,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::cache_file::CacheFile;
-pub use self::catalogue::{ModelCatalogue, ModelInfo, ModelVisibility, ReasoningLevel, TruncationPolicy};
+pub use self::catalogue::{
+    InstructionsVariables, ModelCatalogue, ModelInfo, ModelMessages, ModelNotice, ModelServiceTier, ModelUpgrade,
+    ModelVisibility, ReasoningLevel, TruncationPolicy,
+};
 use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
@@ -205,12 +208,31 @@ impl CodexModels {
     /// [`CollectedResponse::models_etag`](crate::CollectedResponse)). If it is the one that is kept, that is fresh again;
     /// otherwise the catalogue is asked for, once for each version however often it is told. Versions are compared as text.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// use codex_backend::RefreshStrategy;
+    ///
+    /// let models = client.codex_models();
+    /// let answer = client.codex_responses().create("gpt-5.5", "Be terse.", "Hello").stream().await?.collect().await?;
+    /// if let Some(etag) = &answer.models_etag {
+    ///     models.note_etag(etag).await?;
+    /// }
+    /// assert!(models.catalogue(RefreshStrategy::Offline).await?.default_model().is_some());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// What the server or the network said. The version is looked into again then.
     pub async fn note_etag(&self, etag: &str) -> Result<(), Error> {
         let key = self.key().await?;
         let _one_at_a_time = self.kept.refreshing.lock().await;
+        if self.entry(&key).is_none() {
+            // What another program has kept counts too.
+            let _found = self.fresh(&key).await;
+        }
         if let Some(mut entry) = self.entry(&key).filter(|entry| entry.catalogue.etag() == Some(etag)) {
             entry.fetched_at = self.caller.exchange().now();
             self.keep(entry).await;

@@ -40,7 +40,7 @@ pub use self::request::{
 };
 pub use self::response::{IncompleteDetails, ModelResponse, ResponseError, ResponseStatus, TokenUsage};
 pub use self::stream::ResponseStream;
-pub use self::tool::{CustomTool, FunctionTool, HostedToolOptions, NamespaceTool, ResponseTool};
+pub use self::tool::{CustomTool, FunctionTool, HostedToolOptions, NamespaceTool, ResponseTool, ToolSearchTool};
 pub use self::tool_loop::{ToolLoop, ToolLoopResult, Tools};
 pub use self::turn::ResponseTurn;
 
@@ -195,7 +195,8 @@ impl CodexResponses {
     /// A request that an application has already, in types of its own or of another crate's.
     ///
     /// What the backend demands and refuses is then checked when the request is sent, before a byte leaves, and each rule
-    /// that it breaks is named. `store` and `stream` may be left out.
+    /// that it breaks is named. `store` and `stream` may be left out; an input that is text becomes a message; and items
+    /// lose the ids by which another server kept them, since this one keeps none.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -381,6 +382,7 @@ impl request::RequestContent {
         let unwritable = self.unwritable.as_ref().map(|_| "the request cannot be written as a JSON object".to_owned());
         let mut fields = self.fields.clone();
         fields.retain(|name, value: &mut Value| !without.contains(&name.as_str()) && !value.is_null());
+        self.route.rules.settle_input(&mut fields);
         if self.route.rules == rules::Rules::CodexBackend {
             fields.entry("tools").or_insert_with(|| Value::Array(Vec::new()));
             fields.entry("parallel_tool_calls").or_insert(Value::Bool(false));

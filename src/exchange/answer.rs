@@ -189,7 +189,7 @@ impl Said {
             }
             Ok(Value::String(message)) => Self { message: Some(message), ..Self::default() },
             Ok(_) => Self::default(),
-            Err(_) if looks_like_html(text) => Self::default(),
+            Err(_) if is_html(headers, text) => Self::default(),
             Err(_) => Self { message: Some(text.trim().to_owned()), ..Self::default() },
         };
         if said.code.is_none() {
@@ -213,18 +213,22 @@ impl Said {
             return None;
         }
         let message = self.message.as_deref()?.to_ascii_lowercase();
-        let tail = message[message.find("try again in")? + "try again in".len()..].trim_start();
-        let end = tail.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = tail[..end].parse().ok()?;
-        let unit = tail[end..].trim_start();
-        let unit = &unit[..unit.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit.len())];
-        let seconds = match unit {
-            "ms" => (number.trunc()) / 1e3,
-            "s" | "second" | "seconds" => number,
-            _ => return None,
-        };
-        Duration::try_from_secs_f64(seconds).ok()
+        message.split("try again in").skip(1).find_map(delay)
     }
+}
+
+/// The delay that a text begins with.
+fn delay(text: &str) -> Option<Duration> {
+    let text = text.trim_start();
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+    let number: f64 = number.parse().ok()?;
+    let unit = unit.trim_start();
+    let seconds = match &unit[..unit.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit.len())] {
+        "ms" => number.trunc() / 1e3,
+        "s" | "second" | "seconds" => number,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 fn classify(status: StatusCode, headers: &HeaderMap, text: &str, said: &Said) -> ErrorKind {
@@ -290,16 +294,20 @@ fn is_challenge(status: StatusCode, headers: &HeaderMap, text: &str) -> bool {
     if header(headers, "cf-mitigated").is_some_and(|value| value.eq_ignore_ascii_case("challenge")) {
         return true;
     }
+    if status == StatusCode::FORBIDDEN && text.contains("Cloudflare") && text.contains("blocked") {
+        return true;
+    }
     matches!(status.as_u16(), 403 | 429 | 503)
-        && looks_like_html(text)
+        && is_html(headers, text)
         && ["Just a moment", "challenge-platform", "cf-chl", "Attention Required!", "Cloudflare"]
             .iter()
             .any(|mark| text.contains(mark))
 }
 
-fn looks_like_html(text: &str) -> bool {
-    let start = text.trim_start().get(..14).unwrap_or(text.trim_start()).to_ascii_lowercase();
-    start.starts_with("<!doctype html") || start.starts_with("<html")
+fn is_html(headers: &HeaderMap, text: &str) -> bool {
+    let has_type = || header(headers, "content-type").is_some_and(|media_type| media_type.starts_with("text/html"));
+    let start: String = text.trim_start().chars().take(14).collect::<String>().to_ascii_lowercase();
+    ["<!doctype html", "<html", "<!--"].iter().any(|mark| start.starts_with(mark)) || has_type()
 }
 
 fn location(headers: &HeaderMap) -> Option<Origin> {

@@ -8,6 +8,8 @@ use memchr::{memchr, memchr2};
 
 /// The longest event, in bytes of its data, unless another limit is set.
 pub(crate) const LONGEST_EVENT: usize = 16 << 20;
+/// What a line has beside its data.
+const FIELD: usize = "data: ".len();
 
 /// Cuts chunks of bytes, however they are split, into events.
 ///
@@ -137,7 +139,7 @@ impl SseReader {
             }
             let end = memchr2(b'\n', b'\r', rest);
             let length = end.unwrap_or(rest.len());
-            if self.fields.data.len() + self.line.len() + length > self.longest_event {
+            if self.is_too_long(length) {
                 return self.fail(SseFailure::EventTooLong);
             }
             let part = self.read..self.read + length;
@@ -161,12 +163,22 @@ impl SseReader {
                 let line = ByteString::from(std::mem::take(&mut self.line));
                 self.fields.take_line(&line, &line);
             }
+            // Without a blank or with no name at all, a line has more data than its length told.
+            if self.fields.data.len() > self.longest_event {
+                return self.fail(SseFailure::EventTooLong);
+            }
         }
         // What is kept of an unfinished character counts nothing: it is three bytes at the most.
-        if self.fields.data.len() + self.line.len() > self.longest_event {
+        if self.is_too_long(0) {
             return self.fail(SseFailure::EventTooLong);
         }
         self.failure.map(Err)
+    }
+
+    /// Whether an event is longer than the limit whose last line goes on for so many bytes. A line of any other field
+    /// counts as one of data.
+    fn is_too_long(&self, more: usize) -> bool {
+        self.fields.data.len() + (self.line.len() + more).saturating_sub(FIELD) > self.longest_event
     }
 
     fn fail(&mut self, failure: SseFailure) -> Option<Result<ByteString, SseFailure>> {
@@ -349,9 +361,17 @@ mod tests {
             read(&mut reader, chunks(text.as_bytes(), size))
         };
         for size in [1, 3, 100] {
-            assert_eq!(of("data:12345\n\ndata:12345\n\n", size).0, ["12345", "12345"]);
-            assert_eq!(of("data:1234\nid:123\n\n", size).0, ["1234"]);
-            for long in ["data:123456\n\n", ": a comment", "data:1\ndata:12345\n\n", "data:12345\n: 12345\n\n"] {
+            let whole = ["data:1234567890", "data: 1234567890", "data:1234\ndata:56789\n: four", "id: 1234567890"];
+            for whole in whole {
+                assert_eq!(of(&format!("{whole}\n\n"), size).1, None, "{whole}");
+            }
+            for long in [
+                "data:12345678901\n\n",
+                "data: 12345678901\n\n",
+                "data:12345\ndata:67890\n\n",
+                ": a comment of more bytes",
+                "data:12345\n: of comment\n\n",
+            ] {
                 let after = format!("data:1\n\n{long}");
                 assert_eq!(of(&after, size), (vec!["1".to_owned()], Some(SseFailure::EventTooLong)), "{long}");
             }

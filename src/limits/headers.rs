@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderMap;
-use serde_json::Value;
+use serde::Deserialize;
 
 use super::{Credits, RateLimitSnapshot, SnapshotWindow};
 
@@ -11,8 +11,8 @@ use super::{Credits, RateLimitSnapshot, SnapshotWindow};
 const DEFAULT_LIMIT: &str = "codex";
 
 impl RateLimitSnapshot {
-    /// What the headers of an answer say about all limits: `codex` first, the others by name. A limit of which they say
-    /// nothing is left out.
+    /// What the headers of an answer of the Codex backend say about all limits: `codex` first, which is there though they
+    /// say nothing of it; then the others by their id, where they have a window or credits.
     ///
     /// Wire: `x-{limit}-primary-used-percent`, `-primary-window-minutes`, `-primary-reset-at`, the same for `secondary`,
     /// `-limit-name`, and `x-codex-credits-…`.
@@ -35,15 +35,13 @@ impl RateLimitSnapshot {
             .keys()
             .filter_map(|name| name.as_str().strip_prefix("x-")?.strip_suffix("-primary-used-percent"))
             .filter(|limit| !limit.is_empty() && *limit != DEFAULT_LIMIT)
-            .map(str::to_owned)
+            .map(|limit| limit.replace('-', "_"))
             .collect();
         limits.sort_unstable();
         limits.dedup();
-        // Most answers are silent, and it takes long to ask for every header by its name.
-        if tells(headers, "x-codex-") {
-            limits.insert(0, DEFAULT_LIMIT.to_owned());
-        }
-        limits.iter().map(|limit| Self::from_headers(headers, limit)).filter(Self::says_something).collect()
+        let of = |limit: &str| Self::from_headers(headers, limit);
+        let others = limits.iter().map(|limit| of(limit)).filter(Self::says_something);
+        std::iter::once(of(DEFAULT_LIMIT)).chain(others).collect()
     }
 
     /// What the headers of an answer say about one limit.
@@ -54,6 +52,10 @@ impl RateLimitSnapshot {
             limit => limit.to_ascii_lowercase(),
         };
         let prefix = format!("x-{}", limit.replace('_', "-"));
+        // Most answers are silent, and it takes long to ask for every header by its name.
+        if !tells(headers, &prefix) && !tells(headers, "x-codex-credits-") {
+            return Self { limit_id: limit.replace('-', "_"), ..Self::default() };
+        }
         let window = |name: &str| {
             let of = |member: &str| text(headers, &format!("{prefix}-{name}-{member}"));
             let used_percent = of("used-percent")?.parse().ok().filter(|percent: &f64| percent.is_finite())?;
@@ -91,43 +93,69 @@ impl RateLimitSnapshot {
         }
     }
 
-    /// What an event `codex.rate_limits` says.
-    pub(crate) fn from_event(event: &Value) -> Self {
-        let string =
-            |name: &str| event.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-        let window = |name: &str| {
-            let window = event.get("rate_limits")?.get(name)?;
-            Some(SnapshotWindow {
-                used_percent: window.get("used_percent")?.as_f64()?,
-                window_minutes: window.get("window_minutes").and_then(Value::as_i64),
-                resets_at: window.get("reset_at").and_then(Value::as_u64).and_then(since_1970),
-            })
-        };
-        let credits = || {
-            let credits = event.get("credits")?;
-            Some(Credits {
-                has_credits: credits.get("has_credits")?.as_bool()?,
-                unlimited: credits.get("unlimited")?.as_bool()?,
-                balance: credits.get("balance").and_then(Value::as_str).map(str::to_owned),
-                ..Credits::default()
-            })
-        };
-        let limit_id = string("metered_limit_name").or_else(|| string("limit_name")).unwrap_or(DEFAULT_LIMIT);
-        Self {
-            limit_id: limit_id.to_ascii_lowercase().replace('-', "_"),
+    /// What an event `codex.rate_limits` says. `None` when it is not of that form.
+    pub(crate) fn from_event(event: &str) -> Option<Self> {
+        let event: LimitsEvent = serde_json::from_str(event).ok()?;
+        let said = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let limit_id = said(event.metered_limit_name).or_else(|| said(event.limit_name));
+        let windows = event.rate_limits.unwrap_or_default();
+        Some(Self {
+            limit_id: limit_id.as_deref().unwrap_or(DEFAULT_LIMIT).to_ascii_lowercase().replace('-', "_"),
             limit_name: None,
-            primary: window("primary"),
-            secondary: window("secondary"),
-            credits: credits(),
+            primary: windows.primary.map(WindowOfEvent::snapshot),
+            secondary: windows.secondary.map(WindowOfEvent::snapshot),
+            credits: event.credits.map(|CreditsOfEvent { has_credits, unlimited, balance }| Credits {
+                has_credits,
+                unlimited,
+                balance,
+                ..Credits::default()
+            }),
             spend_control: None,
-            plan_type: string("plan_type").map(|plan| plan.to_owned().into()),
-            reached: string("rate_limit_reached_type").map(|reason| reason.to_owned().into()),
-        }
+            plan_type: said(event.plan_type).map(Into::into),
+            reached: said(event.rate_limit_reached_type).map(Into::into),
+        })
     }
 
     /// Whether there is a window or credits.
-    pub(super) fn says_something(&self) -> bool {
+    pub(crate) fn says_something(&self) -> bool {
         self.primary.is_some() || self.secondary.is_some() || self.credits.is_some()
+    }
+}
+
+#[derive(Deserialize)]
+struct LimitsEvent {
+    plan_type: Option<String>,
+    rate_limits: Option<WindowsOfEvent>,
+    credits: Option<CreditsOfEvent>,
+    metered_limit_name: Option<String>,
+    limit_name: Option<String>,
+    rate_limit_reached_type: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct WindowsOfEvent {
+    primary: Option<WindowOfEvent>,
+    secondary: Option<WindowOfEvent>,
+}
+
+#[derive(Deserialize)]
+struct WindowOfEvent {
+    used_percent: f64,
+    window_minutes: Option<i64>,
+    reset_at: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct CreditsOfEvent {
+    has_credits: bool,
+    unlimited: bool,
+    balance: Option<String>,
+}
+
+impl WindowOfEvent {
+    fn snapshot(self) -> SnapshotWindow {
+        let resets_at = self.reset_at.and_then(|seconds| since_1970(u64::try_from(seconds).ok()?));
+        SnapshotWindow { used_percent: self.used_percent, window_minutes: self.window_minutes, resets_at }
     }
 }
 
@@ -256,7 +284,11 @@ mod tests {
         assert_eq!(all[0].primary, window(12.5, 60, 1_704_069_000));
         assert_eq!(all[1].limit_name.as_deref(), Some("gpt-5.2-codex-sonic"));
         assert_eq!(all[2].primary, window(80.0, 1440, 1_704_074_400));
-        assert_eq!(RateLimitSnapshot::all_from_headers(&HeaderMap::new()), []);
+        let of_none = RateLimitSnapshot::all_from_headers(&HeaderMap::new());
+        assert_eq!((of_none.len(), of_none[0].limit_id.as_str(), of_none[0].says_something()), (1, "codex", false));
+        let of_other = headers(&[("x-codex-b-primary-used-percent", "1"), ("x-codex2-primary-used-percent", "2")]);
+        let ids = RateLimitSnapshot::all_from_headers(&of_other).into_iter().map(|snapshot| snapshot.limit_id);
+        assert_eq!(ids.collect::<Vec<_>>(), ["codex", "codex2", "codex_b"]);
     }
 
     #[test]
@@ -295,11 +327,17 @@ mod tests {
                 "secondary": null },
             "credits": { "has_credits": true, "unlimited": false, "balance": "123" }, "promo": null,
         });
-        let snapshot = RateLimitSnapshot::from_event(&event);
+        let snapshot = RateLimitSnapshot::from_event(&event.to_string()).unwrap();
         assert_eq!((snapshot.limit_id.as_str(), &snapshot.plan_type), ("codex_other", &Some(PlanType::Plus)));
         assert_eq!((snapshot.primary, snapshot.secondary), (window(42.0, 60, 1_700_000_000), None));
         assert_eq!(snapshot.credits.and_then(|credits| credits.balance).as_deref(), Some("123"));
-        assert!(!RateLimitSnapshot::from_event(&serde_json::json!({ "rate_limits": 7 })).says_something());
+        for other_form in [
+            serde_json::json!({ "rate_limits": 7 }),
+            serde_json::json!({ "rate_limits": { "primary": { "window_minutes": 60 } } }),
+            serde_json::json!({ "rate_limits": null, "credits": { "has_credits": "yes", "unlimited": false } }),
+        ] {
+            assert_eq!(RateLimitSnapshot::from_event(&other_form.to_string()), None, "{other_form}");
+        }
     }
 
     #[test]

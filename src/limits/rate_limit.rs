@@ -179,7 +179,7 @@ open_enum! {
 /// assert_eq!((primary.used_percent, primary.window_minutes), (37.0, Some(300)));
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RateLimitSnapshot {
     /// The id of what is limited: `codex`, or a feature's.

@@ -35,7 +35,6 @@ use super::server::Reply;
 /// ```
 #[derive(Debug, Clone)]
 pub struct ScriptedResponse {
-    status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     content: Content,
     /// Behind the content.
@@ -50,6 +49,8 @@ enum Content {
     Items(Vec<Value>),
     /// These bytes.
     Bytes(Bytes),
+    /// None: an error in place of a stream.
+    Refusal(StatusCode, Bytes),
 }
 
 #[derive(Debug, Clone)]
@@ -62,14 +63,7 @@ enum Step {
 
 impl ScriptedResponse {
     fn new(content: Content) -> Self {
-        Self {
-            status: StatusCode::OK,
-            headers: Vec::new(),
-            content,
-            steps: Vec::new(),
-            chunk: usize::MAX,
-            pause: Duration::ZERO,
-        }
+        Self { headers: Vec::new(), content, steps: Vec::new(), chunk: usize::MAX, pause: Duration::ZERO }
     }
 
     /// The model says this.
@@ -117,6 +111,13 @@ impl ScriptedResponse {
             json!({ "type": "response.created", "response": { "id": "resp_failed" } }),
             json!({ "type": "response.failed", "response": response }),
         ])
+    }
+
+    /// There is no response but this error. A status that does not exist becomes 500.
+    #[must_use]
+    pub fn refused(status: u16, body: &Value) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::new(Content::Refusal(status, body.to_string().into()))
     }
 
     /// With this header. What is not a legal header is left out.
@@ -339,12 +340,11 @@ impl Responses {
         if is_codex {
             script = script.header("x-models-etag", models_etag);
         }
-        if fields.get("stream") == Some(&json!(true)) {
-            return streamed(script, bytes);
-        }
-        let mut reply = match &script.content {
+        let mut reply = match script.content {
+            Content::Refusal(status, body) => Reply::bytes(status, "application/json", body),
+            _ if fields.get("stream") == Some(&json!(true)) => return streamed(script, bytes),
             Content::Items(_) => Reply::json(&whole),
-            Content::Bytes(bytes) => Reply::bytes(script.status, "application/json", bytes.clone()),
+            Content::Bytes(bytes) => Reply::bytes(StatusCode::OK, "application/json", bytes),
         };
         reply.add_headers(script.headers);
         reply
@@ -437,8 +437,8 @@ fn decompressed(headers: &HeaderMap, body: &Bytes, is_codex: bool) -> Result<Byt
 
 fn streamed(script: ScriptedResponse, items: Bytes) -> Reply {
     let content = match script.content {
-        Content::Items(_) => items,
         Content::Bytes(bytes) => bytes,
+        Content::Items(_) | Content::Refusal(..) => items,
     };
     let steps = std::iter::once(Step::Bytes(content)).chain(script.steps).collect();
     let mut reply = Reply::streamed(ScriptedBody { steps, chunk: script.chunk, pause: script.pause });

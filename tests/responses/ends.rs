@@ -1,11 +1,13 @@
 //! Every stream ends in exactly one way, and says which.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use codex_backend::testing::{Backend, Fault, ManualClock, Route, ScriptedResponse};
-use codex_backend::{ErrorKind, PlanType, ResponseEventKind as Kind, ResponseStream, RetryPolicy, Timeouts};
+use codex_backend::{
+    ErrorKind, PlanType, RateLimitReachedReason, ResponseEventKind as Kind, ResponseStream, RetryPolicy, Timeouts,
+};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
@@ -62,6 +64,7 @@ async fn delays_are_read_as_the_server_writes_them() {
         ("try again in 1 second", Some(1000)),
         ("try again in 2S", Some(2000)),
         ("try again in 0.9ms", Some(0)),
+        ("You can try again in a while. Please try again in 3 seconds, or try again in 9s", Some(3000)),
         ("try again in 5m", None),
         ("try again in 2 minutes", None),
         ("try again in 1m30s", None),
@@ -139,14 +142,18 @@ async fn an_event_may_not_be_longer_than_the_limit() {
         let stream = guard(ask(&client).with_longest_event(limit).stream()).await.unwrap();
         assert_eq!(read(stream).await.1.map(|error| error.kind()), kind, "{limit}");
     }
-    let transcript = ResponseStream::from_transcript(format!("data: {}\n\n", "x".repeat(50))).with_longest_event(49);
-    assert_eq!(read(transcript).await.1.unwrap().kind(), ErrorKind::ResponseTooLarge);
+    // It is the data that counts, not the line.
+    for (limit, kind) in [(49, ErrorKind::ResponseTooLarge), (50, ErrorKind::Truncated)] {
+        let transcript = format!("event: message\ndata: {}\n\n", "x".repeat(50));
+        let transcript = ResponseStream::from_transcript(transcript).with_longest_event(limit);
+        assert_eq!(read(transcript).await.1.unwrap().kind(), kind);
+    }
 }
 
 #[tokio::test]
 async fn any_byte_resets_the_idle_limit_and_silence_ends_the_stream() {
     const SECOND: Duration = Duration::from_secs(1);
-    let clock = ManualClock::starting_at(std::time::SystemTime::now());
+    let clock = ManualClock::starting_at(SystemTime::now());
     let (sender, chunks) = std::sync::mpsc::channel();
     let server = chunked_server(chunks);
     let client = codex_backend::Client::builder()
@@ -315,6 +322,9 @@ async fn http_errors_are_of_the_kind_that_they_mean() {
         (429, error_body("usage_not_included"), ErrorKind::NotIncluded, 1),
         (429, error_body("rate_limit_exceeded"), ErrorKind::RateLimited, 3),
         (403, "<html>Cloudflare: you have been blocked</html>".to_owned(), ErrorKind::Challenge, 1),
+        (403, "Cloudflare error: Sorry, you have been blocked".to_owned(), ErrorKind::Challenge, 1),
+        (403, "<!-- page --><html>Just a moment</html>".to_owned(), ErrorKind::Challenge, 1),
+        (403, r#"{"detail":"Your account is blocked"}"#.to_owned(), ErrorKind::Forbidden, 1),
         (418, String::new(), ErrorKind::UnexpectedStatus, 1),
     ] {
         let backend = Backend::start().unwrap();
@@ -322,6 +332,55 @@ async fn http_errors_are_of_the_kind_that_they_mean() {
         let error = guard(ask(&codex(&backend)).stream()).await.unwrap_err();
         assert_eq!((error.kind(), backend.requests().len()), (kind, sent), "{status} {body}");
         assert_eq!(error.events_delivered(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_script_may_refuse_before_it_answers() {
+    let backend = Backend::start().unwrap();
+    let busy = json!({ "error": { "code": "server_is_overloaded", "message": "busy" } });
+    backend.script_response(ScriptedResponse::refused(503, &busy).header("retry-after", "0"));
+    backend.script_response(ScriptedResponse::text("now"));
+    backend.script_response(ScriptedResponse::refused(400, &json!({ "detail": "no" })));
+    let client = codex(&backend);
+    assert_eq!(guard(guard(ask(&client).stream()).await.unwrap().collect()).await.unwrap().text(), "now");
+    let error = guard(ask(&client).stream()).await.unwrap_err();
+    assert_eq!((error.kind(), backend.requests().len()), (ErrorKind::InvalidRequest, 3));
+    assert!(error.message().ends_with(": no"), "{error}");
+}
+
+#[tokio::test]
+async fn a_usage_limit_tells_all_that_is_said_of_it() {
+    let error_of = async |headers: &[(&str, &str)], error: Value| {
+        let backend = Backend::start().unwrap();
+        let fault = Fault::status(429).body(json!({ "error": error }).to_string());
+        let fault = headers.iter().fold(fault, |fault, (name, value)| fault.header(name, value));
+        backend.inject(Route::CreateResponse, fault);
+        let error = guard(ask(&codex(&backend)).stream()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UsageLimit);
+        error
+    };
+    let since = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(seconds);
+    for (at, expected) in [(json!(1_704_067_242), 1_704_067_242.0), (json!(4_070_908_800.5), 4_070_908_800.5)] {
+        let error = error_of(&[], json!({ "type": "usage_limit_reached", "resets_at": at })).await;
+        assert_eq!(error.usage_limit().unwrap().resets_at, Some(since(expected)));
+        assert_eq!(error.retry_after().is_some(), expected > 4e9, "nobody can wait for a moment that has passed");
+    }
+    let error = error_of(&[], json!({ "type": "usage_limit_reached", "resets_at": 1, "resets_in_seconds": 60 })).await;
+    assert!(error.retry_after().unwrap() > Duration::from_secs(50));
+    // Why it is reached has one name for all limits.
+    let reached = ("x-codex-rate-limit-reached-type", "workspace_owner_credits_depleted");
+    let other = [
+        ("x-codex-active-limit", "codex_other"),
+        ("x-codex-other-primary-used-percent", "100"),
+        ("x-codex-other-primary-window-minutes", "300"),
+        reached,
+    ];
+    for (headers, limit_id) in [(&other[..], "codex_other"), (&[reached], "codex")] {
+        let error = error_of(headers, json!({ "type": "usage_limit_reached" })).await;
+        let limit = error.usage_limit().unwrap().rate_limits.as_ref().unwrap();
+        let reason = Some(RateLimitReachedReason::WorkspaceOwnerCreditsDepleted);
+        assert_eq!((limit.limit_id.as_str(), &limit.reached), (limit_id, &reason));
     }
 }
 

@@ -1,9 +1,11 @@
 //! Responses over real sockets: the recorded transcripts, every end of a stream, requests of both modes, tools.
 
 mod ends;
+mod recovery;
 mod requests;
 mod robustness;
 mod stored;
 mod support;
+mod tolerance;
 mod tools;
 mod transcripts;

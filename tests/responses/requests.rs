@@ -3,7 +3,8 @@
 use codex_backend::testing::{Backend, Route, ScriptedResponse};
 use codex_backend::{
     ContentPart, CustomTool, ErrorKind, FunctionTool, NamespaceTool, ReasoningEffort, ReasoningSummary,
-    ResponseEventKind as Kind, ResponseItem, ResponseTool, ResponseTurn, ServiceTier, ToolChoice, Verbosity,
+    ResponseEventKind as Kind, ResponseItem, ResponseTool, ResponseTurn, ServiceTier, ToolChoice, ToolSearchTool,
+    Verbosity,
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -31,7 +32,8 @@ async fn a_request_to_the_backend_has_its_constants_and_all_that_was_set() {
         .tools([
             ResponseTool::web_search().with_option("search_context_size", "low"),
             CustomTool::new("patch", "patches").grammar("lark", "start: \"a\"").into(),
-            NamespaceTool::new("n", "names", [function.strict(true)]).into(),
+            NamespaceTool::new("n", "names", [function.strict(true).defer_loading(true)]).into(),
+            ToolSearchTool::new("server", "searches", json!({})).into(),
         ])
         .tool_choice(ToolChoice::Function("f".to_owned()))
         .parallel_tool_calls(true)
@@ -64,8 +66,10 @@ async fn a_request_to_the_backend_has_its_constants_and_all_that_was_set() {
                 { "type": "custom", "name": "patch", "description": "patches",
                     "format": { "type": "grammar", "syntax": "lark", "definition": "start: \"a\"" } },
                 { "type": "namespace", "name": "n", "description": "names", "tools": [
-                    { "type": "function", "name": "f", "description": "does f", "strict": true, "parameters": parameters },
+                    { "type": "function", "name": "f", "description": "does f", "strict": true, "parameters": parameters,
+                        "defer_loading": true },
                 ] },
+                { "type": "tool_search", "execution": "server", "description": "searches", "parameters": {} },
             ],
             "tool_choice": { "type": "function", "name": "f" },
             "parallel_tool_calls": true,
@@ -141,6 +145,8 @@ async fn a_request_given_as_a_value_is_checked_before_a_byte_leaves() {
     let own = Own { model: "gpt-5.5", instructions: Some("i"), input: "hello", temperature: None };
     guard(client.codex_responses().create_from(&own).stream()).await.unwrap();
     assert_eq!(sent(&backend)["input"][0]["role"], "user");
+    guard(client.codex_responses().create_from(&own).compact()).await.unwrap();
+    assert_eq!(backend.requests_to(Route::CompactResponse)[0].json()["input"], sent(&backend)["input"]);
 
     let wrong = Own { instructions: None, temperature: Some(0.5), ..own };
     let error = guard(client.codex_responses().create_from(&wrong).stream()).await.unwrap_err();
@@ -161,7 +167,7 @@ async fn a_request_given_as_a_value_is_checked_before_a_byte_leaves() {
     let error =
         guard(api.create_from(&json!({ "model": "m", "input": "i", "stream": true })).send()).await.unwrap_err();
     assert!(error.message().contains("call `stream()`"), "{error}");
-    assert_eq!(backend.requests().len(), 1);
+    assert_eq!(backend.requests().len(), 2);
 }
 
 #[tokio::test]
@@ -207,6 +213,16 @@ async fn the_state_of_a_turn_goes_with_its_further_requests_and_no_others() {
     let first = Some("first".to_owned());
     assert_eq!(states, [None, first.clone(), first, None, None]);
     assert!(!format!("{turn:?}").contains("first"));
+
+    // So does a repeat of the request whose answer told it.
+    backend.script_response(ScriptedResponse::transcript("").header("x-codex-turn-state", "early").cut());
+    let before = backend.requests().len();
+    read(guard(ask(&client).in_turn(&ResponseTurn::new()).stream()).await.unwrap()).await;
+    let states: Vec<_> = backend.requests()[before..]
+        .iter()
+        .map(|request| request.header("x-codex-turn-state").map(str::to_owned))
+        .collect();
+    assert_eq!(states, [None, Some("early".to_owned())]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 
-use crate::limits::{open_enum, open_struct};
+use crate::limits::{null_as_default, open_enum, open_struct};
 
 /// The models that the Codex backend offers an account.
 ///
@@ -125,49 +126,154 @@ open_enum! {
     }
 }
 
-open_struct! {
-    /// A model of the Codex backend. Members that the backend leaves out or sends as `null` have their default.
-    #[allow(clippy::struct_excessive_bools, reason = "the wire's")]
-    pub ModelInfo {
-        /// The name to ask for it by.
-        slug: String,
-        /// The name to show.
-        display_name: String,
-        /// A sentence about it.
-        description: Option<String>,
-        /// How long it thinks unless told.
-        default_reasoning_level: Option<String>,
-        /// How long it can be told to think.
-        supported_reasoning_levels: Vec<ReasoningLevel>,
-        /// Whether it is shown to users.
-        visibility: Option<ModelVisibility>,
-        /// Whether the OpenAI API has it too.
-        supported_in_api: bool,
-        /// Its place among those that are shown; the lowest comes first.
-        priority: i32,
-        /// The instructions that it was made for.
-        base_instructions: String,
-        /// Whether it can be told how many words to make.
-        support_verbosity: bool,
-        /// How many words it makes unless told.
-        default_verbosity: Option<String>,
-        /// Whether it can tell what it thought.
-        supports_reasoning_summaries: bool,
-        /// Whether it can call several tools at once.
-        supports_parallel_tool_calls: bool,
-        /// How outputs of tools are cut.
-        truncation_policy: Option<TruncationPolicy>,
-        /// How many tokens it can take in.
-        context_window: Option<i64>,
-        /// The most that the window can be.
-        max_context_window: Option<i64>,
-        /// From how many tokens on a conversation is to be made short.
-        auto_compact_token_limit: Option<i64>,
-        /// The kinds of input that it takes: `text`, `image`.
-        input_modalities: Vec<String>,
-        /// The first version of the official tool that can use it.
-        minimal_client_version: Value,
+/// A model of the Codex backend. Members that the backend leaves out or sends as `null` have their default; those that this
+/// crate does not know are in `extra`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(clippy::struct_excessive_bools, reason = "the wire's")]
+#[non_exhaustive]
+pub struct ModelInfo {
+    /// The name to ask for it by.
+    #[serde(deserialize_with = "null_as_default")]
+    pub slug: String,
+    /// The name to show.
+    #[serde(deserialize_with = "null_as_default")]
+    pub display_name: String,
+    /// A sentence about it.
+    pub description: Option<String>,
+    /// How long it thinks unless told.
+    pub default_reasoning_level: Option<String>,
+    /// How long it can be told to think.
+    #[serde(deserialize_with = "null_as_default")]
+    pub supported_reasoning_levels: Vec<ReasoningLevel>,
+    /// How it runs commands: `default`, `local`, `unified_exec`, `disabled`, `shell_command`.
+    pub shell_type: Option<String>,
+    /// Whether it is shown to users.
+    pub visibility: Option<ModelVisibility>,
+    /// Whether the OpenAI API has it too.
+    #[serde(deserialize_with = "null_as_default")]
+    pub supported_in_api: bool,
+    /// Its place among those that are shown; the lowest comes first.
+    #[serde(deserialize_with = "null_as_default")]
+    pub priority: i32,
+    /// Tiers by which it is served sooner.
+    #[serde(deserialize_with = "null_as_default")]
+    pub additional_speed_tiers: Vec<String>,
+    /// The tiers by which it can be served, as newer catalogues tell them.
+    #[serde(deserialize_with = "null_as_default")]
+    pub service_tiers: Vec<ModelServiceTier>,
+    /// The tier by which it is served unless told.
+    pub default_service_tier: Option<String>,
+    /// What to tell users to whom it is new.
+    pub availability_nux: Option<ModelNotice>,
+    /// The model that takes its place.
+    pub upgrade: Option<ModelUpgrade>,
+    /// The instructions that it was made for.
+    #[serde(deserialize_with = "null_as_default")]
+    pub base_instructions: String,
+    /// Instructions with places to fill in.
+    pub model_messages: Option<ModelMessages>,
+    /// Whether it can be told how many words to make.
+    #[serde(deserialize_with = "null_as_default")]
+    pub support_verbosity: bool,
+    /// How many words it makes unless told.
+    pub default_verbosity: Option<String>,
+    /// Whether it can tell what it thought.
+    #[serde(deserialize_with = "null_as_default")]
+    pub supports_reasoning_summaries: bool,
+    /// How it tells that unless told: `auto`, `concise`, `detailed`, `none`. Default `auto`.
+    pub default_reasoning_summary: Option<String>,
+    /// The form of the tool that changes files: `freeform`, `function`.
+    pub apply_patch_tool_type: Option<String>,
+    /// What its search in the web finds: `text`, `text_and_image`. Default `text`.
+    pub web_search_tool_type: Option<String>,
+    /// Whether it can search among tools.
+    #[serde(deserialize_with = "null_as_default")]
+    pub supports_search_tool: bool,
+    /// Whether it can call several tools at once.
+    #[serde(deserialize_with = "null_as_default")]
+    pub supports_parallel_tool_calls: bool,
+    /// Tools that are being tried out with it.
+    #[serde(deserialize_with = "null_as_default")]
+    pub experimental_supported_tools: Vec<String>,
+    /// How outputs of tools are cut.
+    pub truncation_policy: Option<TruncationPolicy>,
+    /// How many tokens it can take in.
+    pub context_window: Option<i64>,
+    /// The most that the window can be.
+    pub max_context_window: Option<i64>,
+    /// How much of the window a conversation may fill, in percent. Default 95.
+    #[serde(deserialize_with = "null_as_all_but_a_reserve")]
+    pub effective_context_window_percent: i64,
+    /// From how many tokens on a conversation is to be made short.
+    pub auto_compact_token_limit: Option<i64>,
+    /// The kinds of input that it takes: `text`, `image`. Default both.
+    #[serde(deserialize_with = "null_as_text_and_images")]
+    pub input_modalities: Vec<String>,
+    /// Whether it can look at images in their own size.
+    #[serde(deserialize_with = "null_as_default")]
+    pub supports_image_detail_original: bool,
+    /// The first version of the official tool that can use it.
+    #[serde(deserialize_with = "null_as_default")]
+    pub minimal_client_version: Value,
+    /// Members that this crate does not know.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+impl Default for ModelInfo {
+    fn default() -> Self {
+        Self {
+            slug: String::new(),
+            display_name: String::new(),
+            description: None,
+            default_reasoning_level: None,
+            supported_reasoning_levels: Vec::new(),
+            shell_type: None,
+            visibility: None,
+            supported_in_api: false,
+            priority: 0,
+            additional_speed_tiers: Vec::new(),
+            service_tiers: Vec::new(),
+            default_service_tier: None,
+            availability_nux: None,
+            upgrade: None,
+            base_instructions: String::new(),
+            model_messages: None,
+            support_verbosity: false,
+            default_verbosity: None,
+            supports_reasoning_summaries: false,
+            default_reasoning_summary: None,
+            apply_patch_tool_type: None,
+            web_search_tool_type: None,
+            supports_search_tool: false,
+            supports_parallel_tool_calls: false,
+            experimental_supported_tools: Vec::new(),
+            truncation_policy: None,
+            context_window: None,
+            max_context_window: None,
+            effective_context_window_percent: CONVERSATIONS_SHARE,
+            auto_compact_token_limit: None,
+            input_modalities: text_and_images(),
+            supports_image_detail_original: false,
+            minimal_client_version: Value::Null,
+            extra: Map::new(),
+        }
     }
+}
+
+const CONVERSATIONS_SHARE: i64 = 95;
+
+fn text_and_images() -> Vec<String> {
+    ["text", "image"].map(str::to_owned).into()
+}
+
+fn null_as_all_but_a_reserve<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(CONVERSATIONS_SHARE))
+}
+
+fn null_as_text_and_images<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(text_and_images))
 }
 
 impl ModelInfo {
@@ -175,6 +281,13 @@ impl ModelInfo {
     #[must_use]
     pub fn resolved_context_window(&self) -> Option<i64> {
         self.context_window.or(self.max_context_window)
+    }
+
+    /// How many tokens of the window a conversation may fill.
+    #[must_use]
+    pub fn effective_context_window(&self) -> Option<i64> {
+        let (window, percent) = (self.resolved_context_window()?, self.effective_context_window_percent);
+        Some((window / 100).saturating_mul(percent).saturating_add((window % 100).saturating_mul(percent) / 100))
     }
 
     /// From how many tokens on to make a conversation short: what the catalogue says, and no more than nine tenths of the
@@ -197,6 +310,63 @@ open_struct! {
         effort: String,
         /// A sentence about it.
         description: String,
+    }
+}
+
+open_struct! {
+    /// A tier by which a model can be served.
+    #[derive(Eq)]
+    pub ModelServiceTier {
+        /// Its id: what to ask for it by.
+        id: String,
+        /// The name to show.
+        name: String,
+        /// A sentence about it.
+        description: Option<String>,
+    }
+}
+
+open_struct! {
+    /// What to tell users.
+    #[derive(Eq)]
+    pub ModelNotice {
+        /// In words.
+        message: String,
+    }
+}
+
+open_struct! {
+    /// The model that takes another's place.
+    #[derive(Eq)]
+    pub ModelUpgrade {
+        /// Its slug.
+        model: String,
+        /// What changes, in Markdown.
+        migration_markdown: String,
+    }
+}
+
+open_struct! {
+    /// Instructions with places to fill in.
+    #[derive(Eq)]
+    pub ModelMessages {
+        /// The instructions; `{{ personality }}` stands for one of the variables.
+        instructions_template: Option<String>,
+        /// What to fill in.
+        instructions_variables: Option<InstructionsVariables>,
+    }
+}
+
+open_struct! {
+    /// What is filled in for `{{ personality }}`.
+    #[derive(Eq)]
+    pub InstructionsVariables {
+        /// When nothing is chosen.
+        personality_default: Option<String>,
+        /// When the model is to be friendly.
+        personality_friendly: Option<String>,
+        /// When it is to be pragmatic.
+        personality_pragmatic: Option<String>,
     }
 }
 
@@ -253,6 +423,40 @@ mod tests {
         }
         let assumed = catalogue.find_or_assume("claude");
         assert_eq!((assumed.slug.as_str(), assumed.resolved_context_window()), ("claude", Some(272_000)));
+    }
+
+    #[test]
+    fn a_model_has_all_that_the_backend_tells_of_it() {
+        let models = catalogue(json!([
+            { "slug": "a", "shell_type": "unified_exec", "context_window": 272_150, "input_modalities": ["text"],
+                "effective_context_window_percent": 50,
+                "availability_nux": { "message": "new" }, "upgrade": { "model": "b", "migration_markdown": "# b" },
+                "model_messages": { "instructions_template": "Be {{ personality }}.",
+                    "instructions_variables": { "personality_default": null, "personality_friendly": "kind" } },
+                "service_tiers": [{ "id": "fast", "name": "Fast", "description": "sooner" }],
+                "apply_patch_tool_type": "freeform", "experimental_supported_tools": ["t"], "of_tomorrow": { "x": 1 } },
+            { "slug": "b", "context_window": 1000, "input_modalities": null, "effective_context_window_percent": null,
+                "upgrade": null, "service_tiers": null },
+        ]));
+        let [a, b] = models.models() else { panic!("{models:?}") };
+        assert_eq!(
+            (a.shell_type.as_deref(), a.apply_patch_tool_type.as_deref()),
+            (Some("unified_exec"), Some("freeform"))
+        );
+        assert_eq!(a.upgrade.as_ref().unwrap().model, "b");
+        assert_eq!(a.availability_nux.as_ref().unwrap().message, "new");
+        let messages = a.model_messages.as_ref().unwrap();
+        let variables = messages.instructions_variables.as_ref().unwrap();
+        assert_eq!(messages.instructions_template.as_deref(), Some("Be {{ personality }}."));
+        assert_eq!(variables.personality_friendly.as_deref(), Some("kind"));
+        assert_eq!((a.service_tiers[0].id.as_str(), a.experimental_supported_tools.len()), ("fast", 1));
+        assert_eq!((a.effective_context_window(), &a.input_modalities[..]), (Some(136_075), &["text".to_owned()][..]));
+        assert_eq!(a.extra["of_tomorrow"]["x"], 1);
+        assert_eq!((b.effective_context_window(), b.input_modalities.len(), b.upgrade.is_none()), (Some(950), 2, true));
+        assert!(b.extra.is_empty());
+        assert_eq!(serde_json::to_value(a).unwrap()["of_tomorrow"]["x"], 1);
+        let nothing: ModelInfo = serde_json::from_value(json!({})).unwrap();
+        assert_eq!(nothing, ModelInfo::default());
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl CollectedResponse {
             ResponseEventKind::Created(response)
             | ResponseEventKind::Queued(response)
             | ResponseEventKind::InProgress(response)
-            | ResponseEventKind::Completed(response) => self.response = Some(*response),
+            | ResponseEventKind::Completed(response) => self.describe(*response),
             ResponseEventKind::RateLimits(snapshot) => {
                 match self.rate_limits.iter_mut().find(|known| known.limit_id == snapshot.limit_id) {
                     Some(known) => *known = *snapshot,
@@ -62,9 +62,17 @@ impl CollectedResponse {
         }
     }
 
+    /// The last description counts; one without an id is of the same response.
+    fn describe(&mut self, mut response: ModelResponse) {
+        if let Some(known) = self.response.take().filter(|_| response.id.is_empty()) {
+            response.id = known.id;
+        }
+        self.response = Some(response);
+    }
+
     pub(super) fn finish(mut self, last: Option<Box<ModelResponse>>) -> Self {
         if let Some(last) = last {
-            self.response = Some(*last);
+            self.describe(*last);
         }
         let places: Option<Vec<u32>> = std::mem::take(&mut self.output_indexes).into_iter().collect();
         if let Some(places) = places.filter(|places| !places.is_sorted()) {
@@ -83,7 +91,7 @@ impl CollectedResponse {
     /// The response's id.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
-        self.response.as_ref().map(|response| response.id.as_str())
+        self.response.as_ref().map(|response| response.id.as_str()).filter(|id| !id.is_empty())
     }
 
     /// All text of the model's messages, put together; for a response that is cut off, as far as it came.

@@ -8,14 +8,14 @@ use bytestring::ByteString;
 use http::HeaderMap;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::item::{ContentPart, ResponseItem};
 use super::plain_object::PlainObject;
 use super::response::ModelResponse;
 use crate::exchange::headers_of_json;
-use crate::limits::{ApiRateLimits, RateLimitSnapshot, open_enum};
+use crate::limits::{ApiRateLimits, RateLimitSnapshot, null_as_default, open_enum};
 
 /// One event of a [`ResponseStream`](crate::ResponseStream): what it is, and its JSON as it came.
 ///
@@ -130,7 +130,8 @@ pub enum ResponseEventKind {
     /// The model that answers, when it is told for the first time or changes. From `openai-model`, in the headers of the
     /// answer or of an event.
     ServerModel(EventText),
-    /// How much of a limit of the Codex backend is used. From headers, or `codex.rate_limits`.
+    /// How much of a limit of the Codex backend is used. From headers, where they tell anything of it, or
+    /// `codex.rate_limits`.
     RateLimits(Box<RateLimitSnapshot>),
     /// How much may still be asked of the OpenAI API. From headers.
     ApiRateLimits(ApiRateLimits),
@@ -147,7 +148,8 @@ pub enum ResponseEventKind {
     ModerationMetadata(Value),
     /// The server holds output back to look at it more closely.
     SafetyBuffering(SafetyBuffering),
-    /// Other members of `response.metadata`.
+    /// Other members of `response.metadata`; all of an event of that type that holds nothing else of the above, be it
+    /// `null`.
     Metadata(Value),
     /// The response is whole. The last event of its stream.
     Completed(Box<ModelResponse>),
@@ -375,10 +377,10 @@ pub struct PartialImage {
 #[non_exhaustive]
 pub struct SafetyBuffering {
     /// For which uses.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub use_cases: Vec<String>,
     /// Why.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub reasons: Vec<String>,
     /// A model that would answer without.
     #[serde(default)]
@@ -422,15 +424,23 @@ pub(super) enum Decoded {
 /// Decodes an event. Goes before it: what it carries besides, into `before`.
 pub(super) fn decode(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
     let mut wire = Wire::default();
-    if PlainObject::of(raw).is_some_and(|members| Members(&mut wire).visit_map(members).is_ok()) {
+    let members = Members { wire: &mut wire, tolerant: false };
+    if PlainObject::of(raw).is_some_and(|plain| members.visit_map(plain).is_ok()) {
         return interpret(raw, &wire, before);
     }
-    wire = Wire::default();
-    let mut json = serde_json::Deserializer::from_str(raw);
-    match json.deserialize_map(Members(&mut wire)).and_then(|()| json.end()) {
-        Ok(()) => interpret(raw, &wire, before),
-        Err(_) => undecodable(raw, before),
+    // The second time, a member of another type than this crate knows is as good as none.
+    for tolerant in [false, true] {
+        wire = Wire::default();
+        let mut json = serde_json::Deserializer::from_str(raw);
+        let members = Members { wire: &mut wire, tolerant };
+        if json.deserialize_map(members).and_then(|()| json.end()).is_ok() {
+            return interpret(raw, &wire, before);
+        }
     }
+    if &**raw == "[DONE]" {
+        return Decoded::Nothing;
+    }
+    Decoded::Event(not_decoded(None, "it is not a JSON object"), None)
 }
 
 fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKind>) -> Decoded {
@@ -462,7 +472,7 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
         let part = wire.part.and_then(parse).map(Box::new);
         PartEvent { item_id: item_id(), output_index, part_index, part }
     };
-    let response = || parse::<ModelResponse>(wire.response?).map(Box::new);
+    let response = || ModelResponse::of_event(wire.response?.get()).map(Box::new);
 
     use ResponseEventKind as Kind;
     let kind = match &*event_type.0 {
@@ -521,7 +531,8 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
         "response.in_progress" => response().map(Kind::InProgress),
         "response.completed" => {
             carried_by_any(wire, before);
-            return match response() {
+            let response = wire.response.and_then(|response| ModelResponse::of_last_event(response.get()));
+            return match response.map(Box::new) {
                 Some(response) => Decoded::Completed(response, wire.sequence_number),
                 None => Decoded::CompletedUnreadably,
             };
@@ -535,17 +546,13 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
             return Decoded::Failed(response());
         }
         "codex.rate_limits" => {
-            let value = serde_json::from_str(raw).unwrap_or_default();
-            let snapshot = Box::new(RateLimitSnapshot::from_event(&value));
-            return Decoded::Event(Kind::RateLimits(snapshot), wire.sequence_number);
+            let snapshot = RateLimitSnapshot::from_event(raw).map(Box::new).map(Kind::RateLimits);
+            let kind = snapshot.unwrap_or_else(|| not_decoded(Some(text(event_type)), MISFIT));
+            return Decoded::Event(kind, wire.sequence_number);
         }
         "response.metadata" => {
             carried_by_any(wire, before);
-            let last = carried_by_metadata(wire, before);
-            return match last {
-                Some(kind) => Decoded::Event(kind, wire.sequence_number),
-                None => Decoded::Nothing,
-            };
+            return Decoded::Event(carried_by_metadata(wire, before), wire.sequence_number);
         }
         other => Some(match hosted_tool(other) {
             Some((tool, stage)) => {
@@ -555,35 +562,11 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
         }),
     };
     carried_by_any(wire, before);
-    let kind =
-        kind.unwrap_or_else(|| not_decoded(Some(text(event_type)), "a member that its type needs is missing or wrong"));
+    let kind = kind.unwrap_or_else(|| not_decoded(Some(text(event_type)), MISFIT));
     Decoded::Event(kind, wire.sequence_number)
 }
 
-/// An event that did not parse: no JSON, or one whose members have other types than this crate knows.
-fn undecodable(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
-    #[derive(Deserialize)]
-    struct Typed<'a> {
-        #[serde(rename = "type", borrow)]
-        event_type: Option<Str<'a>>,
-        #[serde(borrow, default)]
-        response: Option<&'a RawValue>,
-    }
-    if &**raw == "[DONE]" {
-        return Decoded::Nothing;
-    }
-    let Ok(Typed { event_type, response }) = serde_json::from_str(raw) else {
-        return Decoded::Event(not_decoded(None, "it is not a JSON object"), None);
-    };
-    let text = event_type.as_ref().map(|event_type| event_type.share(raw));
-    match interpret(raw, &Wire { event_type, response, ..Wire::default() }, before) {
-        Decoded::Event(kind, _) if !matches!(kind, ResponseEventKind::Unknown(_)) => {
-            Decoded::Event(not_decoded(text, "a member has another type than expected"), None)
-        }
-        // A type that is not known, or the end, which is one whatever its other members are.
-        decoded => decoded,
-    }
-}
+const MISFIT: &str = "a member that its type needs is missing or wrong";
 
 fn not_decoded(event_type: Option<EventText>, reason: &'static str) -> ResponseEventKind {
     ResponseEventKind::Undecodable(UndecodableEvent { event_type, reason })
@@ -613,35 +596,33 @@ fn server_model(headers: &HeaderMap) -> Option<EventText> {
 
 /// What an event of any type may carry: headers, and a word about safety buffering.
 fn carried_by_any(wire: &Wire<'_>, before: &mut Vec<ResponseEventKind>) {
-    // Within the response, else beside it.
+    // Those within the response count before those beside it.
     let mentions_headers = wire.response.filter(|response| response.get().contains("\"headers\""));
     let inner = mentions_headers.and_then(parse::<Value>).and_then(|response| response.get("headers").cloned());
-    let headers = inner.filter(Value::is_object).or_else(|| parse::<Value>(wire.headers?));
-    let headers = headers.map(|headers| headers_of_json(&headers));
-    if let Some(headers) = &headers {
-        before.extend(server_model(headers).map(ResponseEventKind::ServerModel));
+    let beside = wire.headers.and_then(parse::<Value>);
+    let headers: Vec<HeaderMap> = [inner, beside].into_iter().flatten().map(|told| headers_of_json(&told)).collect();
+    before.extend(headers.iter().find_map(server_model).map(ResponseEventKind::ServerModel));
+    let Some(mut buffering) = wire.safety_buffering.and_then(parse::<SafetyBuffering>) else { return };
+    if buffering.retry_model.is_none() {
+        let faster = headers.iter().find_map(|headers| headers.get("x-codex-safety-buffering-faster-model"));
+        buffering.retry_model = faster.and_then(|value| value.to_str().ok()).map(str::to_owned);
     }
-    if let Some(buffering) = wire.safety_buffering {
-        let Some(mut buffering) = parse::<SafetyBuffering>(buffering) else { return };
-        if buffering.retry_model.is_none()
-            && let Some(headers) = &headers
-        {
-            let faster = headers.get("x-codex-safety-buffering-faster-model").and_then(|value| value.to_str().ok());
-            buffering.retry_model = faster.map(str::to_owned);
-        }
-        before.push(ResponseEventKind::SafetyBuffering(buffering));
-    }
+    before.push(ResponseEventKind::SafetyBuffering(buffering));
 }
 
 /// What `response.metadata` says: all but the last into `before`.
-fn carried_by_metadata(wire: &Wire<'_>, before: &mut Vec<ResponseEventKind>) -> Option<ResponseEventKind> {
+fn carried_by_metadata(wire: &Wire<'_>, before: &mut Vec<ResponseEventKind>) -> ResponseEventKind {
     let mut kinds = Vec::new();
     if let Some(headers) = wire.headers.and_then(parse::<Value>).map(|headers| headers_of_json(&headers)) {
         let state = headers.get(TURN_STATE).and_then(|value| value.to_str().ok());
         kinds.extend(state.map(|state| ResponseEventKind::TurnState(state.into())));
     }
-    if let Some(Value::Object(mut metadata)) = wire.metadata.and_then(parse::<Value>) {
-        if let Some(Value::Array(recommended)) = metadata.remove("openai_verification_recommendation") {
+    let mut metadata = wire.metadata.and_then(parse::<Value>).unwrap_or_default();
+    if let Value::Object(members) = &mut metadata {
+        const VERIFICATION: &str = "openai_verification_recommendation";
+        if members.get(VERIFICATION).is_some_and(Value::is_array)
+            && let Some(Value::Array(recommended)) = members.remove(VERIFICATION)
+        {
             let mut names: Vec<String> = Vec::new();
             for name in recommended.iter().filter_map(Value::as_str) {
                 if !names.iter().any(|known| known == name) {
@@ -650,13 +631,14 @@ fn carried_by_metadata(wire: &Wire<'_>, before: &mut Vec<ResponseEventKind>) -> 
             }
             kinds.extend((!names.is_empty()).then_some(ResponseEventKind::VerificationRecommended(names)));
         }
-        let moderation = metadata.remove("openai_chatgpt_moderation_metadata");
+        let moderation = members.remove("openai_chatgpt_moderation_metadata");
         kinds.extend(moderation.map(ResponseEventKind::ModerationMetadata));
-        kinds.extend((!metadata.is_empty()).then_some(ResponseEventKind::Metadata(Value::Object(metadata))));
     }
-    let last = kinds.pop();
+    let is_empty = metadata.is_null() || metadata.as_object().is_some_and(Map::is_empty);
+    // Something must be told, or what the event says besides would be lost with it.
+    let last = if is_empty { kinds.pop() } else { None };
     before.extend(kinds);
-    last
+    last.unwrap_or(ResponseEventKind::Metadata(metadata))
 }
 
 /// `response.web_search_call.searching` and its like.
@@ -730,7 +712,11 @@ enum Member {
 }
 
 /// Reads the members in one pass, each to its place: what a derived decoder makes is moved several times.
-struct Members<'w, 'a>(&'w mut Wire<'a>);
+struct Members<'w, 'a> {
+    wire: &'w mut Wire<'a>,
+    /// Whether a member that does not fit is passed over, and the last of two with one name counts.
+    tolerant: bool,
+}
 
 impl<'de> Visitor<'de> for Members<'_, 'de> {
     type Value = ();
@@ -740,31 +726,31 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let wire = self.0;
+        let Members { wire, tolerant } = self;
         while let Some(member) = members.next_key()? {
             match member {
-                Member::Type => read(&mut members, &mut wire.event_type)?,
-                Member::SequenceNumber => read(&mut members, &mut wire.sequence_number)?,
-                Member::ItemId => read(&mut members, &mut wire.item_id)?,
-                Member::CallId => read(&mut members, &mut wire.call_id)?,
-                Member::OutputIndex => read(&mut members, &mut wire.output_index)?,
-                Member::ContentIndex => read(&mut members, &mut wire.content_index)?,
-                Member::SummaryIndex => read(&mut members, &mut wire.summary_index)?,
-                Member::Delta => read(&mut members, &mut wire.delta)?,
-                Member::Text => read(&mut members, &mut wire.text)?,
-                Member::Refusal => read(&mut members, &mut wire.refusal)?,
-                Member::Arguments => read(&mut members, &mut wire.arguments)?,
-                Member::Input => read(&mut members, &mut wire.input)?,
-                Member::Code => read(&mut members, &mut wire.code)?,
-                Member::PartialImageB64 => read(&mut members, &mut wire.partial_image_b64)?,
-                Member::PartialImageIndex => read(&mut members, &mut wire.partial_image_index)?,
-                Member::Item => read(&mut members, &mut wire.item)?,
-                Member::Part => read(&mut members, &mut wire.part)?,
-                Member::Response => read(&mut members, &mut wire.response)?,
-                Member::Annotation => read(&mut members, &mut wire.annotation)?,
-                Member::Headers => read(&mut members, &mut wire.headers)?,
-                Member::Metadata => read(&mut members, &mut wire.metadata)?,
-                Member::SafetyBuffering => read(&mut members, &mut wire.safety_buffering)?,
+                Member::Type => read(&mut members, &mut wire.event_type, tolerant)?,
+                Member::SequenceNumber => read(&mut members, &mut wire.sequence_number, tolerant)?,
+                Member::ItemId => read(&mut members, &mut wire.item_id, tolerant)?,
+                Member::CallId => read(&mut members, &mut wire.call_id, tolerant)?,
+                Member::OutputIndex => read(&mut members, &mut wire.output_index, tolerant)?,
+                Member::ContentIndex => read(&mut members, &mut wire.content_index, tolerant)?,
+                Member::SummaryIndex => read(&mut members, &mut wire.summary_index, tolerant)?,
+                Member::Delta => read(&mut members, &mut wire.delta, tolerant)?,
+                Member::Text => read(&mut members, &mut wire.text, tolerant)?,
+                Member::Refusal => read(&mut members, &mut wire.refusal, tolerant)?,
+                Member::Arguments => read(&mut members, &mut wire.arguments, tolerant)?,
+                Member::Input => read(&mut members, &mut wire.input, tolerant)?,
+                Member::Code => read(&mut members, &mut wire.code, tolerant)?,
+                Member::PartialImageB64 => read(&mut members, &mut wire.partial_image_b64, tolerant)?,
+                Member::PartialImageIndex => read(&mut members, &mut wire.partial_image_index, tolerant)?,
+                Member::Item => read(&mut members, &mut wire.item, tolerant)?,
+                Member::Part => read(&mut members, &mut wire.part, tolerant)?,
+                Member::Response => read(&mut members, &mut wire.response, tolerant)?,
+                Member::Annotation => read(&mut members, &mut wire.annotation, tolerant)?,
+                Member::Headers => read(&mut members, &mut wire.headers, tolerant)?,
+                Member::Metadata => read(&mut members, &mut wire.metadata, tolerant)?,
+                Member::SafetyBuffering => read(&mut members, &mut wire.safety_buffering, tolerant)?,
                 Member::Other => drop(members.next_value::<IgnoredAny>()?),
             }
         }
@@ -773,7 +759,15 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
 }
 
 /// Reads a member's value, which is told once.
-fn read<'de, A: MapAccess<'de>, T: Deserialize<'de>>(members: &mut A, place: &mut Option<T>) -> Result<(), A::Error> {
+fn read<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
+    members: &mut A,
+    place: &mut Option<T>,
+    tolerant: bool,
+) -> Result<(), A::Error> {
+    if tolerant {
+        *place = parse(members.next_value::<&RawValue>()?);
+        return Ok(());
+    }
     if place.is_some() {
         return Err(A::Error::custom("a member is told twice"));
     }

@@ -133,26 +133,6 @@ impl ResponseItem {
             Self::Other(value) => value.get("id").and_then(Value::as_str),
         }
     }
-
-    /// Takes the id away: a server that keeps no responses does not know it when the item is given back.
-    pub(super) fn forget_id(&mut self) {
-        match self {
-            Self::Message(item) => item.id = None,
-            Self::Reasoning(item) => item.id = None,
-            Self::FunctionCall(item) => item.id = None,
-            Self::FunctionCallOutput(item) | Self::CustomToolCallOutput(item) => item.id = None,
-            Self::CustomToolCall(item) => item.id = None,
-            Self::LocalShellCall(item) => item.id = None,
-            Self::ToolSearchCall(item) => item.id = None,
-            Self::ToolSearchOutput(item) => item.id = None,
-            Self::WebSearchCall(item) => item.id = None,
-            // Its id names the image.
-            Self::ImageGenerationCall(_) => {}
-            Self::Compaction(item) => item.id = None,
-            // What it means is not known.
-            Self::Other(_) => {}
-        }
-    }
 }
 
 open_enum! {
@@ -617,16 +597,5 @@ mod tests {
         assert!(!is_other(json!({ "type": "message", "role": "narrator", "content": [{ "type": "later" }] })));
         assert!(!is_other(json!({ "type": "compaction_summary", "encrypted_content": "x" })));
         assert!(!is_other(json!({ "type": "reasoning", "id": "rs", "summary": [], "encrypted_content": null })));
-    }
-
-    #[test]
-    fn items_without_their_id() {
-        let mut item =
-            parse(&json!({ "type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "" }));
-        item.forget_id();
-        assert_eq!(
-            serde_json::to_value(&item).unwrap(),
-            json!({ "type": "function_call", "call_id": "c", "name": "f", "arguments": "" })
-        );
     }
 }

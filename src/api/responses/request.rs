@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::event::TURN_STATE;
 use super::item::{MessageRole, ResponseItem};
 use super::response::ModelResponse;
 use super::rules::Rules;
@@ -507,7 +506,8 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    /// Another limit on the length of one event, in bytes, than 16 MiB.
+    /// Another limit on the length of one event's data, in bytes, than 16 MiB. A longer event ends the stream in
+    /// [`ErrorKind::ResponseTooLarge`].
     pub fn with_longest_event(mut self, bytes: usize) -> Self {
         self.content.longest_event = bytes;
         self
@@ -629,11 +629,7 @@ impl RequestContent {
         if !self.fields.contains_key("input") {
             self.fields.insert("input".to_owned(), Value::Array(Vec::new()));
         }
-        for mut item in items {
-            if self.route.rules == Rules::CodexBackend {
-                // The backend keeps no items, so it would not find this one by its id.
-                item.forget_id();
-            }
+        for item in items {
             self.push("input", &item);
         }
     }
@@ -677,9 +673,6 @@ impl RequestContent {
             for name in ["session_id", "session-id", "x-client-request-id"] {
                 headers.insert(HeaderName::from_static(name), value.clone());
             }
-        }
-        if let Some(state) = self.turn.as_ref().and_then(ResponseTurn::state) {
-            headers.insert(HeaderName::from_static(TURN_STATE), state.clone());
         }
         let body = serde_json::to_vec(&self.fields)
             .map_err(|error| invalid("the request is no JSON".to_owned()).with_source(error))?;

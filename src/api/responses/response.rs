@@ -1,6 +1,7 @@
 //! The response object and what belongs to it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use super::item::ResponseItem;
 use super::wire_struct::wire_struct;
@@ -12,7 +13,7 @@ wire_struct! {
     /// The Codex backend leaves `output` empty at the end of a stream; the items came as events, and
     /// [`ResponseStream::collect`](crate::ResponseStream::collect) puts them together.
     ModelResponse {
-        /// Its id.
+        /// Its id. Empty where an event does not tell it.
         id: String,
         /// How far it has come.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,6 +46,36 @@ wire_struct! {
 }
 
 impl ModelResponse {
+    /// What an event says of its response. A member that cannot be read, and be it the id, does not lose the others.
+    pub(super) fn of_event(json: &str) -> Option<Self> {
+        serde_json::from_str(json).ok().or_else(|| Self::of_members(json, &["id", "usage"]))
+    }
+
+    /// What the last event says of a response that is complete: its id must be there, and what it cost be readable.
+    pub(super) fn of_last_event(json: &str) -> Option<Self> {
+        serde_json::from_str(json).ok().or_else(|| Self::of_members(json, &[]))
+    }
+
+    /// Without those of the optional members that cannot be read.
+    fn of_members(json: &str, optional: &[&str]) -> Option<Self> {
+        const OPTIONAL: [&str; 8] =
+            ["status", "model", "created_at", "output", "error", "incomplete_details", "service_tier", "end_turn"];
+        let mut members: Map<String, Value> = serde_json::from_str(json).ok()?;
+        for name in OPTIONAL.iter().chain(optional) {
+            let mut alone = json!({ "id": "" });
+            if let Some(member) = members.get(*name) {
+                alone[*name] = member.clone();
+            }
+            if Self::deserialize(&alone).is_err() {
+                members.remove(*name);
+            }
+        }
+        if optional.contains(&"id") {
+            members.entry("id").or_insert(json!(""));
+        }
+        Self::deserialize(Value::Object(members)).ok()
+    }
+
     /// All text of the model's messages, put together.
     #[must_use]
     pub fn output_text(&self) -> String {
@@ -131,14 +162,13 @@ struct UsageWire {
 }
 
 #[derive(Serialize, Deserialize, Default)]
-#[serde(default)]
 struct InputDetails {
     cached_tokens: u64,
+    #[serde(default)]
     cache_write_tokens: u64,
 }
 
 #[derive(Serialize, Deserialize, Default)]
-#[serde(default)]
 struct OutputDetails {
     reasoning_tokens: u64,
 }

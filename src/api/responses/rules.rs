@@ -35,6 +35,20 @@ const REFUSED_BY_THE_BACKEND: [&str; 21] = [
     "user",
     "messages",
 ];
+const ITEMS_WITH_IDS_OF_THE_SERVER: [&str; 12] = [
+    "compaction",
+    "compaction_summary",
+    "custom_tool_call",
+    "custom_tool_call_output",
+    "function_call",
+    "function_call_output",
+    "local_shell_call",
+    "message",
+    "reasoning",
+    "tool_search_call",
+    "tool_search_output",
+    "web_search_call",
+];
 /// What reasoning must be given back as, where the server keeps none.
 const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
 
@@ -57,17 +71,29 @@ impl Rules {
         if self == Self::CodexBackend {
             fields.entry("store").or_insert(json!(false));
             fields.entry("tools").or_insert(json!([]));
-            if let Some(Value::String(text)) = fields.get("input") {
-                let message =
-                    json!({ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": text }] });
-                fields.insert("input".to_owned(), json!([message]));
-            }
+            self.settle_input(fields);
             let include = fields.entry("include").or_insert(json!([]));
             if let Value::Array(included) = include
                 && !included.iter().any(|what| what == ENCRYPTED_REASONING)
             {
                 included.push(json!(ENCRYPTED_REASONING));
             }
+        }
+    }
+
+    /// Puts the input into the form that the backend takes: a list, of items without the ids of a server that kept them.
+    pub(super) fn settle_input(self, fields: &mut Map<String, Value>) {
+        if self != Self::CodexBackend {
+            return;
+        }
+        match fields.get_mut("input") {
+            Some(Value::Array(items)) => items.iter_mut().for_each(forget_id),
+            Some(input @ Value::String(_)) => {
+                let text = input.take();
+                let content = json!([{ "type": "input_text", "text": text }]);
+                *input = json!([{ "type": "message", "role": "user", "content": content }]);
+            }
+            _ => {}
         }
     }
 
@@ -90,6 +116,7 @@ impl Rules {
                 let items = fields.get("input").and_then(Value::as_array);
                 check(items.is_some(), "`input` must be a list");
                 let has_system = items.into_iter().flatten().any(is_system);
+                check(fields.get("include").is_none_or(Value::is_array), "`include` must be a list");
                 check(!has_system, "`input` holds a message with the role `system`; use `developer`");
                 for name in REFUSED_BY_THE_BACKEND.iter().filter(|name| fields.contains_key(**name)) {
                     check(false, &format!("`{name}` is not supported"));
@@ -127,6 +154,16 @@ impl Rules {
     }
 }
 
+/// The backend keeps no items, so it would not find this one by its id. That of an image names the image, and what the id
+/// of an unknown item means is not known.
+fn forget_id(item: &mut Value) {
+    let Some(members) = item.as_object_mut() else { return };
+    let item_type = members.get("type").and_then(Value::as_str).unwrap_or("message");
+    if ITEMS_WITH_IDS_OF_THE_SERVER.contains(&item_type) {
+        members.remove("id");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +187,24 @@ mod tests {
     }
 
     #[test]
+    fn items_are_given_back_to_the_backend_without_the_ids_that_it_does_not_know() {
+        let given = |rules: Rules, item: Value| {
+            let Value::Object(mut fields) = json!({ "input": [item, "odd"] }) else { unreachable!() };
+            rules.fill_in(&mut fields, true);
+            fields["input"][0]["id"].clone()
+        };
+        for item in ITEMS_WITH_IDS_OF_THE_SERVER {
+            let item = json!({ "type": item, "id": "x_1" });
+            assert_eq!(given(Rules::CodexBackend, item.clone()), Value::Null, "{item}");
+            assert_eq!(given(Rules::OpenAiApi, item), "x_1");
+        }
+        assert_eq!(given(Rules::CodexBackend, json!({ "role": "user", "id": "x_1" })), Value::Null);
+        for item in ["image_generation_call", "of_tomorrow"] {
+            assert_eq!(given(Rules::CodexBackend, json!({ "type": item, "id": "x_1" })), "x_1", "{item}");
+        }
+    }
+
+    #[test]
     fn each_refused_field_is_named() {
         for name in REFUSED_BY_THE_BACKEND {
             let request = json!({ "model": "m", "instructions": "i", "input": [], name: 1 });
@@ -157,6 +212,8 @@ mod tests {
         }
         let request = json!({ "model": "m", "instructions": "i", "input": [{ "role": "system", "content": [] }] });
         assert!(violations(Rules::CodexBackend, request, true).contains("`developer`"));
+        let request = json!({ "model": "m", "instructions": "i", "input": [], "include": "all" });
+        assert_eq!(violations(Rules::CodexBackend, request, true), "`include` must be a list");
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value};
 
+/// The formats of text that a strict schema may name.
+const FORMATS: [&str; 9] = ["date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"];
+
 /// The schema of a type: every object closed, and all of its properties required. What may be missing is `null` then.
 pub(super) fn strict_schema_of<T: schemars::JsonSchema>() -> Value {
     let mut schema = schemars::schema_for!(T).to_value();
@@ -33,6 +36,14 @@ fn make_strict(schema: &mut Value) {
                 object.insert("additionalProperties".to_owned(), Value::Bool(false));
             }
             // Beside a reference nothing else may stand, and a choice is called `anyOf`.
+            if object.contains_key("$ref") {
+                object.retain(|keyword, _| keyword == "$ref");
+            }
+            // Sizes of numbers and other formats of the generator's own are refused.
+            let format = object.get("format").and_then(Value::as_str);
+            if format.is_some_and(|format| !FORMATS.contains(&format)) {
+                object.remove("format");
+            }
             object.remove("default");
             if let Some(choice) = object.remove("oneOf") {
                 object.insert("anyOf".to_owned(), choice);
@@ -70,6 +81,9 @@ mod tests {
         title: String,
         rating: Option<u8>,
         parts: Vec<Part>,
+        /// The one that matters.
+        first: Part,
+        address: std::net::Ipv4Addr,
     }
 
     #[derive(JsonSchema)]
@@ -82,9 +96,12 @@ mod tests {
     fn every_object_is_closed_and_every_property_required() {
         let schema = strict_schema_of::<Report>();
         assert_eq!(schema["additionalProperties"], false);
-        assert_eq!(schema["required"], json!(["parts", "rating", "title"]));
+        assert_eq!(schema["required"], json!(["address", "first", "parts", "rating", "title"]));
         assert_eq!(schema["properties"]["title"], json!({ "type": "string", "description": "In one line." }));
         assert_eq!(schema["properties"]["rating"]["type"], json!(["integer", "null"]));
+        assert_eq!(schema["properties"]["rating"].get("format"), None, "{schema}");
+        assert_eq!(schema["properties"]["first"], json!({ "$ref": "#/$defs/Part" }));
+        assert_eq!(schema["properties"]["address"]["format"], "ipv4");
         assert_eq!(schema["$defs"]["Part"]["additionalProperties"], false);
         assert_eq!(schema["$defs"]["Part"]["properties"]["default"]["type"], "boolean", "a property of that name");
         assert!(schema.get("$schema").is_none());

@@ -10,11 +10,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use bytestring::ByteString;
 use futures_util::{Stream, StreamExt};
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::collected::CollectedResponse;
-use super::event::{Decoded, EventText, ResponseEvent, ResponseEventKind, decode, header_events};
+use super::event::{Decoded, EventText, ResponseEvent, ResponseEventKind, TURN_STATE, decode, header_events};
 use super::response::ModelResponse;
 use super::turn::ResponseTurn;
 use crate::error::{Error, ErrorKind};
@@ -112,6 +112,12 @@ pub(super) struct ReceiveStream {
 impl Receive for ReceiveStream {
     type Received = ResponseStream;
 
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        if let Some(state) = self.turn.as_ref().and_then(ResponseTurn::state) {
+            headers.insert(HeaderName::from_static(TURN_STATE), state.clone());
+        }
+    }
+
     /// Waits for the first event of the body: up to then the request may be sent again.
     async fn receive(&self, opened: Opened, activity: Option<&Activity>) -> Result<ResponseStream, NotReceived> {
         let content_type = opened.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -147,11 +153,14 @@ impl ResponseStream {
     fn new(opened: Opened, clock: Arc<dyn Clock>, turn: Option<ResponseTurn>) -> Self {
         let request_id = opened.request_id();
         let Opened { operation, status, headers, body, attempts, scrubber } = opened;
+        let mut carried = header_events(&headers);
+        // An event about a limit of which nothing is said would tell nothing.
+        carried.retain(|kind| !matches!(kind, ResponseEventKind::RateLimits(limit) if !limit.says_something()));
         let mut stream = Self {
             body,
             reader: SseReader::new(),
             ready: VecDeque::new(),
-            carried: header_events(&headers),
+            carried,
             state: State::Going,
             idle: None,
             about: About { operation, status, request_id, attempts, scrubber, clock, span: tracing::Span::current() },
@@ -191,7 +200,7 @@ impl ResponseStream {
         let opened = Opened {
             operation: &TRANSCRIPT,
             status: StatusCode::OK,
-            headers: http::HeaderMap::new(),
+            headers: HeaderMap::new(),
             body,
             attempts: 0,
             scrubber: Scrubber::lookalikes(),

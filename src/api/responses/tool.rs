@@ -28,6 +28,8 @@ pub enum ResponseTool {
     Custom(CustomTool),
     /// Functions under a common name.
     Namespace(NamespaceTool),
+    /// Search among tools that are told to the model only when it needs them.
+    ToolSearch(ToolSearchTool),
     /// Search in the web.
     WebSearch(HostedToolOptions),
     /// Images.
@@ -81,12 +83,15 @@ pub struct FunctionTool {
     pub strict: bool,
     /// The JSON schema of the arguments.
     pub parameters: Value,
+    /// Whether the model is told of it only when it searches among tools. Default `false`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub defer_loading: bool,
 }
 
 impl FunctionTool {
     /// With the JSON schema of its arguments.
     pub fn new(name: impl Into<String>, description: impl Into<String>, parameters: Value) -> Self {
-        Self { name: name.into(), description: description.into(), strict: false, parameters }
+        Self { name: name.into(), description: description.into(), strict: false, parameters, defer_loading: false }
     }
 
     /// With arguments of a Rust type. The schema is made strict.
@@ -99,6 +104,13 @@ impl FunctionTool {
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self
+    }
+
+    /// Whether the model is told of it only when it searches among tools.
+    #[must_use]
+    pub fn defer_loading(mut self, deferred: bool) -> Self {
+        self.defer_loading = deferred;
         self
     }
 }
@@ -169,6 +181,31 @@ impl NamespaceTool {
 impl From<NamespaceTool> for ResponseTool {
     fn from(tool: NamespaceTool) -> Self {
         Self::Namespace(tool)
+    }
+}
+
+/// Search among tools that are told to the model only when it needs them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ToolSearchTool {
+    /// Who searches: `server` or `client`.
+    pub execution: String,
+    /// What it does, for the model.
+    pub description: String,
+    /// The JSON schema of what it is asked.
+    pub parameters: Value,
+}
+
+impl ToolSearchTool {
+    /// With who searches, and the JSON schema of what it is asked.
+    pub fn new(execution: impl Into<String>, description: impl Into<String>, parameters: Value) -> Self {
+        Self { execution: execution.into(), description: description.into(), parameters }
+    }
+}
+
+impl From<ToolSearchTool> for ResponseTool {
+    fn from(tool: ToolSearchTool) -> Self {
+        Self::ToolSearch(tool)
     }
 }
 
