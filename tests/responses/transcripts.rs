@@ -37,9 +37,11 @@ fn project(event: &ResponseEvent) -> Option<Value> {
     Some(match &event.kind {
         Kind::Created(_) => json!({ "event": "created" }),
         Kind::OutputItemAdded(added) => {
-            json!({ "event": "output_item_added", "item_type": item_type(&added.item)? })
+            json!({ "event": "output_item_added", "item_type": item_type(&added.item, event)? })
         }
-        Kind::OutputItemDone(done) => json!({ "event": "output_item_done", "item_type": item_type(&done.item)? }),
+        Kind::OutputItemDone(done) => {
+            json!({ "event": "output_item_done", "item_type": item_type(&done.item, event)? })
+        }
         Kind::OutputTextDelta(piece) => json!({ "event": "output_text_delta", "delta": &*piece.delta }),
         Kind::CustomToolCallInputDelta(piece) => json!({
             "event": "tool_call_input_delta", "delta": &*piece.delta, "item_id": piece.item_id.as_deref(),
@@ -72,9 +74,14 @@ fn project(event: &ResponseEvent) -> Option<Value> {
     })
 }
 
-/// An item that does not parse was skipped.
-fn item_type(item: &ResponseItem) -> Option<&str> {
-    (!matches!(item, ResponseItem::Other(_))).then(|| item.item_type())
+/// An item that does not parse was skipped: one of a type that is not known, or a message without parts.
+fn item_type<'a>(item: &'a ResponseItem, event: &ResponseEvent) -> Option<&'a str> {
+    let is_skipped = match item {
+        ResponseItem::Other(_) => true,
+        ResponseItem::Message(_) => !event.json().unwrap()["item"]["content"].is_array(),
+        _ => false,
+    };
+    (!is_skipped).then(|| item.item_type())
 }
 
 /// The error as that client reported it, which told fewer kinds apart.
@@ -199,7 +206,7 @@ async fn nothing_that_a_transcript_says_is_lost() {
             "undecodable - (it has no type)",
             "unknown response.brand_new.thing",
             "undecodable response.output_text.delta (a member that its type needs is missing or wrong)",
-            r#"item {"role":"assistant","type":"message"}"#,
+            r#"item {"type":"message","role":"assistant","content":[]}"#,
             "Completed",
         ]
     );

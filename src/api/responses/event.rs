@@ -1,6 +1,7 @@
 //! The events of a stream, and how they are decoded.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 
@@ -15,7 +16,7 @@ use super::item::{ContentPart, ResponseItem};
 use super::plain_object::PlainObject;
 use super::response::ModelResponse;
 use crate::exchange::headers_of_json;
-use crate::limits::{ApiRateLimits, RateLimitSnapshot, open_enum};
+use crate::limits::{ApiRateLimits, RateLimitSnapshot, null_as_default, open_enum, whole};
 
 /// One event of a [`ResponseStream`](crate::ResponseStream): what it is, and its JSON as it came.
 ///
@@ -375,10 +376,10 @@ pub struct PartialImage {
 #[non_exhaustive]
 pub struct SafetyBuffering {
     /// For which uses.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub use_cases: Vec<String>,
     /// Why.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub reasons: Vec<String>,
     /// A model that would answer without.
     #[serde(default)]
@@ -429,7 +430,7 @@ pub(super) fn decode(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> D
     let mut json = serde_json::Deserializer::from_str(raw);
     match json.deserialize_map(Members(&mut wire)).and_then(|()| json.end()) {
         Ok(()) => interpret(raw, &wire, before),
-        Err(_) => undecodable(raw, before),
+        Err(_) => decode_leniently(raw, before),
     }
 }
 
@@ -457,12 +458,15 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
         let call_id = optional(&wire.call_id);
         Some(ToolInputDone { item_id: call_item_id(), call_id, output_index, input: text(whole.as_ref()?) })
     };
-    let item = || Some(ItemEvent { output_index, item: Box::new(parse(wire.item?)?) });
+    let item = || Some(ItemEvent { output_index, item: Box::new(item(wire.item?)?) });
     let part = || {
         let part = wire.part.and_then(parse).map(Box::new);
         PartEvent { item_id: item_id(), output_index, part_index, part }
     };
-    let response = || parse::<ModelResponse>(wire.response?).map(Box::new);
+    let response = || {
+        let told = wire.response?;
+        parse(told).or_else(|| ModelResponse::in_part(parse(told)?)).map(Box::new)
+    };
 
     use ResponseEventKind as Kind;
     let kind = match &*event_type.0 {
@@ -521,7 +525,7 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
         "response.in_progress" => response().map(Kind::InProgress),
         "response.completed" => {
             carried_by_any(wire, before);
-            return match response() {
+            return match response().filter(|response| !response.id.is_empty()) {
                 Some(response) => Decoded::Completed(response, wire.sequence_number),
                 None => Decoded::CompletedUnreadably,
             };
@@ -560,29 +564,44 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
     Decoded::Event(kind, wire.sequence_number)
 }
 
-/// An event that did not parse: no JSON, or one whose members have other types than this crate knows.
-fn undecodable(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
-    #[derive(Deserialize)]
-    struct Typed<'a> {
-        #[serde(rename = "type", borrow)]
-        event_type: Option<Str<'a>>,
-        #[serde(borrow, default)]
-        response: Option<&'a RawValue>,
-    }
+/// Decodes an event that is unlike what servers send. Of a member that is told twice the last counts, and one that has
+/// another type than this crate knows counts as missing.
+fn decode_leniently(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
     if &**raw == "[DONE]" {
         return Decoded::Nothing;
     }
-    let Ok(Typed { event_type, response }) = serde_json::from_str(raw) else {
+    let Ok(members) = serde_json::from_str::<HashMap<String, &RawValue>>(raw) else {
         return Decoded::Event(not_decoded(None, "it is not a JSON object"), None);
     };
-    let text = event_type.as_ref().map(|event_type| event_type.share(raw));
-    match interpret(raw, &Wire { event_type, response, ..Wire::default() }, before) {
-        Decoded::Event(kind, _) if !matches!(kind, ResponseEventKind::Unknown(_)) => {
-            Decoded::Event(not_decoded(text, "a member has another type than expected"), None)
-        }
-        // A type that is not known, or the end, which is one whatever its other members are.
-        decoded => decoded,
-    }
+    let json = |name: &str| members.get(name).copied().filter(|value| value.get() != "null");
+    let text = |name: &str| json(name).and_then(parse::<Str<'_>>);
+    let number = |name: &str| json(name).and_then(parse).and_then(|number| whole(&number));
+    let index = |name: &str| number(name).and_then(|number| u32::try_from(number).ok());
+    let wire = Wire {
+        event_type: text("type"),
+        sequence_number: number("sequence_number"),
+        item_id: text("item_id"),
+        call_id: text("call_id"),
+        output_index: index("output_index"),
+        content_index: index("content_index"),
+        summary_index: index("summary_index"),
+        delta: text("delta"),
+        text: text("text"),
+        refusal: text("refusal"),
+        arguments: text("arguments"),
+        input: text("input"),
+        code: text("code"),
+        partial_image_b64: text("partial_image_b64"),
+        partial_image_index: index("partial_image_index"),
+        item: json("item"),
+        part: json("part"),
+        response: json("response"),
+        annotation: json("annotation"),
+        headers: json("headers"),
+        metadata: json("metadata"),
+        safety_buffering: json("safety_buffering"),
+    };
+    interpret(raw, &wire, before)
 }
 
 fn not_decoded(event_type: Option<EventText>, reason: &'static str) -> ResponseEventKind {
@@ -665,6 +684,14 @@ fn hosted_tool(event_type: &str) -> Option<(HostedTool, HostedToolStage)> {
     let (tool, stage) = (HostedTool::from(tool.to_owned()), HostedToolStage::from(stage.to_owned()));
     let is_known = !matches!(tool, HostedTool::Other(_)) && !matches!(stage, HostedToolStage::Other(_));
     is_known.then_some((tool, stage))
+}
+
+/// An item. Of a member that is told twice, the last counts.
+fn item(raw: &RawValue) -> Option<ResponseItem> {
+    match parse(raw)? {
+        ResponseItem::Other(value) => serde_json::from_value(value).ok(),
+        item => Some(item),
+    }
 }
 
 fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {

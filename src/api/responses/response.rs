@@ -1,9 +1,10 @@
 //! The response object and what belongs to it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::item::{ResponseItem, wire_struct};
-use crate::limits::{null_as_default, open_enum};
+use crate::limits::{count, null_as_default, open_enum, optional_count};
 
 wire_struct! {
     /// A response as the server describes it: inside events, and where it is asked for whole.
@@ -11,7 +12,7 @@ wire_struct! {
     /// The Codex backend leaves `output` empty at the end of a stream; the items came as events, and
     /// [`ResponseStream::collect`](crate::ResponseStream::collect) puts them together.
     ModelResponse {
-        /// Its id.
+        /// Its id. Empty in an event that tells none, which is not the one that completes a response.
         id: String,
         /// How far it has come.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,6 +45,18 @@ wire_struct! {
 }
 
 impl ModelResponse {
+    /// What an event tells of a response that cannot be read as a whole: without the members that cannot. Of one that is
+    /// told twice, the last counts. What it cost is read, or the response is not.
+    pub(super) fn in_part(told: Value) -> Option<Self> {
+        let Value::Object(mut members) = told else { return None };
+        if !members.get("id").is_some_and(Value::is_string) {
+            members.insert("id".to_owned(), "".into());
+        }
+        let alone = |name: &str, value: &Value| serde_json::from_value::<Self>(json!({ "id": "", name: value }));
+        members.retain(|name, value| matches!(name.as_str(), "id" | "usage") || alone(name, value).is_ok());
+        serde_json::from_value(Value::Object(members)).ok()
+    }
+
     /// All text of the model's messages, put together.
     #[must_use]
     pub fn output_text(&self) -> String {
@@ -120,26 +133,32 @@ pub struct TokenUsage {
 
 #[derive(Serialize, Deserialize)]
 struct UsageWire {
+    #[serde(deserialize_with = "count")]
     input_tokens: u64,
     #[serde(default)]
     input_tokens_details: Option<InputDetails>,
+    #[serde(deserialize_with = "count")]
     output_tokens: u64,
     #[serde(default)]
     output_tokens_details: Option<OutputDetails>,
+    #[serde(deserialize_with = "count")]
     total_tokens: u64,
 }
 
 #[derive(Serialize, Deserialize, Default)]
 #[serde(default)]
 struct InputDetails {
-    cached_tokens: u64,
-    cache_write_tokens: u64,
+    #[serde(deserialize_with = "optional_count")]
+    cached_tokens: Option<u64>,
+    #[serde(deserialize_with = "optional_count")]
+    cache_write_tokens: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize, Default)]
 #[serde(default)]
 struct OutputDetails {
-    reasoning_tokens: u64,
+    #[serde(deserialize_with = "optional_count")]
+    reasoning_tokens: Option<u64>,
 }
 
 impl From<UsageWire> for TokenUsage {
@@ -147,10 +166,10 @@ impl From<UsageWire> for TokenUsage {
         let input = wire.input_tokens_details.unwrap_or_default();
         Self {
             input_tokens: wire.input_tokens,
-            cached_tokens: input.cached_tokens,
-            cache_write_tokens: input.cache_write_tokens,
+            cached_tokens: input.cached_tokens.unwrap_or_default(),
+            cache_write_tokens: input.cache_write_tokens.unwrap_or_default(),
             output_tokens: wire.output_tokens,
-            reasoning_tokens: wire.output_tokens_details.unwrap_or_default().reasoning_tokens,
+            reasoning_tokens: wire.output_tokens_details.unwrap_or_default().reasoning_tokens.unwrap_or_default(),
             total_tokens: wire.total_tokens,
         }
     }
@@ -158,12 +177,12 @@ impl From<UsageWire> for TokenUsage {
 
 impl From<TokenUsage> for UsageWire {
     fn from(usage: TokenUsage) -> Self {
-        let (cached_tokens, cache_write_tokens) = (usage.cached_tokens, usage.cache_write_tokens);
+        let (cached_tokens, cache_write_tokens) = (Some(usage.cached_tokens), Some(usage.cache_write_tokens));
         Self {
             input_tokens: usage.input_tokens,
             input_tokens_details: Some(InputDetails { cached_tokens, cache_write_tokens }),
             output_tokens: usage.output_tokens,
-            output_tokens_details: Some(OutputDetails { reasoning_tokens: usage.reasoning_tokens }),
+            output_tokens_details: Some(OutputDetails { reasoning_tokens: Some(usage.reasoning_tokens) }),
             total_tokens: usage.total_tokens,
         }
     }
