@@ -328,7 +328,8 @@ impl ResponseStream {
                 let reason = reason.map(|reason| self.about.scrubber.clean_line(reason));
                 let message =
                     format!("the response is incomplete: {}", reason.as_deref().unwrap_or("no reason is given"));
-                Some(self.about.error(ErrorKind::Incomplete, message).with_code(reason))
+                let error = self.about.error(ErrorKind::Incomplete, message).with_code(reason);
+                Some(error.with_body(Some(self.about.clean(&raw))))
             }
             Decoded::Failed(response) => {
                 self.last_response = response;
