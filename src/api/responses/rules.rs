@@ -57,11 +57,7 @@ impl Rules {
         if self == Self::CodexBackend {
             fields.entry("store").or_insert(json!(false));
             fields.entry("tools").or_insert(json!([]));
-            if let Some(Value::String(text)) = fields.get("input") {
-                let message =
-                    json!({ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": text }] });
-                fields.insert("input".to_owned(), json!([message]));
-            }
+            list_input(fields);
             let include = fields.entry("include").or_insert(json!([]));
             if let Value::Array(included) = include
                 && !included.iter().any(|what| what == ENCRYPTED_REASONING)
@@ -124,6 +120,14 @@ impl Rules {
             // Kept unless told otherwise.
             Self::OpenAiApi => !is("store", false) || is("background", true),
         }
+    }
+}
+
+/// Makes text as input the message that it stands for: the backend takes a list alone.
+pub(super) fn list_input(fields: &mut Map<String, Value>) {
+    if let Some(Value::String(text)) = fields.get("input") {
+        let message = json!({ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": text }] });
+        fields.insert("input".to_owned(), json!([message]));
     }
 }
 

@@ -141,7 +141,7 @@ impl<M> ResponseRequest<M> {
             self = self.tool(function.tool.clone());
         }
         let mut content = self.content;
-        content.turn.get_or_insert_with(ResponseTurn::new);
+        content.conversation.turn.get_or_insert_with(ResponseTurn::new);
         ToolLoop { content, tools: tools.clone(), rounds: ROUNDS, on_event: None }
     }
 }
