@@ -321,6 +321,21 @@ impl<T: Send + 'static> IntoFuture for ApiRequest<T> {
     }
 }
 
+/// Makes a request of another form one that can be awaited, which runs it.
+macro_rules! awaited {
+    ($request:ident => $output:ty) => {
+        impl std::future::IntoFuture for $request {
+            type Output = Result<$output, crate::error::Error>;
+            type IntoFuture = std::pin::Pin<Box<dyn std::future::Future<Output = Self::Output> + Send>>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                Box::pin(self.run())
+            }
+        }
+    };
+}
+pub(crate) use awaited;
+
 impl<T> fmt::Debug for ApiRequest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiRequest")
