@@ -4,8 +4,8 @@
 //! cargo run --example chat -- "What is the capital of Norway?"
 //! ```
 //!
-//! With nothing configured it talks to a backend embedded in this program, and says so. With `CODEX_BACKEND_BASE_URL` set,
-//! or with `--live`, it uses the credentials that are found on this machine.
+//! With nothing configured it talks to a backend embedded in this program, and says so. With `CODEX_BACKEND_BASE_URL` set
+//! (for API keys: `CODEX_BACKEND_OPENAI_BASE_URL`), or with `--live`, it uses the credentials that are found on this machine.
 
 mod support;
 

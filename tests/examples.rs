@@ -386,6 +386,40 @@ fn chat_shows_the_answer_of_either_mode_with_nothing_configured() {
     assert_eq!((&events[0], &events[1]["response"]["id"]), (&"no JSON".into(), &"r".into()));
 }
 
+#[tokio::test]
+async fn chat_and_models_go_to_the_openai_api_with_a_key() {
+    let backend = Backend::start().unwrap();
+    let headers = backend.client().api_key(backend.api_key()).build().unwrap().auth_headers().await.unwrap();
+    let headers = http::HeaderMap::from(&headers);
+    let key = headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap();
+    let with_key = |name: &str| {
+        let mut command = example(name);
+        command.env("CODEX_BACKEND_OPENAI_BASE_URL", backend.openai_base_url()).env("CODEX_API_KEY", key);
+        command
+    };
+
+    backend.script_response(ScriptedResponse::function_call("add", r#"{"numbers":[2,3.5]}"#));
+    let output = run(with_key("chat").args(["--effort", "low", "--tools", "add", "2", "and", "3.5"]));
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(std::str::from_utf8(&output.stdout).unwrap(), "Hello, world\n");
+    assert!(!stderr(&output).contains("embedded"), "{output:?}");
+    let requests = backend.requests_to(Route::CreateResponse);
+    for request in &requests {
+        assert_eq!((request.target.as_str(), request.header("chatgpt-account-id")), ("/v1/responses", None));
+        assert_eq!(request.header("authorization").unwrap(), format!("Bearer {key}"));
+        assert_eq!((&request.json()["store"], &request.json()["reasoning"]["effort"]), (&false.into(), &"low".into()));
+    }
+    assert_eq!(requests[1].json()["input"][2]["output"], "5.5");
+
+    let output = run(with_key("models").arg("--json"));
+    assert!(output.status.success() && !stdout_lines(&output).is_empty(), "{output:?}");
+    assert_eq!(backend.requests().last().unwrap().target, "/v1/models");
+
+    let output = run(with_key("chat").env("CODEX_API_KEY", "sk-of-nobody").arg("hello"));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(stderr(&output).contains("replace the key") && output.stdout.is_empty(), "{output:?}");
+}
+
 #[test]
 fn chat_and_models_say_in_one_line_what_is_wrong() {
     let backend = Backend::start().unwrap();

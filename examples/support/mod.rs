@@ -13,12 +13,13 @@ pub(crate) struct Connection {
     pub(crate) embedded: Option<(Backend, tempfile::TempDir)>,
 }
 
-/// With `--live` or `CODEX_BACKEND_BASE_URL`: the real backend, or the one named, with the credentials that are found.
-/// Otherwise a backend inside this program, with an `auth.json` made for it, which is said on stderr.
+/// With `--live`, `CODEX_BACKEND_BASE_URL` or, for API keys, `CODEX_BACKEND_OPENAI_BASE_URL`: the real backend, or the one
+/// named, with the credentials that are found. Otherwise a backend inside this program, with an `auth.json` made for it, which is said on stderr.
 pub(crate) async fn connect(live: bool) -> Result<Connection, Failure> {
     let environment = Environment::process();
     let base_url = environment.text("CODEX_BACKEND_BASE_URL");
-    if base_url.is_none() && !live {
+    let openai_base_url = environment.text("CODEX_BACKEND_OPENAI_BASE_URL");
+    if base_url.is_none() && openai_base_url.is_none() && !live {
         let backend = Backend::start()?;
         eprintln!("nothing is configured: using the backend embedded in this program, at {}", backend.codex_base_url());
         let folder = tempfile::tempdir()?;
@@ -31,6 +32,9 @@ pub(crate) async fn connect(live: bool) -> Result<Connection, Failure> {
     let mut builder = Client::builder();
     if let Some(base_url) = base_url {
         builder = builder.codex_base_url(base_url);
+    }
+    if let Some(base_url) = openai_base_url {
+        builder = builder.openai_base_url(base_url);
     }
     let auth = builder.load_auth(&AuthSources::default()).await?;
     Ok(Connection { auth, builder, embedded: None })

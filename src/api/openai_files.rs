@@ -4,7 +4,7 @@ mod large;
 mod multipart;
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use self::multipart::{Form, Multipart};
 use super::files::request::{ProgressCallback, UploadProgress};
 use super::files::source::Source;
 use super::pager::PagedRequest;
-use super::request::ApiRequest;
+use super::request::{ApiRequest, awaited};
 use super::responses::{DeletedObject, ListPage};
 use crate::call::Caller;
 use crate::client::Client;
@@ -333,14 +333,7 @@ fn check_expiry(operation: &'static Operation, after: Option<Duration>) -> Resul
     }
 }
 
-impl IntoFuture for ApiFileUpload {
-    type Output = Result<ApiFile, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
+awaited!(ApiFileUpload => ApiFile);
 
 impl fmt::Debug for ApiFileUpload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

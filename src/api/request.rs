@@ -46,6 +46,8 @@ pub struct ApiRequest<T> {
     options: CallOptions,
     requirement: Option<Requirement>,
     optional_auth: bool,
+    /// The answer's body, where it is known before anything is asked.
+    known: Option<&'static str>,
     decode: Decode<T>,
 }
 
@@ -97,6 +99,7 @@ impl<T> ApiRequest<T> {
             options: CallOptions::default(),
             requirement: None,
             optional_auth: false,
+            known: None,
             decode,
         }
     }
@@ -151,10 +154,21 @@ impl<T> ApiRequest<T> {
     where
         T: 'static,
     {
-        let Self { caller, operation, path, query, headers, body, options, requirement, optional_auth, decode: inner } =
-            self;
+        let Self {
+            caller,
+            operation,
+            path,
+            query,
+            headers,
+            body,
+            options,
+            requirement,
+            optional_auth,
+            known,
+            decode: inner,
+        } = self;
         let decode: Decode<U> = Box::new(move |answer, operation| decode(inner, answer, operation));
-        ApiRequest { caller, operation, path, query, headers, body, options, requirement, optional_auth, decode }
+        ApiRequest { caller, operation, path, query, headers, body, options, requirement, optional_auth, known, decode }
     }
 
     /// Puts an id in place of `{name}` in the path.
@@ -184,6 +198,17 @@ impl<T> ApiRequest<T> {
 
     pub(crate) fn header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.insert(name, HeaderValue::from_static(value));
+        self
+    }
+
+    pub(crate) fn headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    /// Sends nothing: the answer has this body.
+    pub(crate) fn answered(mut self, body: &'static str) -> Self {
+        self.known = Some(body);
         self
     }
 
@@ -228,8 +253,12 @@ impl<T> ApiRequest<T> {
     }
 
     async fn run(self) -> Result<T, Error> {
-        let Self { caller, operation, path, query, headers, body, options, requirement, optional_auth, decode } = self;
+        let Self { caller, operation, path, query, headers, body, options, requirement, optional_auth, known, decode } =
+            self;
         let mut target = path?;
+        if let Some(body) = known {
+            return decode(&Answer::known(body), operation);
+        }
         if let Some(requirement) = requirement {
             let account_id = requirement.check(&caller, operation, &options).await?;
             target = target.replace("{account_id}", &account_id);
@@ -291,6 +320,21 @@ impl<T: Send + 'static> IntoFuture for ApiRequest<T> {
         Box::pin(self.run())
     }
 }
+
+/// Makes a request of another form one that can be awaited, which runs it.
+macro_rules! awaited {
+    ($request:ident => $output:ty) => {
+        impl std::future::IntoFuture for $request {
+            type Output = Result<$output, crate::error::Error>;
+            type IntoFuture = std::pin::Pin<Box<dyn std::future::Future<Output = Self::Output> + Send>>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                Box::pin(self.run())
+            }
+        }
+    };
+}
+pub(crate) use awaited;
 
 impl<T> fmt::Debug for ApiRequest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

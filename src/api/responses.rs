@@ -1,6 +1,7 @@
 //! Asking models: requests typed by mode, streams of events, and what belongs to them.
 
 mod collected;
+mod conversation;
 mod event;
 mod item;
 mod plain_object;
@@ -20,7 +21,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -45,6 +46,7 @@ pub use self::tool_loop::{ToolLoop, ToolLoopResult, Tools};
 pub use self::turn::ResponseTurn;
 
 use self::request::{CODEX, OPENAI};
+use self::rules::Rules;
 use self::stream::ReceiveStream;
 use self::wire_struct::wire_struct;
 use super::pager::{Page, PagedRequest};
@@ -53,7 +55,7 @@ use crate::call::Caller;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, LONGEST_EVENT, Operation, Outgoing, Pace, Payload, Repeat, path_segment};
-use crate::limits::open_struct;
+use crate::limits::{null_as_default, open_struct};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint, OpenAiApi};
 
@@ -316,17 +318,36 @@ const COMPACTED: [&str; 10] = [
 
 impl<M> ResponseRequest<M> {
     /// Has the server make the input short, in place of answering it: its output takes the input's place in further
-    /// requests.
+    /// requests. Nothing is as short as can be: for an empty list nothing is sent, and the output is empty.
     pub fn compact(self) -> ApiRequest<CompactedResponse> {
-        let operation = match self.content.route.rules {
-            rules::Rules::CodexBackend => &COMPACT_CODEX,
-            rules::Rules::OpenAiApi => &COMPACT,
+        let content = &self.content;
+        let operation = match content.route.rules {
+            Rules::CodexBackend => &COMPACT_CODEX,
+            Rules::OpenAiApi => &COMPACT,
         };
         let others: Vec<&str> =
-            self.content.fields.keys().map(String::as_str).filter(|name| !COMPACTED.contains(name)).collect();
-        self.content.checked(ApiRequest::json(&self.content.caller, operation), &others)
+            content.fields.keys().map(String::as_str).filter(|name| !COMPACTED.contains(name)).collect();
+        let mut request = ApiRequest::json(&content.caller, operation);
+        match content.conversation.headers() {
+            Ok(headers) => request = request.headers(headers),
+            Err(reason) => request = request.refused(Some(reason)),
+        }
+        // In the body of other requests.
+        if let Some(id) = content.fields.get("client_metadata").and_then(|words| words.get(INSTALLATION_ID)?.as_str())
+            && let Ok(id) = HeaderValue::from_str(id)
+        {
+            request = request.headers(HeaderMap::from_iter([(HeaderName::from_static(INSTALLATION_ID), id)]));
+        }
+        let is_empty = content.fields.get("input").and_then(Value::as_array).is_some_and(Vec::is_empty);
+        if is_empty && !content.fields.contains_key("previous_response_id") {
+            request = request.answered(r#"{"output":[]}"#);
+        }
+        content.checked(request, &others)
     }
 }
+
+/// The name of the client's installation.
+const INSTALLATION_ID: &str = "x-codex-installation-id";
 
 open_struct! {
     /// How many tokens an input takes.
@@ -352,7 +373,7 @@ wire_struct! {
     /// An input that was made short.
     CompactedResponse {
         /// What takes its place.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "null_as_default")]
         output: Vec<ResponseItem>,
         /// What it cost, where the server tells it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -383,7 +404,7 @@ impl request::RequestContent {
         let mut fields = self.fields.clone();
         fields.retain(|name, value: &mut Value| !without.contains(&name.as_str()) && !value.is_null());
         self.route.rules.settle_input(&mut fields);
-        if self.route.rules == rules::Rules::CodexBackend {
+        if self.route.rules == Rules::CodexBackend {
             fields.entry("tools").or_insert_with(|| Value::Array(Vec::new()));
             fields.entry("parallel_tool_calls").or_insert(Value::Bool(false));
         }

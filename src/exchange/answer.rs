@@ -33,6 +33,17 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// One for which nobody had to be asked.
+    pub(crate) fn known(body: &'static str) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(body.as_bytes()),
+            attempts: 0,
+            scrubber: Scrubber::lookalikes(),
+        }
+    }
+
     pub(crate) fn request_id(&self) -> Option<String> {
         request_id(&self.headers).map(|id| self.scrubber.clean_line(id))
     }

@@ -1,6 +1,7 @@
 //! How answers of the backend are declared, so that all of them are read with the same tolerance.
 
 use serde::Deserialize;
+use serde_json::Number;
 
 /// Declares an enum of the strings a server is known to send; any other string is kept as it came.
 macro_rules! open_enum {
@@ -71,4 +72,27 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A number of things. Servers that count in floating point write `1.0`.
+pub(crate) fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = Number::deserialize(deserializer)?;
+    whole(&number).ok_or_else(|| serde::de::Error::custom("not a whole number of things"))
+}
+
+/// The same, of which nothing may be told.
+pub(crate) fn optional_count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let number = Option::<Number>::deserialize(deserializer)?;
+    let count = |number| whole(&number).ok_or_else(|| serde::de::Error::custom("not a whole number of things"));
+    number.map(count).transpose()
+}
+
+pub(crate) fn whole(number: &Number) -> Option<u64> {
+    // Up to here, floating point tells whole numbers apart.
+    const LARGEST: f64 = 9_007_199_254_740_992.0;
+    number.as_u64().or_else(|| {
+        let number = number.as_f64().filter(|number| number.fract() == 0.0 && (0.0..=LARGEST).contains(number))?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and in range")]
+        Some(number as u64)
+    })
 }

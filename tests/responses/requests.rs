@@ -89,11 +89,45 @@ async fn a_request_to_the_backend_has_its_constants_and_all_that_was_set() {
     assert_eq!(request.target, "/backend-api/codex/responses");
     assert_eq!(request.header("accept"), Some("text/event-stream"));
     assert_eq!(request.header("content-type"), Some("application/json"));
-    for name in ["session_id", "session-id", "x-client-request-id"] {
+    for name in ["session_id", "session-id", "thread_id", "thread-id", "x-client-request-id"] {
         assert_eq!(request.header(name), Some("0196a1b2"), "{name}");
     }
+    assert_eq!(request.header("x-codex-window-id"), Some("0196a1b2:0"));
+    assert_eq!(request.header("x-openai-subagent"), None);
     assert_eq!(request.header("content-encoding"), None);
     assert_eq!(request.header("x-codex-turn-state"), None);
+}
+
+#[tokio::test]
+async fn a_thread_of_a_session_is_told_in_every_request_of_it() {
+    let backend = Backend::start().unwrap();
+    let request = ask(&codex(&backend))
+        .session_id("session")
+        .thread_id("thread")
+        .compactions(2)
+        .subagent("review", Some("parent".to_owned()))
+        .client_metadata("x-codex-installation-id", "installation");
+    guard(request.clone().stream()).await.unwrap();
+    guard(request.compact()).await.unwrap();
+    let requests = backend.requests();
+    for request in &requests {
+        for (name, value) in [
+            ("session_id", "session"),
+            ("session-id", "session"),
+            ("thread_id", "thread"),
+            ("thread-id", "thread"),
+            ("x-client-request-id", "thread"),
+            ("x-codex-window-id", "thread:2"),
+            ("x-openai-subagent", "review"),
+            ("x-codex-parent-thread-id", "parent"),
+        ] {
+            assert_eq!(request.header(name), Some(value), "{name} of {}", request.target);
+        }
+    }
+    // In the body where there is a place for it.
+    assert_eq!(requests[0].json()["client_metadata"]["x-codex-installation-id"], "installation");
+    let installation: Vec<_> = requests.iter().map(|request| request.header("x-codex-installation-id")).collect();
+    assert_eq!(installation, [None, Some("installation")]);
 }
 
 #[tokio::test]
@@ -161,8 +195,14 @@ async fn a_request_given_as_a_value_is_checked_before_a_byte_leaves() {
         let error = guard(client.codex_responses().create_from(&not_an_object).stream()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
-    let error = guard(ask(&client).session_id("two\r\nlines").stream()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let long = "x".repeat(257);
+    for id in ["two\r\nlines", "", &long] {
+        for request in [ask(&client).session_id(id), ask(&client).thread_id(id), ask(&client).subagent(id, None)] {
+            let error = guard(request.clone().stream()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert_eq!(guard(request.compact()).await.unwrap_err().message(), error.message());
+        }
+    }
     let api = openai(&backend).openai_responses();
     let error =
         guard(api.create_from(&json!({ "model": "m", "input": "i", "stream": true })).send()).await.unwrap_err();

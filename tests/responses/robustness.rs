@@ -1,10 +1,10 @@
 //! What other clients were found to get wrong, row by row.
 
 use codex_backend::testing::{Backend, Fault, Route, ScriptedResponse};
-use codex_backend::{ErrorKind, ResponseEventKind as Kind};
+use codex_backend::{ErrorKind, MessageRole, ResponseEventKind as Kind, ResponseItem, ResponseStream};
 use serde_json::json;
 
-use super::support::{ask, codex, guard, play};
+use super::support::{ask, codex, guard, play, read};
 
 #[tokio::test]
 async fn an_event_of_an_unknown_type_is_an_event() {
@@ -19,6 +19,84 @@ async fn an_event_of_an_unknown_type_is_an_event() {
     assert!(matches!(&unknown.kind, Kind::Unknown(event) if event.event_type == "response.of_tomorrow"), "{unknown:?}");
     assert_eq!(unknown.json().unwrap()["delta"]["a"][0], 1);
     assert!(matches!(events.last().unwrap().kind, Kind::Completed(_)));
+}
+
+/// The one event that the JSON means, which no header made.
+async fn decoded(json: &str) -> Kind {
+    let (mut events, _) = read(ResponseStream::from_transcript(format!("data: {json}\n\n"))).await;
+    assert_eq!(events.len(), 1, "{json}: {events:?}");
+    let event = events.remove(0);
+    assert_eq!(event.raw(), json);
+    event.kind
+}
+
+#[tokio::test]
+async fn text_is_text_whatever_stands_beside_it() {
+    for json in [
+        r#"{"type":"response.output_text.delta","delta":"no","delta":"hi","output_index":1,"content_index":2}"#,
+        r#"{"type":"response.refusal.delta","type":"response.output_text.delta","delta":"hi","output_index":1,"content_index":2}"#,
+        r#"{"type":"response.output_text.delta","delta":"hi","output_index":1.0,"content_index":2e0}"#,
+        r#"{"type":"response.output_text.delta","delta":"hi","output_index":1,"content_index":2,"item_id":7}"#,
+        r#"{"type":"response.output_text.delta","delta":"hi","output_index":1,"content_index":2,"text":{},"item":null}"#,
+        r#"{"type":"response.output_text.delta","delta":"hi","output_index":1,"content_index":2,"call_id":[null]}"#,
+        r#"{"type":"response.output_text.delta","delta":"hi","output_index":1,"content_index":2,"sequence_number":-1}"#,
+    ] {
+        let Kind::OutputTextDelta(piece) = decoded(json).await else { panic!("{json}") };
+        assert_eq!(
+            (&*piece.delta, piece.item_id, piece.output_index, piece.part_index),
+            ("hi", None, Some(1), Some(2)),
+            "{json}"
+        );
+    }
+    for index in ["1.5", "-1", "4294967296", "\"1\"", "null", "true", "1e300"] {
+        let json = format!(r#"{{"type":"response.output_text.delta","delta":"hi","output_index":{index}}}"#);
+        let Kind::OutputTextDelta(piece) = decoded(&json).await else { panic!("{json}") };
+        assert_eq!((&*piece.delta, piece.output_index), ("hi", None), "{json}");
+    }
+    for json in [
+        r#"{"type":"response.output_text.delta","delta":"hi","delta":null}"#,
+        r#"{"type":"response.output_text.delta","delta":["hi"]}"#,
+        r#"{"type":"response.output_item.done","item":null}"#,
+    ] {
+        let Kind::Undecodable(event) = decoded(json).await else { panic!("{json}") };
+        assert!(event.event_type.is_some_and(|name| name.starts_with("response.output_")), "{json}");
+    }
+}
+
+#[tokio::test]
+async fn items_are_items_whatever_they_lack() {
+    for item in [
+        r#"{"type":"message","role":"assistant","content":"hi"}"#,
+        r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"hi"}],"status":null,"phase":"of_tomorrow"}"#,
+        r#"{"type":"message","role":"user","content":null,"role":"assistant","content":"hi"}"#,
+        r#"{"role":"assistant","content":[{"text":"hi","type":"output_text","annotations":null}],"type":"message"}"#,
+    ] {
+        let json = format!(r#"{{"type":"response.output_item.done","output_index":0.0,"item":{item}}}"#);
+        let Kind::OutputItemDone(done) = decoded(&json).await else { panic!("{json}") };
+        let ResponseItem::Message(message) = &*done.item else { panic!("{json}: {done:?}") };
+        assert_eq!((&message.role, message.text().as_str()), (&MessageRole::Assistant, "hi"), "{json}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_is_read_without_the_members_that_cannot_be() {
+    for response in ["{}", r#"{"id":null}"#, r#"{"id":7,"output":"none"}"#] {
+        let json = format!(r#"{{"type":"response.created","response":{response}}}"#);
+        assert!(matches!(decoded(&json).await, Kind::Created(response) if response.id.is_empty()), "{json}");
+    }
+    let json = r#"{"type":"response.completed","response":{"id":"r","id":"s","service_tier":1,"status":{},"output":{},
+        "model":"m","error":"none","usage":{"input_tokens":3.0,"output_tokens":2,"total_tokens":5,
+        "input_tokens_details":{"cached_tokens":1.0,"cache_write_tokens":null},"output_tokens_details":null}}}"#;
+    let Kind::Completed(response) = decoded(&json.replace('\n', "")).await else { panic!() };
+    assert_eq!((response.id.as_str(), response.model.as_deref(), response.service_tier), ("s", Some("m"), None));
+    let usage = response.usage.unwrap();
+    assert_eq!((usage.input_tokens, usage.cached_tokens, usage.cache_write_tokens, usage.total_tokens), (3, 1, 0, 5));
+    // What it cost is not guessed.
+    for usage in [r#"{"input_tokens":1}"#, r#"{"input_tokens":1.5,"output_tokens":1,"total_tokens":3}"#, "7"] {
+        let json = format!(r#"{{"type":"response.completed","response":{{"id":"r","usage":{usage}}}}}"#);
+        let (_, ended_in) = read(ResponseStream::from_transcript(format!("data: {json}\n\n"))).await;
+        assert_eq!(ended_in.unwrap().kind(), ErrorKind::Decode, "{json}");
+    }
 }
 
 #[tokio::test]

@@ -96,3 +96,29 @@ async fn inputs_are_counted_and_made_short() {
     guard(guard(next.stream()).await.unwrap().collect()).await.unwrap();
     assert_eq!(backend.requests_to(Route::CreateResponse)[0].json()["input"][0]["type"], "compaction");
 }
+
+#[tokio::test]
+async fn nothing_is_not_made_shorter() {
+    let backend = Backend::start().unwrap();
+    let nothing = codex(&backend).codex_responses().create("gpt-5.5", "i", Vec::new());
+    assert!(guard(nothing.clone().compact()).await.unwrap().output.is_empty());
+    assert_eq!(guard(nothing.clone().compact().with_raw()).await.unwrap().raw, json!({ "output": [] }));
+    let error = guard(nothing.session_id("").compact()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "what cannot be sent is refused all the same");
+    let responses = openai(&backend).openai_responses();
+    assert!(guard(responses.create("gpt-5.5", Vec::new()).compact()).await.unwrap().output.is_empty());
+    assert!(backend.requests().is_empty());
+    // What a response that is kept was given counts too.
+    let after = responses.create("gpt-5.5", Vec::new()).previous_response_id("resp_1");
+    assert_eq!(guard(after.compact()).await.unwrap().output.len(), 1);
+    assert_eq!(backend.requests_to(Route::CompactResponse)[0].json()["previous_response_id"], "resp_1");
+}
+
+#[tokio::test]
+async fn text_of_a_request_that_is_at_hand_is_made_short_as_a_message() {
+    let backend = Backend::start().unwrap();
+    let request = json!({ "model": "gpt-5.5", "instructions": "i", "input": "hello" });
+    guard(codex(&backend).codex_responses().create_from(&request).compact()).await.unwrap();
+    let input = &backend.requests_to(Route::CompactResponse)[0].json()["input"];
+    assert_eq!(input[0]["content"][0], json!({ "type": "input_text", "text": "hello" }));
+}

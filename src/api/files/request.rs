@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::source::{Content, Source};
 use super::wire::{CreateAnswer, CreateRequest, FinalizeAnswer};
+use crate::api::request::awaited;
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, Operation, Pace, Payload, Repeat, RetryPolicy, SignedUrl, Timeouts, path_segment};
@@ -253,14 +254,7 @@ fn to_json(operation: &Operation, value: &impl serde::Serialize) -> Result<Bytes
     })
 }
 
-impl IntoFuture for UploadRequest {
-    type Output = Result<UploadedFile, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
+awaited!(UploadRequest => UploadedFile);
 
 impl fmt::Debug for UploadRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

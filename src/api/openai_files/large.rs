@@ -2,10 +2,8 @@
 
 use std::fmt;
 use std::fs::File;
-use std::future::{Future, IntoFuture};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,7 +13,7 @@ use serde_json::json;
 
 use super::multipart::Form;
 use super::{ApiFile, ApiFilePurpose};
-use crate::api::request::ApiRequest;
+use crate::api::request::{ApiRequest, awaited};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, Operation, Outgoing, Pace, Payload, Repeat, RetryPolicy, Timeouts, ToTheEnd};
@@ -267,14 +265,7 @@ struct PartAnswer {
     id: String,
 }
 
-impl IntoFuture for LargeUpload {
-    type Output = Result<ApiFile, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
+awaited!(LargeUpload => ApiFile);
 
 impl fmt::Debug for LargeUpload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

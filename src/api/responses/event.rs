@@ -1,6 +1,7 @@
 //! The events of a stream, and how they are decoded.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 
@@ -15,7 +16,7 @@ use super::item::{ContentPart, ResponseItem};
 use super::plain_object::PlainObject;
 use super::response::ModelResponse;
 use crate::exchange::headers_of_json;
-use crate::limits::{ApiRateLimits, RateLimitSnapshot, null_as_default, open_enum};
+use crate::limits::{ApiRateLimits, RateLimitSnapshot, null_as_default, open_enum, whole};
 
 /// One event of a [`ResponseStream`](crate::ResponseStream): what it is, and its JSON as it came.
 ///
@@ -424,23 +425,15 @@ pub(super) enum Decoded {
 /// Decodes an event. Goes before it: what it carries besides, into `before`.
 pub(super) fn decode(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
     let mut wire = Wire::default();
-    let members = Members { wire: &mut wire, tolerant: false };
-    if PlainObject::of(raw).is_some_and(|plain| members.visit_map(plain).is_ok()) {
+    if PlainObject::of(raw).is_some_and(|plain| Members(&mut wire).visit_map(plain).is_ok()) {
         return interpret(raw, &wire, before);
     }
-    // The second time, a member of another type than this crate knows is as good as none.
-    for tolerant in [false, true] {
-        wire = Wire::default();
-        let mut json = serde_json::Deserializer::from_str(raw);
-        let members = Members { wire: &mut wire, tolerant };
-        if json.deserialize_map(members).and_then(|()| json.end()).is_ok() {
-            return interpret(raw, &wire, before);
-        }
+    wire = Wire::default();
+    let mut json = serde_json::Deserializer::from_str(raw);
+    match json.deserialize_map(Members(&mut wire)).and_then(|()| json.end()) {
+        Ok(()) => interpret(raw, &wire, before),
+        Err(_) => decode_leniently(raw, before),
     }
-    if &**raw == "[DONE]" {
-        return Decoded::Nothing;
-    }
-    Decoded::Event(not_decoded(None, "it is not a JSON object"), None)
 }
 
 fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKind>) -> Decoded {
@@ -467,12 +460,15 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
         let call_id = optional(&wire.call_id);
         Some(ToolInputDone { item_id: call_item_id(), call_id, output_index, input: text(whole.as_ref()?) })
     };
-    let item = || Some(ItemEvent { output_index, item: Box::new(parse(wire.item?)?) });
+    let item = || Some(ItemEvent { output_index, item: Box::new(item(wire.item?)?) });
     let part = || {
         let part = wire.part.and_then(parse).map(Box::new);
         PartEvent { item_id: item_id(), output_index, part_index, part }
     };
-    let response = || ModelResponse::of_event(wire.response?.get()).map(Box::new);
+    let response = || {
+        let told = wire.response?;
+        parse(told).or_else(|| ModelResponse::in_part(parse(told)?)).map(Box::new)
+    };
 
     use ResponseEventKind as Kind;
     let kind = match &*event_type.0 {
@@ -531,8 +527,7 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
         "response.in_progress" => response().map(Kind::InProgress),
         "response.completed" => {
             carried_by_any(wire, before);
-            let response = wire.response.and_then(|response| ModelResponse::of_last_event(response.get()));
-            return match response.map(Box::new) {
+            return match response().filter(|response| !response.id.is_empty()) {
                 Some(response) => Decoded::Completed(response, wire.sequence_number),
                 None => Decoded::CompletedUnreadably,
             };
@@ -567,6 +562,45 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
 }
 
 const MISFIT: &str = "a member that its type needs is missing or wrong";
+/// Decodes an event that is unlike what servers send. Of a member that is told twice the last counts, and one that has
+/// another type than this crate knows counts as missing.
+fn decode_leniently(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
+    if &**raw == "[DONE]" {
+        return Decoded::Nothing;
+    }
+    let Ok(members) = serde_json::from_str::<HashMap<String, &RawValue>>(raw) else {
+        return Decoded::Event(not_decoded(None, "it is not a JSON object"), None);
+    };
+    let json = |name: &str| members.get(name).copied().filter(|value| value.get() != "null");
+    let text = |name: &str| json(name).and_then(parse::<Str<'_>>);
+    let number = |name: &str| json(name).and_then(parse).and_then(|number| whole(&number));
+    let index = |name: &str| number(name).and_then(|number| u32::try_from(number).ok());
+    let wire = Wire {
+        event_type: text("type"),
+        sequence_number: number("sequence_number"),
+        item_id: text("item_id"),
+        call_id: text("call_id"),
+        output_index: index("output_index"),
+        content_index: index("content_index"),
+        summary_index: index("summary_index"),
+        delta: text("delta"),
+        text: text("text"),
+        refusal: text("refusal"),
+        arguments: text("arguments"),
+        input: text("input"),
+        code: text("code"),
+        partial_image_b64: text("partial_image_b64"),
+        partial_image_index: index("partial_image_index"),
+        item: json("item"),
+        part: json("part"),
+        response: json("response"),
+        annotation: json("annotation"),
+        headers: json("headers"),
+        metadata: json("metadata"),
+        safety_buffering: json("safety_buffering"),
+    };
+    interpret(raw, &wire, before)
+}
 
 fn not_decoded(event_type: Option<EventText>, reason: &'static str) -> ResponseEventKind {
     ResponseEventKind::Undecodable(UndecodableEvent { event_type, reason })
@@ -649,6 +683,14 @@ fn hosted_tool(event_type: &str) -> Option<(HostedTool, HostedToolStage)> {
     is_known.then_some((tool, stage))
 }
 
+/// An item. Of a member that is told twice, the last counts.
+fn item(raw: &RawValue) -> Option<ResponseItem> {
+    match parse(raw)? {
+        ResponseItem::Other(value) => serde_json::from_value(value).ok(),
+        item => Some(item),
+    }
+}
+
 fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     serde_json::from_str(raw.get()).ok()
 }
@@ -712,11 +754,7 @@ enum Member {
 }
 
 /// Reads the members in one pass, each to its place: what a derived decoder makes is moved several times.
-struct Members<'w, 'a> {
-    wire: &'w mut Wire<'a>,
-    /// Whether a member that does not fit is passed over, and the last of two with one name counts.
-    tolerant: bool,
-}
+struct Members<'w, 'a>(&'w mut Wire<'a>);
 
 impl<'de> Visitor<'de> for Members<'_, 'de> {
     type Value = ();
@@ -726,31 +764,31 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let Members { wire, tolerant } = self;
+        let wire = self.0;
         while let Some(member) = members.next_key()? {
             match member {
-                Member::Type => read(&mut members, &mut wire.event_type, tolerant)?,
-                Member::SequenceNumber => read(&mut members, &mut wire.sequence_number, tolerant)?,
-                Member::ItemId => read(&mut members, &mut wire.item_id, tolerant)?,
-                Member::CallId => read(&mut members, &mut wire.call_id, tolerant)?,
-                Member::OutputIndex => read(&mut members, &mut wire.output_index, tolerant)?,
-                Member::ContentIndex => read(&mut members, &mut wire.content_index, tolerant)?,
-                Member::SummaryIndex => read(&mut members, &mut wire.summary_index, tolerant)?,
-                Member::Delta => read(&mut members, &mut wire.delta, tolerant)?,
-                Member::Text => read(&mut members, &mut wire.text, tolerant)?,
-                Member::Refusal => read(&mut members, &mut wire.refusal, tolerant)?,
-                Member::Arguments => read(&mut members, &mut wire.arguments, tolerant)?,
-                Member::Input => read(&mut members, &mut wire.input, tolerant)?,
-                Member::Code => read(&mut members, &mut wire.code, tolerant)?,
-                Member::PartialImageB64 => read(&mut members, &mut wire.partial_image_b64, tolerant)?,
-                Member::PartialImageIndex => read(&mut members, &mut wire.partial_image_index, tolerant)?,
-                Member::Item => read(&mut members, &mut wire.item, tolerant)?,
-                Member::Part => read(&mut members, &mut wire.part, tolerant)?,
-                Member::Response => read(&mut members, &mut wire.response, tolerant)?,
-                Member::Annotation => read(&mut members, &mut wire.annotation, tolerant)?,
-                Member::Headers => read(&mut members, &mut wire.headers, tolerant)?,
-                Member::Metadata => read(&mut members, &mut wire.metadata, tolerant)?,
-                Member::SafetyBuffering => read(&mut members, &mut wire.safety_buffering, tolerant)?,
+                Member::Type => read(&mut members, &mut wire.event_type)?,
+                Member::SequenceNumber => read(&mut members, &mut wire.sequence_number)?,
+                Member::ItemId => read(&mut members, &mut wire.item_id)?,
+                Member::CallId => read(&mut members, &mut wire.call_id)?,
+                Member::OutputIndex => read(&mut members, &mut wire.output_index)?,
+                Member::ContentIndex => read(&mut members, &mut wire.content_index)?,
+                Member::SummaryIndex => read(&mut members, &mut wire.summary_index)?,
+                Member::Delta => read(&mut members, &mut wire.delta)?,
+                Member::Text => read(&mut members, &mut wire.text)?,
+                Member::Refusal => read(&mut members, &mut wire.refusal)?,
+                Member::Arguments => read(&mut members, &mut wire.arguments)?,
+                Member::Input => read(&mut members, &mut wire.input)?,
+                Member::Code => read(&mut members, &mut wire.code)?,
+                Member::PartialImageB64 => read(&mut members, &mut wire.partial_image_b64)?,
+                Member::PartialImageIndex => read(&mut members, &mut wire.partial_image_index)?,
+                Member::Item => read(&mut members, &mut wire.item)?,
+                Member::Part => read(&mut members, &mut wire.part)?,
+                Member::Response => read(&mut members, &mut wire.response)?,
+                Member::Annotation => read(&mut members, &mut wire.annotation)?,
+                Member::Headers => read(&mut members, &mut wire.headers)?,
+                Member::Metadata => read(&mut members, &mut wire.metadata)?,
+                Member::SafetyBuffering => read(&mut members, &mut wire.safety_buffering)?,
                 Member::Other => drop(members.next_value::<IgnoredAny>()?),
             }
         }
@@ -759,15 +797,7 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
 }
 
 /// Reads a member's value, which is told once.
-fn read<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
-    members: &mut A,
-    place: &mut Option<T>,
-    tolerant: bool,
-) -> Result<(), A::Error> {
-    if tolerant {
-        *place = parse(members.next_value::<&RawValue>()?);
-        return Ok(());
-    }
+fn read<'de, A: MapAccess<'de>, T: Deserialize<'de>>(members: &mut A, place: &mut Option<T>) -> Result<(), A::Error> {
     if place.is_some() {
         return Err(A::Error::custom("a member is told twice"));
     }

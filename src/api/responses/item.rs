@@ -1,10 +1,10 @@
 //! The items of which inputs and outputs consist.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::wire_struct::wire_struct;
-use crate::limits::{null_as_default, open_enum};
+use crate::limits::{null_as_default, open_enum, optional_count};
 
 /// One item of a conversation: what goes to the model and what comes from it, so that an output can be given back as
 /// input. What this crate does not know is kept: items as [`Other`](Self::Other), members in `extra`.
@@ -25,6 +25,7 @@ use crate::limits::{null_as_default, open_enum};
 #[non_exhaustive]
 pub enum ResponseItem {
     /// A message.
+    #[serde(deserialize_with = "message")]
     Message(MessageItem),
     /// What the model thought.
     Reasoning(ReasoningItem),
@@ -182,6 +183,7 @@ wire_struct! {
         /// Who speaks.
         role: MessageRole,
         /// What is said.
+        #[serde(default, deserialize_with = "content")]
         content: Vec<ContentPart>,
         /// How far it has come.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -201,6 +203,36 @@ impl MessageItem {
     pub fn text(&self) -> String {
         self.content.iter().filter_map(ContentPart::text).collect()
     }
+}
+
+/// A list of parts, nothing, or plain text, which is left as it came: who says it is not known here.
+fn content<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ContentPart>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Content {
+        Parts(Vec<ContentPart>),
+        Text(String),
+    }
+    Ok(match Option::deserialize(deserializer)? {
+        Some(Content::Parts(parts)) => parts,
+        Some(Content::Text(text)) => vec![ContentPart::Other(Value::String(text))],
+        None => Vec::new(),
+    })
+}
+
+/// A message whose plain text is a part like any other.
+fn message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MessageItem, D::Error> {
+    let mut message: MessageItem = Deserialize::deserialize(deserializer)?;
+    for part in &mut message.content {
+        if let ContentPart::Other(Value::String(text)) = part {
+            let text = TextPart { text: std::mem::take(text), extra: Map::new() };
+            *part = match message.role {
+                MessageRole::Assistant => ContentPart::OutputText(text),
+                _ => ContentPart::InputText(text),
+            };
+        }
+    }
+    Ok(message)
 }
 
 wire_struct! {
@@ -243,6 +275,7 @@ wire_struct! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         namespace: Option<String>,
         /// The arguments, as JSON in text. It is the model's work: it may be no JSON.
+        #[serde(default, deserialize_with = "null_as_default")]
         arguments: String,
         /// How far it has come.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -272,6 +305,7 @@ wire_struct! {
         /// The tool.
         name: String,
         /// What it is given.
+        #[serde(default, deserialize_with = "null_as_default")]
         input: String,
         /// How far it has come.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -353,10 +387,10 @@ wire_struct! {
         #[serde(rename = "type")]
         action_type: String,
         /// The program and its arguments.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "null_as_default")]
         command: Vec<String>,
         /// How long it may take, in milliseconds.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_count")]
         timeout_ms: Option<u64>,
         /// Where to run it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -398,6 +432,7 @@ wire_struct! {
         /// Who searched.
         execution: String,
         /// The tools.
+        #[serde(default, deserialize_with = "null_as_default")]
         tools: Vec<Value>,
     }
 }
@@ -506,6 +541,7 @@ wire_struct! {
     /// Text.
     TextPart {
         /// The text.
+        #[serde(deserialize_with = "null_as_default")]
         text: String,
     }
 }
@@ -579,7 +615,7 @@ mod tests {
             json!({ "type": "image_generation_call", "id": "ig_1", "status": "generating", "result": "AAAA" }),
             json!({ "type": "compaction", "encrypted_content": "gAAA" }),
             json!({ "type": "brand_new", "anything": [1, 2] }),
-            json!({ "type": "message", "role": "assistant" }),
+            json!({ "type": "message", "role": 7 }),
             json!("not even an object"),
         ] {
             let item = parse(&value);
@@ -593,9 +629,51 @@ mod tests {
     fn only_what_is_not_known_is_other() {
         let is_other = |value: Value| matches!(parse(&value), ResponseItem::Other(_));
         assert!(is_other(json!({ "type": "brand_new" })));
-        assert!(is_other(json!({ "type": "message", "role": "assistant" })), "a message without content");
+        assert!(is_other(json!({ "type": "message", "content": [] })), "a message of nobody");
+        assert!(is_other(json!({ "type": "message", "role": "assistant", "content": 7 })));
+        assert!(is_other(json!({ "type": "function_call", "name": "f", "arguments": "{}" })), "nobody can answer it");
         assert!(!is_other(json!({ "type": "message", "role": "narrator", "content": [{ "type": "later" }] })));
         assert!(!is_other(json!({ "type": "compaction_summary", "encrypted_content": "x" })));
         assert!(!is_other(json!({ "type": "reasoning", "id": "rs", "summary": [], "encrypted_content": null })));
+    }
+
+    #[test]
+    fn content_may_be_missing_or_plain_text() {
+        for (told, kept) in [
+            (json!({ "type": "message", "role": "assistant" }), json!([])),
+            (json!({ "type": "message", "role": "assistant", "content": null }), json!([])),
+            (
+                json!({ "type": "message", "role": "assistant", "content": "a" }),
+                json!([{ "type": "output_text", "text": "a" }]),
+            ),
+            (
+                json!({ "type": "message", "role": "user", "content": "a" }),
+                json!([{ "type": "input_text", "text": "a" }]),
+            ),
+            (
+                json!({ "type": "message", "role": "user", "content": ["a", { "type": "text", "text": null }] }),
+                json!([{ "type": "input_text", "text": "a" }, { "type": "text", "text": "" }]),
+            ),
+        ] {
+            let item = parse(&told);
+            assert!(matches!(item, ResponseItem::Message(_)), "{told}");
+            assert_eq!(serde_json::to_value(&item).unwrap()["content"], kept, "{told}");
+        }
+    }
+
+    #[test]
+    fn calls_without_anything_to_say_are_calls() {
+        for told in [
+            json!({ "type": "function_call", "call_id": "c", "name": "f" }),
+            json!({ "type": "function_call", "call_id": "c", "name": "f", "arguments": null }),
+        ] {
+            assert!(matches!(parse(&told), ResponseItem::FunctionCall(call) if call.arguments.is_empty()), "{told}");
+        }
+        let custom = parse(&json!({ "type": "custom_tool_call", "call_id": "c", "name": "f", "input": null }));
+        assert!(matches!(custom, ResponseItem::CustomToolCall(call) if call.input.is_empty()));
+        let shell = parse(&json!({ "type": "local_shell_call", "status": "completed",
+            "action": { "type": "exec", "command": null, "timeout_ms": 1000.0 } }));
+        let ResponseItem::LocalShellCall(shell) = shell else { panic!("{shell:?}") };
+        assert_eq!((shell.action.command.len(), shell.action.timeout_ms), (0, Some(1000)));
     }
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::conversation::Conversation;
 use super::item::{MessageRole, ResponseItem};
 use super::response::ModelResponse;
 use super::rules::Rules;
@@ -103,8 +104,7 @@ pub(super) struct RequestContent {
     pub(super) fields: Map<String, Value>,
     /// What could not be written as JSON.
     pub(super) unwritable: Option<Arc<serde_json::Error>>,
-    pub(super) session_id: Option<String>,
-    pub(super) turn: Option<ResponseTurn>,
+    pub(super) conversation: Conversation,
     pub(super) longest_event: usize,
     pub(super) compressed: bool,
     pub(super) options: CallOptions,
@@ -237,8 +237,7 @@ impl<M> ResponseRequest<M> {
             route,
             fields: Map::new(),
             unwritable: None,
-            session_id: None,
-            turn: None,
+            conversation: Conversation::default(),
             longest_event: LONGEST_EVENT,
             compressed: false,
             options: CallOptions::default(),
@@ -362,16 +361,38 @@ impl<M> ResponseRequest<M> {
         self.with_in("client_metadata", name, value.into())
     }
 
-    /// The conversation's id, as headers `session_id`, `session-id` and `x-client-request-id`: it leads the requests of one
-    /// conversation to the same place. At most 256 visible ASCII characters.
+    /// The conversation's id, as headers `session_id` and `session-id`: it leads the requests of one conversation to the same
+    /// place. At most 256 visible ASCII characters, as all ids here.
     pub fn session_id(mut self, id: impl Into<String>) -> Self {
-        self.content.session_id = Some(id.into());
+        self.content.conversation.session_id = Some(id.into());
+        self
+    }
+
+    /// The id of the thread, where a session has several, as headers `thread_id`, `thread-id` and `x-client-request-id`, and
+    /// within `x-codex-window-id`. Default: that of the session.
+    pub fn thread_id(mut self, id: impl Into<String>) -> Self {
+        self.content.conversation.thread_id = Some(id.into());
+        self
+    }
+
+    /// How often the thread has been made short ([`compact`](Self::compact)) before, within the header `x-codex-window-id`.
+    /// Default: never.
+    pub fn compactions(mut self, times: u32) -> Self {
+        self.content.conversation.compactions = times;
+        self
+    }
+
+    /// An agent that works for another one: what it is for (`review`, `compact`, …), as header `x-openai-subagent`; and the
+    /// thread that it was started from, if any, as header `x-codex-parent-thread-id`.
+    pub fn subagent(mut self, name: impl Into<String>, parent_thread_id: Option<String>) -> Self {
+        self.content.conversation.subagent = Some(name.into());
+        self.content.conversation.parent_thread_id = parent_thread_id;
         self
     }
 
     /// The turn that the request belongs to.
     pub fn in_turn(mut self, turn: &ResponseTurn) -> Self {
-        self.content.turn = Some(turn.clone());
+        self.content.conversation.turn = Some(turn.clone());
         self
     }
 
@@ -641,7 +662,7 @@ impl RequestContent {
             clock: exchange.clock().clone(),
             idle: exchange.bounds(prepared.operation, &self.options).idle(),
             longest_event: self.longest_event,
-            turn: self.turn.clone(),
+            turn: self.conversation.turn.clone(),
         };
         prepared.send(self, receive).await
     }
@@ -659,20 +680,10 @@ impl RequestContent {
             return Err(invalid(format!("{}: {}", rules.refusal(), violations.join("; "))));
         }
         let operation = if rules.is_kept(fields) { &route.create_kept } else { &route.create };
-        let mut headers = HeaderMap::new();
+        let mut headers = self.conversation.headers().map_err(invalid)?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if streamed {
             headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        }
-        if let Some(id) = &self.session_id {
-            let is_visible = !id.is_empty() && id.len() <= 256 && id.bytes().all(|byte| byte.is_ascii_graphic());
-            let value = HeaderValue::from_str(id).ok().filter(|_| is_visible);
-            let value =
-                value.ok_or_else(|| invalid("the session id is not 1 to 256 visible ASCII characters".to_owned()))?;
-            // Servers have read it under either spelling.
-            for name in ["session_id", "session-id", "x-client-request-id"] {
-                headers.insert(HeaderName::from_static(name), value.clone());
-            }
         }
         let body = serde_json::to_vec(&self.fields)
             .map_err(|error| invalid("the request is no JSON".to_owned()).with_source(error))?;

@@ -1,11 +1,11 @@
 //! The response object and what belongs to it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::item::ResponseItem;
 use super::wire_struct::wire_struct;
-use crate::limits::{null_as_default, open_enum};
+use crate::limits::{count, null_as_default, open_enum, optional_count};
 
 wire_struct! {
     /// A response as the server describes it: inside events, and where it is asked for whole.
@@ -13,7 +13,7 @@ wire_struct! {
     /// The Codex backend leaves `output` empty at the end of a stream; the items came as events, and
     /// [`ResponseStream::collect`](crate::ResponseStream::collect) puts them together.
     ModelResponse {
-        /// Its id. Empty where an event does not tell it.
+        /// Its id. Empty in an event that tells none, which is not the one that completes a response.
         id: String,
         /// How far it has come.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,34 +46,16 @@ wire_struct! {
 }
 
 impl ModelResponse {
-    /// What an event says of its response. A member that cannot be read, and be it the id, does not lose the others.
-    pub(super) fn of_event(json: &str) -> Option<Self> {
-        serde_json::from_str(json).ok().or_else(|| Self::of_members(json, &["id", "usage"]))
-    }
-
-    /// What the last event says of a response that is complete: its id must be there, and what it cost be readable.
-    pub(super) fn of_last_event(json: &str) -> Option<Self> {
-        serde_json::from_str(json).ok().or_else(|| Self::of_members(json, &[]))
-    }
-
-    /// Without those of the optional members that cannot be read.
-    fn of_members(json: &str, optional: &[&str]) -> Option<Self> {
-        const OPTIONAL: [&str; 8] =
-            ["status", "model", "created_at", "output", "error", "incomplete_details", "service_tier", "end_turn"];
-        let mut members: Map<String, Value> = serde_json::from_str(json).ok()?;
-        for name in OPTIONAL.iter().chain(optional) {
-            let mut alone = json!({ "id": "" });
-            if let Some(member) = members.get(*name) {
-                alone[*name] = member.clone();
-            }
-            if Self::deserialize(&alone).is_err() {
-                members.remove(*name);
-            }
+    /// What an event tells of a response that cannot be read as a whole: without the members that cannot. Of one that is
+    /// told twice, the last counts. What it cost is read, or the response is not.
+    pub(super) fn in_part(told: Value) -> Option<Self> {
+        let Value::Object(mut members) = told else { return None };
+        if !members.get("id").is_some_and(Value::is_string) {
+            members.insert("id".to_owned(), "".into());
         }
-        if optional.contains(&"id") {
-            members.entry("id").or_insert(json!(""));
-        }
-        Self::deserialize(Value::Object(members)).ok()
+        let alone = |name: &str, value: &Value| serde_json::from_value::<Self>(json!({ "id": "", name: value }));
+        members.retain(|name, value| matches!(name.as_str(), "id" | "usage") || alone(name, value).is_ok());
+        serde_json::from_value(Value::Object(members)).ok()
     }
 
     /// All text of the model's messages, put together.
@@ -152,24 +134,29 @@ pub struct TokenUsage {
 
 #[derive(Serialize, Deserialize)]
 struct UsageWire {
+    #[serde(deserialize_with = "count")]
     input_tokens: u64,
     #[serde(default)]
     input_tokens_details: Option<InputDetails>,
+    #[serde(deserialize_with = "count")]
     output_tokens: u64,
     #[serde(default)]
     output_tokens_details: Option<OutputDetails>,
+    #[serde(deserialize_with = "count")]
     total_tokens: u64,
 }
 
 #[derive(Serialize, Deserialize, Default)]
 struct InputDetails {
+    #[serde(deserialize_with = "count")]
     cached_tokens: u64,
-    #[serde(default)]
-    cache_write_tokens: u64,
+    #[serde(default, deserialize_with = "optional_count")]
+    cache_write_tokens: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize, Default)]
 struct OutputDetails {
+    #[serde(deserialize_with = "count")]
     reasoning_tokens: u64,
 }
 
@@ -179,7 +166,7 @@ impl From<UsageWire> for TokenUsage {
         Self {
             input_tokens: wire.input_tokens,
             cached_tokens: input.cached_tokens,
-            cache_write_tokens: input.cache_write_tokens,
+            cache_write_tokens: input.cache_write_tokens.unwrap_or_default(),
             output_tokens: wire.output_tokens,
             reasoning_tokens: wire.output_tokens_details.unwrap_or_default().reasoning_tokens,
             total_tokens: wire.total_tokens,
@@ -189,7 +176,7 @@ impl From<UsageWire> for TokenUsage {
 
 impl From<TokenUsage> for UsageWire {
     fn from(usage: TokenUsage) -> Self {
-        let (cached_tokens, cache_write_tokens) = (usage.cached_tokens, usage.cache_write_tokens);
+        let (cached_tokens, cache_write_tokens) = (usage.cached_tokens, Some(usage.cache_write_tokens));
         Self {
             input_tokens: usage.input_tokens,
             input_tokens_details: Some(InputDetails { cached_tokens, cache_write_tokens }),

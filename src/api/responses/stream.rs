@@ -12,6 +12,7 @@ use bytestring::ByteString;
 use futures_util::{Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, StatusCode};
+use serde_json::Value;
 
 use super::collected::CollectedResponse;
 use super::event::{Decoded, EventText, ResponseEvent, ResponseEventKind, TURN_STATE, decode, header_events};
@@ -329,13 +330,15 @@ impl ResponseStream {
                 Some(error.with_body(Some(self.about.clean(&raw))))
             }
             Decoded::Incomplete(response) => {
-                let details = response.as_ref().and_then(|response| response.incomplete_details.as_ref());
-                let reason = details.and_then(|details| details.reason.clone());
                 self.last_response = response;
-                let reason = reason.map(|reason| self.about.scrubber.clean_line(&reason));
+                // Told whatever else the response lacks.
+                let event: Value = serde_json::from_str(&raw).unwrap_or_default();
+                let reason = event.pointer("/response/incomplete_details/reason").and_then(Value::as_str);
+                let reason = reason.map(|reason| self.about.scrubber.clean_line(reason));
                 let message =
                     format!("the response is incomplete: {}", reason.as_deref().unwrap_or("no reason is given"));
-                Some(self.about.error(ErrorKind::Incomplete, message).with_code(reason))
+                let error = self.about.error(ErrorKind::Incomplete, message).with_code(reason);
+                Some(error.with_body(Some(self.about.clean(&raw))))
             }
             Decoded::Failed(response) => {
                 self.last_response = response;

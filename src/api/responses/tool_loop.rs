@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, join_all};
@@ -19,6 +18,7 @@ use super::request::{RequestContent, ResponseRequest};
 use super::response::TokenUsage;
 use super::tool::FunctionTool;
 use super::turn::ResponseTurn;
+use crate::api::request::awaited;
 use crate::error::{Error, ErrorKind};
 
 /// How many rounds there are at the most, unless told otherwise.
@@ -141,7 +141,7 @@ impl<M> ResponseRequest<M> {
             self = self.tool(function.tool.clone());
         }
         let mut content = self.content;
-        content.turn.get_or_insert_with(ResponseTurn::new);
+        content.conversation.turn.get_or_insert_with(ResponseTurn::new);
         ToolLoop { content, tools: tools.clone(), rounds: ROUNDS, on_event: None }
     }
 }
@@ -218,14 +218,7 @@ impl ToolLoop {
     }
 }
 
-impl IntoFuture for ToolLoop {
-    type Output = Result<ToolLoopResult, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
-    }
-}
+awaited!(ToolLoop => ToolLoopResult);
 
 impl fmt::Debug for ToolLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
