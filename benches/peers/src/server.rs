@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -72,7 +73,8 @@ fn end_with_standard_input() {
     });
 }
 
-/// The child process that is always awake, on the last core: how long a sleeping server takes to wake depends on how
+/// The child process that is always awake, on the last core, and answers as many microseconds later as
+/// `POST /v1/{events}/after/{microseconds}/responses` says: how long a sleeping server takes to wake depends on how
 /// long it slept, and so on what the client did before.
 pub fn serve_awake() -> Result<(), Failure> {
     end_with_standard_input();
@@ -103,7 +105,14 @@ pub fn serve_awake() -> Result<(), Failure> {
             if request.len() < end + 4 + length {
                 continue;
             }
-            let events = events_asked_for(head.lines().next().unwrap_or_default()).ok_or("no request for a stream")?;
+            let path = head.strip_prefix("POST /v1/").and_then(|rest| rest.split_once("/responses"));
+            let (events, delay) =
+                path.and_then(|(path, _)| path.split_once("/after/")).ok_or("no stream is asked for")?;
+            let (events, delay) = (events.parse()?, Duration::from_micros(delay.parse()?));
+            let asked = Instant::now();
+            while asked.elapsed() < delay {
+                std::hint::spin_loop();
+            }
             stream.write_all(answers.entry(events).or_insert_with(|| render_stream(events)).as_bytes())?;
             request.clear();
         }
