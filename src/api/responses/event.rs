@@ -564,6 +564,7 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
 const MISFIT: &str = "a member that its type needs is missing or wrong";
 /// Decodes an event that is unlike what servers send. Of a member that is told twice the last counts, and one that has
 /// another type than this crate knows counts as missing.
+#[cold]
 fn decode_leniently(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
     if &**raw == "[DONE]" {
         return Decoded::Nothing;
@@ -632,6 +633,9 @@ fn server_model(headers: &HeaderMap) -> Option<EventText> {
 fn carried_by_any(wire: &Wire<'_>, before: &mut Vec<ResponseEventKind>) {
     // Those within the response count before those beside it.
     let mentions_headers = wire.response.filter(|response| response.get().contains("\"headers\""));
+    if mentions_headers.is_none() && wire.headers.is_none() && wire.safety_buffering.is_none() {
+        return;
+    }
     let inner = mentions_headers.and_then(parse::<Value>).and_then(|response| response.get("headers").cloned());
     let beside = wire.headers.and_then(parse::<Value>);
     let headers: Vec<HeaderMap> = [inner, beside].into_iter().flatten().map(|told| headers_of_json(&told)).collect();
