@@ -14,7 +14,7 @@ pub use self::rate_limit::{
     Credits, LimitWindow, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SnapshotWindow, SpendControl,
     SpendLimit,
 };
-pub(crate) use self::wire::{null_as_default, open_enum, open_struct};
+pub(crate) use self::wire::{Tolerant, Wire, null_as_default, open_enum, open_struct, read_member};
 
 open_enum! {
     /// A ChatGPT plan.
@@ -123,7 +123,7 @@ pub struct UsageLimit {
 
 impl UsageLimit {
     pub(crate) fn from_error(error: &Value, headers: &HeaderMap, now: SystemTime) -> Self {
-        let seconds = |name: &str| error.get(name).and_then(Value::as_u64).map(Duration::from_secs);
+        let seconds = |name: &str| error.get(name).and_then(|number| u64::read(number).ok()).map(Duration::from_secs);
         // A moment that has passed is stale; the time left is then the better word.
         let at = seconds("resets_at").and_then(|since| UNIX_EPOCH.checked_add(since)).filter(|at| *at > now);
         let within = seconds("resets_in_seconds").and_then(|left| now.checked_add(left));

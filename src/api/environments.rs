@@ -80,7 +80,7 @@ impl CloudEnvironments {
 
     /// All environments, as the backend orders them. `GET {prefix}/environments`.
     pub fn list(&self) -> ApiRequest<Vec<CloudEnvironment>> {
-        ApiRequest::json(&self.caller, &LIST)
+        ApiRequest::list(&self.caller, &LIST)
     }
 
     /// The environments that a repository has. `GET {prefix}/environments/by-repo/github/{owner}/{repo}`.
@@ -97,7 +97,7 @@ impl CloudEnvironments {
     /// # Ok(()) }
     /// ```
     pub fn by_repository(&self, repository: &GitHubRepository) -> ApiRequest<Vec<CloudEnvironment>> {
-        let request = ApiRequest::json(&self.caller, &BY_REPOSITORY);
+        let request = ApiRequest::list(&self.caller, &BY_REPOSITORY);
         request.segment("owner", &repository.owner).segment("repo", &repository.name)
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::{Credits, RateLimitSnapshot, SnapshotWindow};
+use super::{Credits, RateLimitSnapshot, SnapshotWindow, Wire};
 
 /// The limit whose headers have no other name.
 const DEFAULT_LIMIT: &str = "codex";
@@ -96,8 +96,8 @@ impl RateLimitSnapshot {
             let window = event.get("rate_limits")?.get(name)?;
             Some(SnapshotWindow {
                 used_percent: window.get("used_percent")?.as_f64()?,
-                window_minutes: window.get("window_minutes").and_then(Value::as_i64),
-                resets_at: window.get("reset_at").and_then(Value::as_u64).and_then(since_1970),
+                window_minutes: window.get("window_minutes").and_then(|minutes| i64::read(minutes).ok()),
+                resets_at: window.get("reset_at").and_then(|seconds| since_1970(u64::read(seconds).ok()?)),
             })
         };
         let credits = || {
