@@ -87,7 +87,6 @@ async fn a_stream_that_is_dropped_asks_no_more() {
 #[tokio::test]
 async fn there_is_a_pause_between_questions_however_short_it_is_to_be() {
     const LEAST: Duration = Duration::from_millis(100);
-    let backend = Backend::start().unwrap();
     for (interval, longest, expected) in
         [(Duration::ZERO, 30 * SECOND, [LEAST, LEAST * 3 / 2, LEAST * 9 / 4]), (2 * SECOND, Duration::ZERO, [LEAST; 3])]
     {
