@@ -9,6 +9,10 @@
 //! `CODEX_AGENT_IDENTITY`, else as the one in the official tool's `auth.json`. With `--new` and a ChatGPT login there, it
 //! makes an agent for that login and keeps it beside the login's tokens.
 
+#[macro_use]
+#[path = "support/output.rs"]
+mod output;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -6,6 +6,10 @@
 //!
 //! It talks to the embedded backend.
 
+#[macro_use]
+#[path = "support/output.rs"]
+mod output;
+
 use codex_backend::testing::Backend;
 use codex_backend::{Client, CodexBackend, Recovery, Refusal};
 use reqwest::StatusCode;

@@ -7,6 +7,9 @@
 //! With nothing configured it talks to a backend embedded in this program, and says so. With `CODEX_BACKEND_BASE_URL` set
 //! (for API keys: `CODEX_BACKEND_OPENAI_BASE_URL`), or with `--live`, it uses the credentials that are found on this machine.
 
+#[macro_use]
+#[path = "support/output.rs"]
+mod output;
 mod support;
 
 use std::io::Write;

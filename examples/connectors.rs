@@ -7,6 +7,9 @@
 //! With nothing configured it asks the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` set it asks that
 //! backend; with `--live`, the real one.
 
+#[macro_use]
+#[path = "support/output.rs"]
+mod output;
 #[path = "support/flags.rs"]
 mod flags;
 mod support;

@@ -9,6 +9,9 @@
 //! With nothing configured it talks to the embedded backend, which has a few tasks, and says so. With
 //! `CODEX_BACKEND_BASE_URL` set it talks to that backend; with `--live`, to the real one.
 
+#[macro_use]
+#[path = "support/output.rs"]
+mod output;
 mod support;
 
 use std::process::ExitCode;

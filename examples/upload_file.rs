@@ -8,6 +8,9 @@
 //! `--live`, it talks to that backend instead, with the credentials it finds (`whoami` tells which): the token in
 //! `CODEX_BACKEND_ACCESS_TOKEN`, else those of the other variables, else the official tool's `auth.json`.
 
+#[macro_use]
+#[path = "support/output.rs"]
+mod output;
 mod support;
 
 use std::io::IsTerminal;

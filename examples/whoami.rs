@@ -7,6 +7,9 @@
 //! With nothing configured it shows those of the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` set, or with
 //! `--live`, it shows those that are found on this machine.
 
+#[macro_use]
+#[path = "support/output.rs"]
+mod output;
 #[path = "support/flags.rs"]
 mod flags;
 mod support;

@@ -277,6 +277,8 @@ pub struct Refusal {
     pub status: StatusCode,
     /// The generation of the headers that were refused.
     pub generation: u64,
+    /// The generation of those that this call was refused with first.
+    pub first_generation: u64,
     /// The server's code, such as `token_expired` or `task_not_found`.
     pub code: Option<String>,
     /// The server's clock, from the `Date` header.
@@ -289,7 +291,7 @@ impl Refusal {
     /// A first refusal of headers of that generation.
     #[must_use]
     pub fn new(status: StatusCode, generation: u64) -> Self {
-        Self { status, generation, code: None, server_date: None, count: 1 }
+        Self { status, generation, first_generation: generation, code: None, server_date: None, count: 1 }
     }
 
     /// With the server's code.

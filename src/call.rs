@@ -195,7 +195,7 @@ impl Caller {
         let mut authorized = Authorized { caller: self, operation: request.operation, last: None };
         let bounds = self.exchange().bounds(request.operation, request.options);
         let mut progress = self.exchange().begin();
-        let mut refusals = 0;
+        let (mut refusals, mut first_generation) = (0, None);
         loop {
             let error = match self.exchange().send_receiving(request, &mut authorized, receive, &mut progress).await {
                 Ok(answer) => return Ok(answer),
@@ -212,6 +212,7 @@ impl Caller {
             let refusal = Refusal {
                 status: error.status().unwrap_or(http::StatusCode::UNAUTHORIZED),
                 generation: sent.generation(),
+                first_generation: *first_generation.get_or_insert(sent.generation()),
                 code: error.code().map(str::to_owned),
                 server_date: error.server_date(),
                 count: refusals,

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use codex_backend::testing::{Backend, Route};
+use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{
     AnyClient, AuthError, AuthErrorKind, AuthMode, AuthSource, AuthSources, ChatGptSession, Client, ClientBuilder,
     CodexAuth, CodexBackend, ConfigError, Environment, FileStore, LoginMethod, OpenAiApi, OpenAiFileUpload,
@@ -662,6 +662,42 @@ async fn restrictions_that_are_set_twice_both_hold() {
     ] {
         assert_eq!(CodexAuth::load(&refused).await.unwrap_err().kind(), AuthErrorKind::NotAllowed);
     }
+}
+
+#[tokio::test]
+async fn a_renewal_under_restrictions_uses_no_tokens_of_another_workspace_and_loses_none_of_its_own() {
+    let backend = Backend::start().unwrap();
+    let home = home_with(&backend.issue_auth_json("acct-1", Duration::ZERO));
+    let file = || std::fs::read_to_string(home.path().join("auth.json")).unwrap();
+    let (before, theirs) = (file(), backend.issue_access_token("acct-2"));
+    // That another workspace is allowed, too, does not make the session its own.
+    for workspaces in [&["acct-1"][..], &["acct-1", "acct-2"]] {
+        let ours = Restrictions::default().workspaces(workspaces.iter().copied());
+        let ours = sources(&[("CODEX_HOME", path(&home))]).restrict(ours);
+        let auth = backend.client().load_auth(&ours).await.unwrap();
+        let client = backend.client().codex_auth(&auth).unwrap().build().unwrap();
+        let answer = json!({ "access_token": theirs.expose_secret(), "refresh_token": "theirs" });
+        backend.inject(Route::RefreshToken, Fault::status(200).body(answer.to_string()));
+        let error = client.usage().get().await.unwrap_err();
+        assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);
+        assert_eq!((file(), backend.requests_to(Route::GetUsage).len()), (before.clone(), 0));
+    }
+
+    // What another process has put there meanwhile is not taken either.
+    let ours = sources(&[("CODEX_HOME", path(&home))]).restrict(Restrictions::default().workspaces(["acct-1"]));
+    let auth = backend.client().load_auth(&ours).await.unwrap();
+    let client = backend.client().codex_auth(&auth).unwrap().build().unwrap();
+    let changed = backend.issue_auth_json("acct-2", Duration::from_secs(3600));
+    std::fs::write(home.path().join("auth.json"), &changed).unwrap();
+    let error = client.usage().get().await.unwrap_err();
+    assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);
+    assert_eq!((file(), backend.requests_to(Route::GetUsage).len()), (changed, 0));
+
+    // With its own credentials in their place the same session goes on.
+    std::fs::write(home.path().join("auth.json"), &before).unwrap();
+    client.usage().get().await.unwrap();
+    assert_eq!(backend.requests_to(Route::GetUsage)[0].header("chatgpt-account-id"), Some("acct-1"));
+    assert_ne!(file(), before);
 }
 
 // ---- clients ----

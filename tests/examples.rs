@@ -1,7 +1,7 @@
 //! The examples as a user runs them: as programs, with their output, their exit code, and nothing configured.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -444,6 +444,33 @@ fn models_lists_the_catalogue() {
     assert_eq!(slugs, ["gpt-test", "gpt-test-mini"]);
     let output = run(&mut example("models"));
     assert!(String::from_utf8(output.stdout).unwrap().starts_with("* gpt-test "));
+}
+
+#[test]
+fn every_example_ends_quietly_when_its_reader_goes_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let folders_left = || std::fs::read_dir(folder.path()).unwrap().count();
+    for (name, arguments) in [
+        ("agent", &[][..]),
+        ("auth_only", &[]),
+        ("chat", &["hello"]),
+        ("connectors", &[]),
+        ("models", &[]),
+        ("requirements", &[]),
+        ("tasks", &["list"]),
+        ("upload_file", &["Cargo.toml"]),
+        ("usage", &[]),
+        ("whoami", &["--json"]),
+    ] {
+        let mut command = example(name);
+        command.args(arguments).env("TMPDIR", folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        drop(process.stdout.take());
+        let output = process.wait_with_output().unwrap();
+        // Where the backend is said to be.
+        assert!(stderr(&output).lines().all(|line| line.contains("embedded")), "{name}: {output:?}");
+        assert_eq!(folders_left(), 0, "{name}");
+    }
 }
 
 fn configured_for(mut command: Command, backend: &Backend, token: &SecretString) -> Command {

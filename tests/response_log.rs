@@ -1,46 +1,20 @@
 //! What a stream logs. Alone in its process, because `tracing` keeps for the whole process which events anyone wants.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+mod support {
+    pub(crate) mod log;
+}
+
 use std::time::Duration;
 
 use codex_backend::testing::{Backend, Fault, Route, ScriptedResponse};
 use codex_backend::{ChatGptTokens, ResponseTurn, RetryPolicy};
 use secrecy::ExposeSecret;
-use tracing_subscriber::fmt::MakeWriter;
 
-#[derive(Clone, Default)]
-struct Log {
-    text: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.text.lock().map_err(|_| io::ErrorKind::Other)?.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use self::support::log::Log;
 
 #[tokio::test]
 async fn the_log_tells_how_a_stream_went_and_nothing_of_what_was_said() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let logging = tracing::subscriber::set_default(subscriber);
+    let (log, logging) = Log::start();
     let backend = Backend::start().unwrap();
     backend.inject(Route::CreateResponse, Fault::status(503));
     backend
@@ -55,7 +29,7 @@ async fn the_log_tells_how_a_stream_went_and_nothing_of_what_was_said() {
     ask().stream().await.unwrap().collect().await.unwrap_err();
     drop(logging);
 
-    let text = String::from_utf8(log.text.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     for shown in [
         "codex_backend.call{operation=\"responses.create\" mode=\"CodexBackend\" method=\"POST\" path=\"{codex}/responses\"}",
         "status=503",

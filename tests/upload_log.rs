@@ -1,36 +1,16 @@
 //! What an upload logs. Alone in its process, because `tracing` keeps for the whole process which events anyone wants.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+mod support {
+    pub(crate) mod log;
+}
+
 use std::time::Duration;
 
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{ChatGptTokens, OpenAiFileUpload, RetryPolicy};
 use secrecy::ExposeSecret;
-use tracing_subscriber::fmt::MakeWriter;
 
-#[derive(Clone, Default)]
-struct Log {
-    text: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.text.lock().map_err(|_| io::ErrorKind::Other)?.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use self::support::log::Log;
 
 /// What follows `sig=` in a URL.
 fn signature(url: &str) -> Option<&str> {
@@ -39,9 +19,7 @@ fn signature(url: &str) -> Option<&str> {
 
 #[tokio::test]
 async fn the_log_names_the_calls_of_an_upload_and_shows_no_secrets() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
-    let logging = tracing::subscriber::set_default(subscriber);
+    let (log, logging) = Log::start();
     let backend = Backend::start().unwrap();
     backend.inject(Route::PutFile, Fault::status(503));
     let token = backend.issue_access_token("acct-1");
@@ -50,7 +28,7 @@ async fn the_log_names_the_calls_of_an_upload_and_shows_no_secrets() {
     let file = OpenAiFileUpload::new(&client).bytes("a.txt", "the content itself").await.unwrap();
     drop(logging);
 
-    let text = String::from_utf8(log.text.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     for shown in ["files.create", "files.put", "files.finalize", "status=503", "will be sent again"] {
         assert!(text.contains(shown), "{shown} is not in the log:\n{text}");
     }

@@ -12,7 +12,7 @@ use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
 use crate::exchange::{Operation, Pace, Repeat};
-use crate::limits::{null_as_default, open_enum, open_struct};
+use crate::limits::{Tolerant, open_enum, open_struct, read_member};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
 
@@ -222,7 +222,7 @@ open_struct! {
 struct AccountsAnswer {
     #[serde(default)]
     accounts: Option<ListOrMap>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "read_member")]
     account_ordering: Vec<String>,
     #[serde(default)]
     default_account_id: Option<String>,
@@ -231,7 +231,7 @@ struct AccountsAnswer {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ListOrMap {
-    List(Vec<AccountEntry>),
+    List(Tolerant<Vec<AccountEntry>>),
     Map(HashMap<String, Value>),
 }
 
@@ -246,7 +246,7 @@ struct MapAccount {
     account_id: Option<String>,
     name: Option<String>,
     profile_picture_url: Option<String>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "read_member")]
     structure: String,
 }
 
@@ -263,7 +263,7 @@ impl From<AccountsAnswer> for AccountsCheck {
         let AccountsAnswer { accounts, account_ordering, default_account_id } = answer;
         let accounts = match accounts {
             None => Vec::new(),
-            Some(ListOrMap::List(accounts)) => accounts,
+            Some(ListOrMap::List(accounts)) => accounts.0,
             Some(ListOrMap::Map(mut entries)) => {
                 account_ordering.iter().filter_map(|id| MapAccount::entry(entries.remove(id)?)).collect()
             }

@@ -2,6 +2,7 @@
 
 mod github;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::Method;
@@ -80,7 +81,7 @@ impl CloudEnvironments {
 
     /// All environments, as the backend orders them. `GET {prefix}/environments`.
     pub fn list(&self) -> ApiRequest<Vec<CloudEnvironment>> {
-        ApiRequest::json(&self.caller, &LIST)
+        ApiRequest::list(&self.caller, &LIST)
     }
 
     /// The environments that a repository has. `GET {prefix}/environments/by-repo/github/{owner}/{repo}`.
@@ -97,7 +98,7 @@ impl CloudEnvironments {
     /// # Ok(()) }
     /// ```
     pub fn by_repository(&self, repository: &GitHubRepository) -> ApiRequest<Vec<CloudEnvironment>> {
-        let request = ApiRequest::json(&self.caller, &BY_REPOSITORY);
+        let request = ApiRequest::list(&self.caller, &BY_REPOSITORY);
         request.segment("owner", &repository.owner).segment("repo", &repository.name)
     }
 
@@ -108,18 +109,19 @@ impl CloudEnvironments {
     ///
     /// When the list cannot be had, and no repository has an environment.
     pub async fn merged(&self, repositories: &[GitHubRepository]) -> Result<Vec<CloudEnvironment>, Error> {
-        let mut merged: Vec<CloudEnvironment> = Vec::new();
+        let mut merged = Merged::default();
         for repository in repositories {
             for mut environment in self.by_repository(repository).await.unwrap_or_default() {
                 environment.repository = Some(repository.clone());
-                merge(&mut merged, environment);
+                merged.add(environment);
             }
         }
         match self.list().await {
-            Ok(all) => all.into_iter().for_each(|environment| merge(&mut merged, environment)),
-            Err(error) if merged.is_empty() => return Err(error),
+            Ok(all) => all.into_iter().for_each(|environment| merged.add(environment)),
+            Err(error) if merged.environments.is_empty() => return Err(error),
             Err(error) => tracing::warn!(%error, "only the environments of the repositories are known"),
         }
+        let mut merged = merged.environments;
         merged.sort_by_cached_key(|environment| {
             let name = environment.label.as_deref().unwrap_or_default().to_lowercase();
             (!environment.is_pinned(), name, environment.id.clone())
@@ -221,16 +223,29 @@ impl CloudEnvironment {
     }
 }
 
-/// Pinned if any of them is; the first name and repository stay.
-fn merge(into: &mut Vec<CloudEnvironment>, environment: CloudEnvironment) {
-    match into.iter_mut().find(|known| known.id == environment.id) {
-        Some(known) => {
-            known.is_pinned = Some(known.is_pinned() || environment.is_pinned());
-            known.label = known.label.take().or(environment.label);
-            known.task_count = known.task_count.or(environment.task_count);
-            known.repository = known.repository.take().or(environment.repository);
+/// Each environment once.
+#[derive(Default)]
+struct Merged {
+    environments: Vec<CloudEnvironment>,
+    places: HashMap<String, usize>,
+}
+
+impl Merged {
+    /// Pinned if any of them is; the first name and repository stay.
+    fn add(&mut self, environment: CloudEnvironment) {
+        match self.places.get(&environment.id) {
+            Some(place) => {
+                let known = &mut self.environments[*place];
+                known.is_pinned = Some(known.is_pinned() || environment.is_pinned());
+                known.label = known.label.take().or(environment.label);
+                known.task_count = known.task_count.or(environment.task_count);
+                known.repository = known.repository.take().or(environment.repository);
+            }
+            None => {
+                self.places.insert(environment.id.clone(), self.environments.len());
+                self.environments.push(environment);
+            }
         }
-        None => into.push(environment),
     }
 }
 
@@ -242,4 +257,18 @@ fn pick(mut from: Vec<CloudEnvironment>, label: Option<&str>) -> Option<CloudEnv
         // Of several with the most tasks, the last.
         .or_else(|| (0..from.len()).max_by_key(|index| from[*index].task_count.unwrap_or(0)))?;
     Some(from.swap_remove(index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merging_many_takes_time_in_proportion() {
+        let mut merged = Merged::default();
+        for number in (0..200_000).chain(0..200_000) {
+            merged.add(CloudEnvironment { id: format!("env_{number}"), ..CloudEnvironment::default() });
+        }
+        assert_eq!(merged.environments.len(), 200_000);
+    }
 }

@@ -22,7 +22,7 @@ use crate::call::Caller;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, Operation, Pace, Payload, Repeat};
-use crate::limits::open_struct;
+use crate::limits::{Tolerant, open_struct};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint, OpenAiApi};
 
@@ -372,7 +372,7 @@ impl OpenAiModels {
     /// All models that the key may use.
     pub fn list(&self) -> ApiRequest<Vec<ApiModel>> {
         let request: ApiRequest<ApiModels> = ApiRequest::json(&self.caller, &LIST);
-        request.and_then(|models| Ok(models.data))
+        request.and_then(|models| Ok(models.data.0))
     }
 
     /// One model, by its id.
@@ -396,5 +396,5 @@ open_struct! {
 
 #[derive(Deserialize)]
 struct ApiModels {
-    data: Vec<ApiModel>,
+    data: Tolerant<Vec<ApiModel>>,
 }

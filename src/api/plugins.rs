@@ -194,6 +194,6 @@ impl FeaturedPlugins {
 
     /// The ids of the plugins that are featured for a product.
     pub fn list_for(&self, product: &str) -> ApiRequest<Vec<String>> {
-        ApiRequest::json(&self.caller, &FEATURED).query("platform", product).with_optional_auth()
+        ApiRequest::list(&self.caller, &FEATURED).query("platform", product).with_optional_auth()
     }
 }

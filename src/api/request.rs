@@ -15,6 +15,7 @@ use crate::auth::AccountFacts;
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Answer, CallOptions, Operation, Payload, RetryPolicy, Timeouts, path_segment};
+use crate::limits::{Tolerant, Wire};
 
 /// A request whose answer is a `T`, made by the methods of endpoint handles; `.await` it.
 ///
@@ -80,6 +81,16 @@ impl<T: DeserializeOwned + 'static> ApiRequest<T> {
     }
 }
 
+impl<T> ApiRequest<Vec<T>> {
+    /// A request whose answer is a JSON array.
+    pub(crate) fn list(caller: &Arc<Caller>, operation: &'static Operation) -> Self
+    where
+        T: Wire,
+    {
+        Self::new(caller, operation, Box::new(|answer, operation| Ok(answer.json::<Tolerant<_>>(operation)?.0)))
+    }
+}
+
 impl ApiRequest<()> {
     /// A request whose answer says nothing beyond its status.
     pub(crate) fn status_only(caller: &Arc<Caller>, operation: &'static Operation) -> Self {
@@ -116,7 +127,8 @@ impl<T> ApiRequest<T> {
         self
     }
 
-    /// The answer's JSON beside the typed value: what this crate does not know is in it.
+    /// The answer's JSON beside the typed value: what this crate does not know is in it, and so are entries of lists that
+    /// it could not read and therefore left out.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

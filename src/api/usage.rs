@@ -67,7 +67,7 @@ const MOST_THREADS: usize = 100;
 /// let usage = Usage::new(&client).get().await?;
 /// assert_eq!(usage.plan_type, Some(PlanType::Plus));
 /// let window = usage.window(LimitWindow::FiveHours);
-/// assert_eq!(window.map(|window| window.used_percent), Some(37));
+/// assert_eq!(window.map(|window| window.used_percent), Some(37.0));
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
@@ -216,7 +216,6 @@ impl ThreadUsageAnswer {
 open_struct! {
     /// The answer of the backend's `usage` route. Members that the backend leaves out or sends as `null` are `None` or
     /// empty.
-    #[derive(Eq)]
     pub UsageReport {
         /// The account's plan.
         plan_type: Option<PlanType>,
@@ -275,7 +274,6 @@ impl UsageReport {
 
 open_struct! {
     /// Whether more may be used, and in which windows it is counted.
-    #[derive(Eq)]
     pub RateLimitStatus {
         /// Whether a request would be let through.
         allowed: bool,
@@ -296,7 +294,6 @@ impl RateLimitStatus {
 
 open_struct! {
     /// The limit on one feature.
-    #[derive(Eq)]
     pub AdditionalRateLimit {
         /// The name to show.
         limit_name: String,

@@ -191,6 +191,11 @@ impl AgentIdentity {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    fn with_task_id(mut self, task_id: SecretString) -> Self {
+        Arc::make_mut(&mut self.inner).task_id = Some(task_id);
+        self
+    }
+
     /// Whether the account is a FedRAMP one. Default: what the record or the JWT says.
     ///
     /// # Errors

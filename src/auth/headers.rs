@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -125,10 +126,49 @@ impl AuthHeaders {
         self.headers.clone()
     }
 
+    /// Headers that share nothing with these.
+    fn copy(&self) -> Self {
+        let copies = self.iter().map(|(name, value)| {
+            let mut copy = HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone());
+            copy.set_sensitive(value.is_sensitive());
+            (name.clone(), copy)
+        });
+        Self { headers: Arc::new(copies.collect()), generation: self.generation }
+    }
+
     /// The headers, for an HTTP stack that does not use the `http` crate.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&HeaderName, &HeaderValue)> {
         self.headers.iter().map(|(name, value)| (name, value))
+    }
+}
+
+/// The same headers several times, for credentials that all tasks of a process ask for all the time: threads that take
+/// them at once do not wait for each other's cache line, which holds the count of who has them.
+pub(super) struct HeadersByThread {
+    copies: [AuthHeaders; Self::COPIES],
+}
+
+impl HeadersByThread {
+    const COPIES: usize = 4;
+
+    pub(super) fn new(headers: &AuthHeaders) -> Self {
+        Self { copies: std::array::from_fn(|_| headers.copy()) }
+    }
+
+    /// Those for the thread that asks.
+    pub(super) fn get(&self) -> AuthHeaders {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed);
+        }
+        // A thread that ends has no number any more.
+        let number = NUMBER.try_with(|number| *number).unwrap_or_default();
+        self.copies[number % Self::COPIES].clone()
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.copies[0].generation
     }
 }
 
@@ -154,6 +194,20 @@ fn invalid_value(name: &HeaderName, reason: &str) -> AuthError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_thread_gets_the_same_headers_and_they_do_not_all_share_them() {
+        let headers = AuthHeaders::new(7).with_bearer(&"token".into()).unwrap().with_header(FEDRAMP, "true").unwrap();
+        let by_thread = HeadersByThread::new(&headers);
+        let got: Vec<AuthHeaders> = (0..HeadersByThread::COPIES)
+            .map(|_| std::thread::scope(|scope| scope.spawn(|| by_thread.get()).join().unwrap()))
+            .collect();
+        for copy in &got {
+            assert_eq!((copy.generation(), by_thread.generation()), (7, 7));
+            assert!(copy.iter().eq(headers.iter()) && copy.iter().all(|(_, value)| value.is_sensitive()));
+        }
+        assert!(got.iter().any(|copy| !Arc::ptr_eq(&copy.headers, &got[0].headers)));
+    }
 
     #[test]
     fn an_illegal_value_is_an_error_that_names_the_header_and_not_the_value() {

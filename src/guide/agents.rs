@@ -74,7 +74,7 @@
 //! | --- | --- |
 //! | a JWT, a record, `auth.json` with `auth_mode: agentIdentity` | nothing; a new task lives in memory |
 //! | [`AgentIdentity::create`](crate::AgentIdentity::create) | nothing: keep [`to_record`](crate::AgentIdentity::to_record) |
-//! | [`ManagedAgent`](crate::ManagedAgent) | the record with its task, under `agent_identity` beside the login's tokens; what else is in the document stays |
+//! | [`ManagedAgent`](crate::ManagedAgent) | the record with its task, and each task that replaces a refused one, under `agent_identity` beside the login's tokens; what else is in the document stays |
 //!
 //! # When something is refused
 //!

@@ -13,7 +13,7 @@
 //! if let Some(window) = usage.window(LimitWindow::Week) {
 //!     println!("{} % of the week, anew at {:?}", window.used_percent, window.resets_at());
 //! }
-//! # assert_eq!(usage.window(LimitWindow::Week).unwrap().used_percent, 12);
+//! # assert_eq!(usage.window(LimitWindow::Week).unwrap().used_percent, 12.0);
 //! # Ok(()) }
 //! ```
 //!

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderMap;
 use serde::Deserialize;
 
-use super::{Credits, RateLimitSnapshot, SnapshotWindow};
+use super::{Credits, RateLimitSnapshot, SnapshotWindow, read_member};
 
 /// The limit whose headers have no other name.
 const DEFAULT_LIMIT: &str = "codex";
@@ -141,7 +141,9 @@ struct WindowsOfEvent {
 #[derive(Deserialize)]
 struct WindowOfEvent {
     used_percent: f64,
+    #[serde(default, deserialize_with = "read_member")]
     window_minutes: Option<i64>,
+    #[serde(default, deserialize_with = "read_member")]
     reset_at: Option<i64>,
 }
 

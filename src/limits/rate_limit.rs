@@ -15,10 +15,9 @@ open_struct! {
     /// assert_eq!((window.kind(), window.window_minutes()), (Some(LimitWindow::FiveHours), Some(300)));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
-    #[derive(Eq)]
     pub RateLimitWindow {
         /// How much of it is used, in percent.
-        used_percent: i64,
+        used_percent: f64,
         /// How long it is, in seconds.
         limit_window_seconds: i64,
         /// How long until it starts anew, in seconds.
@@ -48,9 +47,11 @@ impl RateLimitWindow {
     }
 
     fn snapshot(&self) -> SnapshotWindow {
-        #[allow(clippy::cast_precision_loss, reason = "a percentage")]
-        let used_percent = self.used_percent as f64;
-        SnapshotWindow { used_percent, window_minutes: self.window_minutes(), resets_at: self.resets_at() }
+        SnapshotWindow {
+            used_percent: self.used_percent,
+            window_minutes: self.window_minutes(),
+            resets_at: self.resets_at(),
+        }
     }
 }
 
@@ -113,7 +114,6 @@ open_struct! {
 
 open_struct! {
     /// What the workspace may spend.
-    #[derive(Eq)]
     pub SpendControl {
         /// Whether the limit is reached.
         reached: bool,
@@ -124,7 +124,6 @@ open_struct! {
 
 open_struct! {
     /// A limit on spending. Amounts are decimal numbers in text.
-    #[derive(Eq)]
     pub SpendLimit {
         /// The limit.
         limit: String,
@@ -133,9 +132,9 @@ open_struct! {
         /// What is left of it.
         remaining: String,
         /// What is used of it, in percent.
-        used_percent: i64,
+        used_percent: f64,
         /// What is left of it, in percent.
-        remaining_percent: i64,
+        remaining_percent: f64,
         /// How long until it starts anew, in seconds.
         reset_after_seconds: i64,
         /// When it starts anew, in seconds since 1970.

@@ -1,7 +1,10 @@
 //! How answers of the backend are declared, so that all of them are read with the same tolerance.
 
-use serde::Deserialize;
-use serde_json::Number;
+use std::collections::BTreeMap;
+
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Number, Value};
 
 /// Declares an enum of the strings a server is known to send; any other string is kept as it came.
 macro_rules! open_enum {
@@ -47,12 +50,14 @@ macro_rules! open_enum {
                 f.write_str(self.as_str())
             }
         }
+
+        impl crate::limits::Wire for $name {}
     };
 }
 pub(crate) use open_enum;
 
 /// Declares an object that a server sends. Members that are missing or `null` have their default; members that are not
-/// declared are passed over.
+/// declared are passed over, and so are entries of lists that cannot be read; a whole number may be written as `1.0`.
 macro_rules! open_struct {
     ($(#[$meta:meta])* $visibility:vis $name:ident { $($(#[$member_meta:meta])* $member:ident: $type:ty,)* }) => {
         #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -60,31 +65,107 @@ macro_rules! open_struct {
         $(#[$meta])*
         #[non_exhaustive]
         $visibility struct $name {
-            $($(#[$member_meta])* #[serde(deserialize_with = "crate::limits::null_as_default")] pub $member: $type,)*
+            $($(#[$member_meta])* #[serde(deserialize_with = "crate::limits::read_member")] pub $member: $type,)*
         }
+
+        impl crate::limits::Wire for $name {}
     };
 }
 pub(crate) use open_struct;
 
+/// What can stand in an answer, and how it is read.
+pub(crate) trait Wire: DeserializeOwned {
+    /// Whether a list can do without those of its entries that cannot be read.
+    const CAN_BE_LEFT_OUT: bool = true;
+
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(deserializer)
+    }
+}
+
+impl Wire for bool {}
+impl Wire for f64 {}
+impl Wire for String {}
+impl Wire for Value {}
+impl Wire for BTreeMap<String, Value> {}
+
+/// Whole numbers, of which some encoders make `1.0`. What is behind the point is left out.
+macro_rules! whole_numbers {
+    ($($number:ty)*) => {
+        $(
+            impl Wire for $number {
+                fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    let number = Number::deserialize(deserializer)?;
+                    let whole = number.as_i128().or_else(|| number.as_f64().map(|number| number as i128));
+                    whole.and_then(|whole| whole.try_into().ok()).ok_or_else(|| D::Error::custom("it is out of range"))
+                }
+            }
+        )*
+    };
+}
+whole_numbers!(i32 i64 u64);
+
+impl<T: Wire> Wire for Option<T> {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::<Tolerant<T>>::deserialize(deserializer)?.map(|read| read.0))
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let entries = Vec::<Entry<T>>::deserialize(deserializer)?;
+        let all = entries.len();
+        let read: Self = entries.into_iter().filter_map(|entry| entry.0).collect();
+        let unreadable = all - read.len();
+        if unreadable > 0 {
+            tracing::warn!(unreadable, "entries of a list in an answer cannot be read");
+        }
+        Ok(read)
+    }
+}
+
+/// For places that take what implements `Deserialize`.
+pub(crate) struct Tolerant<T>(pub(crate) T);
+
+impl<'de, T: Wire> Deserialize<'de> for Tolerant<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::read(deserializer).map(Self)
+    }
+}
+
+/// An entry of a list, if it can be read.
+struct Entry<T>(Option<T>);
+
+impl<'de, T: Wire> Deserialize<'de> for Entry<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match T::read(Value::deserialize(deserializer)?) {
+            Ok(entry) => Ok(Self(Some(entry))),
+            Err(_) if T::CAN_BE_LEFT_OUT => Ok(Self(None)),
+            Err(error) => Err(D::Error::custom(error)),
+        }
+    }
+}
+
+pub(crate) fn read_member<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Wire,
+{
+    Ok(Option::read(deserializer)?.unwrap_or_default())
+}
+
 pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
-    D: serde::Deserializer<'de>,
+    D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// A number of things. Servers that count in floating point write `1.0`.
-pub(crate) fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let number = Number::deserialize(deserializer)?;
-    whole(&number).ok_or_else(|| serde::de::Error::custom("not a whole number of things"))
-}
-
-/// The same, of which nothing may be told.
-pub(crate) fn optional_count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let number = Option::<Number>::deserialize(deserializer)?;
-    let count = |number| whole(&number).ok_or_else(|| serde::de::Error::custom("not a whole number of things"));
-    number.map(count).transpose()
+    whole(&number).ok_or_else(|| D::Error::custom("not a whole number of things"))
 }
 
 pub(crate) fn whole(number: &Number) -> Option<u64> {

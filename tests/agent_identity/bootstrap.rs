@@ -155,7 +155,7 @@ async fn a_failure_that_may_pass_is_not_tried_again_for_an_hour() {
         login.clock.advance(seconds(20 * 60));
     }
     managed.register(&context).await.unwrap();
-    assert_eq!(login.registered(), (2, 4));
+    assert_eq!(login.registered(), (1, 4));
 }
 
 #[tokio::test]
@@ -201,9 +201,97 @@ async fn an_agent_that_another_process_put_there_meanwhile_is_taken() {
         }
         other.register(&context).await.unwrap();
     });
-    let kept = &login.document()["agent_identity"];
-    assert_eq!(kept["agent_runtime_id"], outcome.unwrap().identity().agent_runtime_id());
-    assert_eq!(login.registered(), (2, 2));
+    let (kept, agent) = (&login.document()["agent_identity"], outcome.unwrap());
+    assert_eq!(kept["agent_runtime_id"], agent.identity().agent_runtime_id());
+    assert_eq!(kept["task_id"], agent.task_id().expose_secret());
+    assert_eq!(login.registered(), (1, 2));
+}
+
+#[tokio::test]
+async fn of_two_processes_that_register_an_agent_at_once_one_gives_way() {
+    let login = Login::new();
+    let (managed, context) = (login.managed(), login.context());
+    login.backend.inject(Route::RegisterAgent, Fault::delay(Duration::from_millis(300)));
+    let other = login.managed();
+    let (outcome, theirs) = tokio::join!(managed.register(&context), async {
+        while login.registered().0 == 0 {
+            tokio::task::yield_now().await;
+        }
+        other.register(&context).await.unwrap()
+    });
+    assert_eq!(outcome.unwrap().task_id().expose_secret(), theirs.task_id().expose_secret());
+    assert_eq!(login.registered(), (2, 1));
+}
+
+#[tokio::test]
+async fn an_agent_whose_task_cannot_be_had_is_kept_for_another_process() {
+    let login = Login::new();
+    login.backend.inject(Route::RegisterTask, Fault::status(403));
+    login.managed().register(&login.context()).await.unwrap_err();
+    let kept = login.document()["agent_identity"].clone();
+    assert_eq!((kept.get("task_id"), login.registered()), (None, (1, 1)));
+    let agent = login.managed().register(&login.context()).await.unwrap();
+    assert_eq!((&kept["agent_runtime_id"], login.registered()), (&json!(agent.identity().agent_runtime_id()), (1, 2)));
+    assert_eq!(login.document()["agent_identity"]["task_id"], agent.task_id().expose_secret());
+    usage(&login.client(agent)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_task_that_replaces_a_refused_one_is_kept() {
+    let login = Login::new();
+    let agent = login.managed().register(&login.context()).await.unwrap();
+    login.change(|document| document["agent_identity"]["later"] = json!({ "x": 1 }));
+    let mut expected = login.document();
+    let client = login.client(agent.clone());
+    login.backend.expire_agent_tasks();
+    for outcome in join_all((0..100).map(|_| usage(&client))).await {
+        outcome.unwrap();
+    }
+    expected["agent_identity"]["task_id"] = json!(agent.task_id().expose_secret());
+    assert_eq!((login.document(), login.registered()), (expected, (1, 2)));
+
+    // Another process is not refused.
+    let again = login.managed().register(&login.context()).await.unwrap();
+    let sent = login.backend.requests_to(Route::GetUsage).len();
+    usage(&login.client(again)).await.unwrap();
+    assert_eq!((login.backend.requests_to(Route::GetUsage).len(), login.registered()), (sent + 1, (1, 2)));
+}
+
+#[tokio::test]
+async fn a_new_task_replaces_no_other_than_the_refused_one_and_no_agent_of_others() {
+    for (member, value) in [("task_id", json!("theirs")), ("agent_runtime_id", json!("theirs")), ("", Value::Null)] {
+        let login = Login::new();
+        let client = login.client(login.managed().register(&login.context()).await.unwrap());
+        login.change(|document| match member {
+            "" => drop(document.as_object_mut().unwrap().remove("agent_identity")),
+            member => document["agent_identity"][member] = value,
+        });
+        let before = login.document();
+        login.backend.expire_agent_tasks();
+        usage(&client).await.unwrap();
+        assert_eq!((login.document(), login.registered()), (before, (1, 2)), "{member}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_goes_on_where_its_new_task_cannot_be_kept() {
+    let login = Login::new();
+    let managed = login.managed();
+    managed.register(&login.context()).await.unwrap();
+    let before = login.document();
+    let session = ChatGptSession::open(FileStore::read_only(&login.path)).unwrap();
+    let reader = ManagedAgent::new(session, AgentDescription::new("test", "1"));
+    let writing = login.client(managed.register(&login.context()).await.unwrap());
+    let reading = login.client(reader.register(&login.context()).await.unwrap());
+    login.backend.expire_agent_tasks();
+    usage(&reading).await.unwrap();
+    assert_eq!(login.document(), before);
+    std::fs::write(&login.path, "no credentials").unwrap();
+    usage(&writing).await.unwrap();
+    assert_eq!(
+        (std::fs::read_to_string(&login.path).unwrap().as_str(), login.registered()),
+        ("no credentials", (1, 3))
+    );
 }
 
 #[tokio::test]

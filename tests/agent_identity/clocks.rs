@@ -64,6 +64,26 @@ async fn the_servers_time_is_taken_over_where_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn an_expired_task_behind_a_wrong_clock_is_replaced_in_the_same_call() {
+    let stage = Stage::new();
+    let agent = agent_123().follow_server_clock(true).register(&stage.context()).await.unwrap();
+    let clock = ManualClock::starting_at(at("2026-04-22T12:00:00Z"));
+    let client = stage.backend.client().clock(clock).agent_identity(agent).build().unwrap();
+    stage.backend.expire_agent_tasks();
+    usage(&client).await.unwrap();
+    let sent = stage.backend.requests_to(Route::GetUsage).len();
+    assert_eq!((sent, stage.registrations()), (3, 2));
+    // The other way about: the registration of the new task is what finds the clock wrong.
+    let agent = agent_123().follow_server_clock(true).register(&stage.context()).await.unwrap();
+    let clock = ManualClock::starting_at(at("2026-04-22T12:00:00Z"));
+    let client = stage.backend.client().clock(clock).agent_identity(agent).build().unwrap();
+    stage.backend.inject(Route::GetUsage, Fault::status(401).body(r#"{"code":"task_expired"}"#));
+    usage(&client).await.unwrap();
+    let sent = stage.backend.requests_to(Route::GetUsage).len() - sent;
+    assert_eq!((sent, stage.registrations()), (2, 5));
+}
+
+#[tokio::test]
 async fn many_refusals_at_once_take_it_over_together() {
     let stage = Stage::new();
     let agent = agent_123().follow_server_clock(true).register(&stage.context()).await.unwrap();

@@ -1,5 +1,7 @@
 //! JWTs and their keys, and agent identities among the credentials that are found at run time.
 
+use std::sync::Arc;
+
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{
     AgentIdentity, AgentIdentityError, AnyClient, AuthErrorKind, AuthMode, AuthSource, AuthSources, CodexAuth,
@@ -170,14 +172,23 @@ async fn keys_of_other_kinds_are_passed_over_and_broken_ones_named() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_keys_are_fetched_once_under_load_and_again_when_they_are_old() {
     let stage = Stage::new();
     let jwts: Vec<SecretString> =
         (0..50).map(|number| stage.backend.issue_agent_jwt(&format!("acct-{number}"))).collect();
-    let context = stage.context();
-    let identities = join_all(jwts.iter().map(|jwt| AgentIdentity::from_jwt(jwt.clone(), &context))).await;
-    assert!(identities.iter().all(Result::is_ok));
+    let context = Arc::new(stage.context());
+    let start = Arc::new(tokio::sync::Barrier::new(jwts.len()));
+    let verifying = jwts.iter().cloned().map(|jwt| {
+        let (context, start) = (context.clone(), start.clone());
+        tokio::spawn(async move {
+            start.wait().await;
+            AgentIdentity::from_jwt(jwt, &context).await.map(drop)
+        })
+    });
+    for outcome in join_all(verifying).await {
+        outcome.unwrap().unwrap();
+    }
     assert_eq!(stage.backend.requests_to(Route::AgentKeys).len(), 1);
     stage.clock.advance(seconds(599));
     AgentIdentity::from_jwt(jwts[0].clone(), &context).await.unwrap();

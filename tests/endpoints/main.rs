@@ -16,5 +16,6 @@ mod paging;
 mod parity;
 mod repeats;
 mod tasks;
+mod tolerance;
 mod usage;
 mod wait;

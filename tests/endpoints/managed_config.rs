@@ -297,3 +297,16 @@ async fn it_is_refreshed_for_as_long_as_the_caller_asks() {
     assert!(matches!(ended, ManagedConfigError::Auth(_)));
     assert!(guard(refreshes.next()).await.is_none());
 }
+
+#[tokio::test]
+async fn a_demand_of_the_administrators_cannot_be_left_out() {
+    let backend = Backend::start().unwrap();
+    let client = client_with_plan(&backend, "acc-1", "enterprise");
+    for bad in [Value::Null, json!(7), json!({ "id": "r", "contents": 7 })] {
+        let fragments = json!([{ "id": "r", "name": "n", "contents": "a = 1" }, bad]);
+        let body = json!({ "requirements_toml": { "enterprise_managed": fragments } });
+        backend.inject(Route::GetConfigBundle, Fault::status(200).body(body.to_string()));
+        let error = guard(client.managed_config().bundle()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode, "{bad}");
+    }
+}

@@ -44,8 +44,8 @@ fn a_window_is_found_by_its_length_wherever_it_stands() {
         "secondary_window": { "limit_window_seconds": 18_000, "used_percent": 2 },
     } });
     let report: UsageReport = serde_json::from_value(weekly_first).unwrap();
-    assert_eq!(report.window(LimitWindow::FiveHours).unwrap().used_percent, 2);
-    assert_eq!(report.window(LimitWindow::Week).unwrap().used_percent, 1);
+    assert_eq!(report.window(LimitWindow::FiveHours).unwrap().used_percent, 2.0);
+    assert_eq!(report.window(LimitWindow::Week).unwrap().used_percent, 1.0);
     assert_eq!(report.window(LimitWindow::Day), None);
 }
 
@@ -64,7 +64,7 @@ async fn a_redemption_is_repeated_with_its_key_and_counts_once() {
     }
     assert_eq!(guard(usage.reset_credits()).await.unwrap().available_count, 0);
     assert_eq!(guard(usage.redeem_reset_credit("key-2")).await.unwrap().code, Some(ResetOutcome::NoCredit));
-    assert_eq!(guard(usage.get()).await.unwrap().window(LimitWindow::FiveHours).unwrap().used_percent, 0);
+    assert_eq!(guard(usage.get()).await.unwrap().window(LimitWindow::FiveHours).unwrap().used_percent, 0.0);
 }
 
 #[tokio::test]

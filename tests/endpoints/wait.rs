@@ -83,3 +83,18 @@ async fn a_stream_that_is_dropped_asks_no_more() {
     guard(client(&backend).usage().get()).await.unwrap();
     assert_eq!(backend.requests_to(Route::GetTask).len(), 1);
 }
+
+#[tokio::test]
+async fn there_is_a_pause_between_questions_however_short_it_is_to_be() {
+    const LEAST: Duration = Duration::from_millis(100);
+    for (interval, longest, expected) in
+        [(Duration::ZERO, 30 * SECOND, [LEAST, LEAST * 3 / 2, LEAST * 9 / 4]), (2 * SECOND, Duration::ZERO, [LEAST; 3])]
+    {
+        let backend = Backend::start().unwrap();
+        backend.add_task_that_progresses("task_e_1");
+        let (client, log) = client_and_waits(&backend);
+        let wait = client.cloud_tasks().wait("task_e_1").with_interval(interval).with_longest_interval(longest);
+        guard(wait).await.unwrap();
+        assert_eq!(log.waits(), expected);
+    }
+}

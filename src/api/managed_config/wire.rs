@@ -1,7 +1,8 @@
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::error::ManagedConfigError;
-use crate::limits::open_struct;
+use crate::limits::{Wire, open_struct, read_member};
 
 open_struct! {
     /// The requirements of the administrators.
@@ -63,17 +64,25 @@ open_struct! {
     }
 }
 
-open_struct! {
-    /// A piece of configuration.
-    #[derive(Eq)]
-    pub ConfigFragment {
-        /// Its id.
-        id: String,
-        /// The name that the administrators gave it.
-        name: String,
-        /// What they wrote, in TOML.
-        contents: String,
-    }
+/// A piece of configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ConfigFragment {
+    /// Its id.
+    #[serde(deserialize_with = "read_member")]
+    pub id: String,
+    /// The name that the administrators gave it.
+    #[serde(deserialize_with = "read_member")]
+    pub name: String,
+    /// What they wrote, in TOML.
+    #[serde(deserialize_with = "read_member")]
+    pub contents: String,
+}
+
+impl Wire for ConfigFragment {
+    // What it demands would not hold.
+    const CAN_BE_LEFT_OUT: bool = false;
 }
 
 impl ConfigBundle {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::diff::DiffStats;
 use super::status::{TaskStatusDisplay, TaskSummary, TurnStatus, moment};
-use crate::limits::open_struct;
+use crate::limits::{Wire, open_struct};
 
 open_struct! {
     /// A task as lists tell of it.
@@ -261,6 +261,8 @@ open_struct! {
         text: Option<String>,
     }
 }
+
+impl Wire for Fragment {}
 
 impl Fragment {
     /// The text, where it is some.

@@ -22,19 +22,32 @@ pub struct DiffStats {
 }
 
 impl DiffStats {
-    /// Counted in a diff. One that names no file counts as one file, unless it is blank.
+    /// Counted in a diff: files by their `diff --git`, or by their two sides (`---`, `+++`) where they have none. A diff
+    /// that names no file counts as one file, unless it is blank.
     #[must_use]
     pub fn of(diff: &str) -> Self {
         let mut stats = Self::default();
+        let (mut hunk, mut is_named, mut has_old_side) = (Hunk::default(), false, false);
         for line in diff.lines() {
+            // What looks like a side may be a line that was changed.
+            let is_content = hunk.takes(line);
+            let is_old_side = !is_content && line.starts_with("--- ");
             if line.starts_with("diff --git ") {
                 stats.files_modified += 1;
+                (hunk, is_named) = (Hunk::default(), true);
             } else if line.starts_with("+++") || line.starts_with("---") || line.starts_with("@@") {
+                if !is_content && has_old_side && line.starts_with("+++ ") {
+                    stats.files_modified += u64::from(!is_named);
+                    is_named = false;
+                } else if !is_content && let Some(begun) = Hunk::begins(line) {
+                    hunk = begun;
+                }
             } else if line.starts_with('+') {
                 stats.lines_added += 1;
             } else if line.starts_with('-') {
                 stats.lines_removed += 1;
             }
+            has_old_side = is_old_side;
         }
         if stats.files_modified == 0 && !diff.trim().is_empty() {
             stats.files_modified = 1;
@@ -211,7 +224,17 @@ mod tests {
     fn statistics_of_a_diff() {
         let two =
             "diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1 +1 @@\n-old\n+new\ndiff --git a/b b/b\n@@ -0,0 +1 @@\n+x\n";
-        for (diff, expected) in [(two, (2, 2, 1)), ("+a\n-b\n", (1, 1, 1)), ("", (0, 0, 0)), (" \n", (0, 0, 0))] {
+        let classic = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-old\n+new\n--- a/b\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-x\n-y\n";
+        let sides_in_a_hunk = "--- a\n+++ a\n@@ -1,2 +1,2 @@\n--- x\n+++ y\n-z\n+z\n";
+        for (diff, expected) in [
+            (two, (2, 2, 1)),
+            (classic, (2, 1, 3)),
+            (sides_in_a_hunk, (1, 1, 1)),
+            ("diff --git a/a b/b\nrename from a\nrename to b\n", (1, 0, 0)),
+            ("+a\n-b\n", (1, 1, 1)),
+            ("", (0, 0, 0)),
+            (" \n", (0, 0, 0)),
+        ] {
             let stats = DiffStats::of(diff);
             assert_eq!((stats.files_modified, stats.lines_added, stats.lines_removed), expected, "{diff}");
         }

@@ -12,6 +12,9 @@ use super::status::TaskSummary;
 use super::{CloudTasks, DETAILS};
 use crate::error::{Error, ErrorKind};
 
+/// No two questions follow each other faster than this.
+const LEAST_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Waiting for a task, made by [`CloudTasks::wait`]: `.await` it for the details of the task when it is done, or take the
 /// [`changes`](Self::changes) on the way.
 ///
@@ -26,7 +29,7 @@ use crate::error::{Error, ErrorKind};
 /// use std::time::Duration;
 /// use futures_util::TryStreamExt;
 ///
-/// let wait = client.cloud_tasks().wait("task_e_1").with_interval(Duration::from_millis(1));
+/// let wait = client.cloud_tasks().wait("task_e_1").with_interval(Duration::from_millis(100));
 /// let mut changes = wait.changes();
 /// while let Some(task) = changes.try_next().await? {
 ///     println!("{}", task.summary().status);
@@ -55,13 +58,13 @@ impl TaskWait {
     }
 
     /// How long to wait before asking again, at first and after each change; then it grows by half each time. Default
-    /// 2 s.
+    /// 2 s, and 100 ms at the least.
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// How long to wait before asking again at the most. Default 30 s.
+    /// How long to wait before asking again at the most. Default 30 s, and 100 ms at the least.
     pub fn with_longest_interval(mut self, interval: Duration) -> Self {
         self.longest_interval = interval;
         self
@@ -115,13 +118,13 @@ impl Watch {
                 };
                 clock.sleep(pause.min(left)).await;
             }
-            let grown = self.pause.map_or(self.wait.interval, |pause| pause.saturating_add(pause / 2));
-            let next = grown.min(self.wait.longest_interval);
+            let within = |pause: Duration| pause.min(self.wait.longest_interval).max(LEAST_INTERVAL);
+            let next = within(self.pause.map_or(self.wait.interval, |pause| pause.saturating_add(pause / 2)));
             match self.wait.tasks.details(&self.wait.task_id).await {
                 Ok(details) => {
                     let summary = details.summary();
                     if self.last.as_ref() != Some(&summary) {
-                        self.pause = Some(self.wait.interval.min(self.wait.longest_interval));
+                        self.pause = Some(within(self.wait.interval));
                         self.last = Some(summary);
                         return Ok(details);
                     }

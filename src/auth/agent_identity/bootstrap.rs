@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::provider::RegisteredAgent;
@@ -10,7 +10,7 @@ use super::registration::{AgentDescription, register_agent, register_task};
 use super::{AgentIdentity, AgentKey, record};
 use crate::auth::chatgpt::{Tokens, check_account};
 use crate::auth::claims::Claims;
-use crate::auth::store::{StoreError, StoreErrorKind, StoredCredentials, Swap};
+use crate::auth::store::{CredentialStore, StoreError, StoreErrorKind, StoredCredentials, Swap};
 use crate::auth::{AuthContext, ChatGptSession};
 use crate::error::{AgentIdentityError, AuthError, ReauthReason};
 
@@ -88,8 +88,9 @@ impl ManagedAgent {
     /// sends is what [`AgentIdentity::create`] and [`AgentIdentity::register`] send.
     ///
     /// The store is changed by comparing and swapping, and what else is in it stays. If another process has put an agent
-    /// of the same account there meanwhile, that one is taken. Dropping the future may leave an agent on the server that
-    /// nobody knows.
+    /// of the same account there meanwhile, that one is taken. A new agent is saved before its task is registered: when
+    /// that fails, the next call registers only the task. A task that replaces a refused one later is saved, too. Dropping
+    /// the future may leave an agent on the server that nobody knows.
     ///
     /// # Errors
     ///
@@ -132,18 +133,21 @@ impl ManagedAgent {
             let store = self.session.store().describe();
             return Err(StoreError::new(StoreErrorKind::ReadOnly, store, "it is opened for reading only").into());
         }
-        let identity = match kept_one {
-            Some(identity) => identity,
+        let (kept, identity) = match kept_one {
+            Some(identity) => (kept, identity),
             None => {
-                let key = AgentKey::generate()?;
-                register_agent(key, &tokens.access_token, tokens.account.clone(), &self.description, context).await?
+                let (key, account) = (AgentKey::generate()?, tokens.account.clone());
+                let identity = register_agent(key, &tokens.access_token, account, &self.description, context).await?;
+                // Without its task: if that cannot be had now, the agent is not lost.
+                self.save(kept, identity, &tokens).await?
             }
         };
-        if let Some(task_id) = identity.inner.task_id.clone() {
-            return Ok(RegisteredAgent::with_task(identity, task_id));
+        if identity.inner.task_id.is_some() {
+            return Ok(RegisteredAgent::kept_in(self.session.store(), identity));
         }
         let task_id = register_task(&identity, context).await?;
-        self.save(kept, identity, task_id, &tokens).await
+        let (_, identity) = self.save(kept, identity.with_task_id(task_id), &tokens).await?;
+        Ok(RegisteredAgent::kept_in(self.session.store(), identity))
     }
 
     async fn load(&self) -> Result<StoredCredentials, AuthError> {
@@ -154,21 +158,21 @@ impl ManagedAgent {
         loaded?.ok_or_else(|| AuthError::reauth(ReauthReason::Removed))
     }
 
-    /// Puts the agent beside the tokens, unless another process has put one there.
+    /// Puts the agent beside the tokens, unless another process has put one there. Gives what is kept then, and the agent
+    /// in it.
     async fn save(
         &self,
         kept: StoredCredentials,
         identity: AgentIdentity,
-        task_id: SecretString,
         tokens: &Tokens,
-    ) -> Result<RegisteredAgent, AuthError> {
+    ) -> Result<(StoredCredentials, AgentIdentity), AuthError> {
         let mut expected = kept;
         for _ in 0..MOST_SAVES {
-            let new = with_agent(&expected, &identity, &task_id);
-            let store = self.session.store();
+            let new = with_agent(&expected, &identity);
+            let (store, saved) = (self.session.store(), new.clone());
             let swapped = tokio::task::spawn_blocking(move || store.swap(Some(&expected), Some(&new))).await;
             match swapped.map_err(|error| AuthError::transient("saving the agent was cut off").with_source(error))?? {
-                Swap::Done => return Ok(RegisteredAgent::with_task(identity, task_id)),
+                Swap::Done => return Ok((saved, identity)),
                 Swap::Changed(None) => {
                     let message = "the credentials were removed while an agent was registered";
                     return Err(AuthError::reauth_because(ReauthReason::Removed, message));
@@ -176,15 +180,44 @@ impl ManagedAgent {
                 Swap::Changed(Some(meanwhile)) => {
                     check_account(tokens, &Tokens::of(&meanwhile)?)?;
                     if let Some(theirs) = identity_in(&meanwhile, &tokens.account)
-                        && let Some(task_id) = theirs.inner.task_id.clone()
+                        && (theirs.inner.task_id.is_some() || identity.inner.task_id.is_none())
                     {
-                        return Ok(RegisteredAgent::with_task(theirs, task_id));
+                        return Ok((meanwhile, theirs));
                     }
                     expected = meanwhile;
                 }
             }
         }
         Err(AuthError::transient("the agent could not be saved: the store keeps changing"))
+    }
+}
+
+/// Puts a new task in place of the one that was refused, if that is the one that is kept with the agent. Where it cannot
+/// be kept, a later process registers one of its own.
+pub(super) async fn keep_new_task(
+    store: Arc<dyn CredentialStore>,
+    identity: AgentIdentity,
+    refused: SecretString,
+    new: SecretString,
+) {
+    let keep = move || {
+        for _ in 0..MOST_SAVES {
+            let Some(kept) = store.load()? else { return Ok(()) };
+            let mut document = kept.document.clone();
+            let task_id = document.get_mut("agent_identity").and_then(|agent| {
+                let is_ours = agent.get("agent_runtime_id")? == identity.agent_runtime_id();
+                agent.get_mut("task_id").filter(|task_id| is_ours && **task_id == refused.expose_secret())
+            });
+            let Some(task_id) = task_id else { return Ok(()) };
+            *task_id = new.expose_secret().into();
+            if let Swap::Done = store.swap(Some(&kept), Some(&kept.with_document(document)))? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::new(StoreErrorKind::Unavailable, store.describe(), "it keeps changing"))
+    };
+    if let Err(error) = tokio::task::spawn_blocking(keep).await.unwrap_or(Ok(())) {
+        tracing::warn!(%error, "the agent's new task is not kept");
     }
 }
 
@@ -198,9 +231,9 @@ fn identity_in(stored: &StoredCredentials, account: &Claims) -> Option<AgentIden
 }
 
 /// The document with the agent in it, and everything else as it was, also what is not known of the agent itself.
-fn with_agent(stored: &StoredCredentials, identity: &AgentIdentity, task_id: &SecretString) -> StoredCredentials {
+fn with_agent(stored: &StoredCredentials, identity: &AgentIdentity) -> StoredCredentials {
     let mut document = stored.document.clone();
-    let agent = record::value(identity, Some(task_id));
+    let agent = record::value(identity);
     let is_same = |kept: &Value| kept.get("agent_runtime_id") == agent.get("agent_runtime_id");
     match (document.get_mut("agent_identity").filter(|kept| is_same(kept)), agent) {
         (Some(Value::Object(kept)), Value::Object(agent)) => kept.extend(agent),

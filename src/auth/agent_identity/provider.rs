@@ -6,9 +6,11 @@ use arc_swap::ArcSwapOption;
 use secrecy::SecretString;
 
 use super::assertion::Task;
+use super::bootstrap::keep_new_task;
 use super::registration::register_task;
 use super::single_flight::SingleFlight;
 use super::{AgentIdentity, record};
+use crate::auth::store::CredentialStore;
 use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthProvider, Recovery, Refusal};
 use crate::error::{AgentIdentityError, AuthError, ClockSkew};
 use crate::exchange::TASK_CODES;
@@ -84,10 +86,9 @@ impl RegisteredAgent {
         Ok(Self { agent: Arc::new(agent) })
     }
 
-    pub(super) fn with_task(identity: AgentIdentity, task_id: SecretString) -> Self {
-        let agent = Agent::of(identity);
-        agent.publish(task_id);
-        Self { agent: Arc::new(agent) }
+    /// One that has a task, and is kept with it in that store.
+    pub(super) fn kept_in(store: Arc<dyn CredentialStore>, identity: AgentIdentity) -> Self {
+        Self { agent: Arc::new(Agent { kept_in: Some(store), ..Agent::of(identity) }) }
     }
 
     /// Who it is.
@@ -165,12 +166,14 @@ struct Agent {
     /// Replaced only by whoever is registering.
     task: ArcSwapOption<Task>,
     registering: SingleFlight<Arc<Task>>,
+    /// Where its new tasks are kept.
+    kept_in: Option<Arc<dyn CredentialStore>>,
 }
 
 impl Agent {
     fn of(identity: AgentIdentity) -> Self {
         let task = identity.inner.task_id.clone().map(|id| Arc::new(Task::new(id, 0)));
-        Self { identity, task: ArcSwapOption::new(task), registering: SingleFlight::default() }
+        Self { identity, task: ArcSwapOption::new(task), registering: SingleFlight::default(), kept_in: None }
     }
 
     fn headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
@@ -212,7 +215,14 @@ impl Agent {
         let registration = self.registering.run(async {
             match self.current() {
                 Some(task) if Some(task.generation()) != failed => Ok(task),
-                _ => Ok(self.publish(register_task(&self.identity, context).await?)),
+                refused => {
+                    let task = self.publish(register_task(&self.identity, context).await?);
+                    if let (Some(store), Some(refused)) = (&self.kept_in, refused) {
+                        let (refused, new) = (refused.id().clone(), task.id().clone());
+                        keep_new_task(store.clone(), self.identity.clone(), refused, new).await;
+                    }
+                    Ok(task)
+                }
             }
         });
         registration.await
@@ -223,7 +233,8 @@ impl Agent {
         let code = refusal.code.as_deref().map(str::trim);
         let is_about_task = code.is_some_and(|code| TASK_CODES.iter().any(|known| code.eq_ignore_ascii_case(known)));
         if is_about_task {
-            if refusal.count > 1 {
+            // The first refusal may have been about the clock.
+            if refusal.generation != refusal.first_generation {
                 let code = code.unwrap_or_default().to_owned();
                 return Err(AgentIdentityError::TaskRefused { code, skew: skewed.map(|(_, skew)| skew) }.into());
             }

@@ -52,9 +52,9 @@ pub(super) fn text(identity: &AgentIdentity, task_id: Option<&SecretString>) -> 
 }
 
 /// The record as the value of a document.
-pub(super) fn value(identity: &AgentIdentity, task_id: Option<&SecretString>) -> Value {
+pub(super) fn value(identity: &AgentIdentity) -> Value {
     let key = identity.inner.key.to_pkcs8_base64();
-    serde_json::to_value(Record::of(identity, &key, task_id)).unwrap_or_default()
+    serde_json::to_value(Record::of(identity, &key, identity.inner.task_id.as_ref())).unwrap_or_default()
 }
 
 #[derive(Serialize)]

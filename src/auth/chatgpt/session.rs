@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::document::Tokens;
 use super::renewal::{Known, Renewed, TokenEndpoint, check_account, renew};
 use crate::auth::claims::Claims;
+use crate::auth::headers::HeadersByThread;
 use crate::auth::store::{CredentialStore, StoredCredentials};
 use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthProvider, Recovery, Refusal};
 use crate::error::{AuthError, AuthErrorKind, ReauthReason};
@@ -70,7 +71,7 @@ struct Shared {
 struct Current {
     known: Known,
     tokens: Tokens,
-    headers: AuthHeaders,
+    headers: HeadersByThread,
     /// When this process redeemed a refresh token for them, on the monotonic clock.
     redeemed_at: Option<Duration>,
 }
@@ -171,12 +172,12 @@ impl AuthProvider for ChatGptSession {
     fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
         let current = self.shared.current.load();
         match current.urgency(context) {
-            Urgency::None => AuthFuture::ready(Ok(current.headers.clone())),
+            Urgency::None => AuthFuture::ready(Ok(current.headers.get())),
             Urgency::Advisory => {
                 if self.shared.may_renew_in_background(&current, context) {
                     let _runs_by_itself = self.shared.start_renewal(&current, context);
                 }
-                AuthFuture::ready(Ok(current.headers.clone()))
+                AuthFuture::ready(Ok(current.headers.get()))
             }
             Urgency::Mandatory => AuthFuture::boxed(self.renewed_headers(Arc::clone(&current), context)),
         }
@@ -216,13 +217,13 @@ impl AuthProvider for ChatGptSession {
 impl ChatGptSession {
     async fn renewed_headers(&self, current: Arc<Current>, context: &AuthContext) -> Result<AuthHeaders, AuthError> {
         let Err(error) = self.shared.renewal(&current, context).await else {
-            return Ok(self.shared.current().headers.clone());
+            return Ok(self.shared.current().headers.get());
         };
         // Somebody else may have put working tokens into the store, whatever stands in the way of ours.
         let adopted = matches!(self.shared.adopt_from_store(&current).await, Ok(true));
         let current = if adopted { self.shared.current() } else { current };
         let still_valid = current.tokens.account.expires_at.is_none_or(|end| end > context.now());
-        if still_valid { Ok(current.headers.clone()) } else { Err(error) }
+        if still_valid { Ok(current.headers.get()) } else { Err(error) }
     }
 
     async fn recover(&self, refusal: &Refusal, context: &AuthContext) -> Result<Recovery, AuthError> {
@@ -425,7 +426,7 @@ enum Urgency {
 impl Current {
     fn new(known: Known, generation: u64, redeemed_at: Option<Duration>) -> Result<Self, AuthError> {
         let tokens = Tokens::of(&known.stored)?;
-        let headers = tokens.headers(generation)?;
+        let headers = HeadersByThread::new(&tokens.headers(generation)?);
         Ok(Self { known, tokens, headers, redeemed_at })
     }
 
