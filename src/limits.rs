@@ -14,7 +14,9 @@ pub use self::rate_limit::{
     Credits, LimitWindow, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SnapshotWindow, SpendControl,
     SpendLimit,
 };
-pub(crate) use self::wire::{Tolerant, Wire, count, null_as_default, open_enum, open_struct, read_member, whole};
+pub(crate) use self::wire::{
+    Tolerant, Wire, count, from_json, null_as_default, open_enum, open_struct, optional_count, read_member, whole,
+};
 
 open_enum! {
     /// A ChatGPT plan.

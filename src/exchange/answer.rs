@@ -14,7 +14,7 @@ use super::retry::retry_after;
 use super::scrub::Scrubber;
 use super::{LONGEST_ERROR_BODY, Operation, Origin};
 use crate::error::{Error, ErrorKind};
-use crate::limits::UsageLimit;
+use crate::limits::{UsageLimit, from_json};
 
 /// The codes with which the backend says that it does not know an agent's task any more.
 pub(crate) const TASK_CODES: [&str; 3] = ["invalid_task_id", "task_not_found", "task_expired"];
@@ -49,7 +49,7 @@ impl Answer {
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self, operation: &Operation) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        from_json(&self.body).map_err(|error| {
             // The decoder's own sentence quotes the value it stumbled over.
             let reason = match error.classify() {
                 serde_json::error::Category::Eof if self.body.is_empty() => "it is empty",

@@ -1,7 +1,7 @@
 //! Entries of lists that are `null` or not of the expected form, and numbers of another form: the rest is read.
 
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{AccountsCheck, Credits, ErrorKind, LimitWindow, Profile, Turn, UsageReport};
+use codex_backend::{AccountsCheck, Credits, ErrorKind, LimitWindow, UsageReport};
 use serde_json::{Value, json};
 
 use crate::support::{client, guard};
@@ -79,18 +79,22 @@ async fn an_entry_that_cannot_be_read_does_not_lose_the_others() {
     assert_eq!(guard(with_a_key.openai_models().list()).await.unwrap()[0].id, "m");
 }
 
-#[test]
-fn lists_inside_of_lists_are_read_alike_and_places_stay_where_they_have_a_meaning() {
-    let turn: Turn = serde_json::from_value(json!({
+#[tokio::test]
+async fn lists_inside_of_lists_are_read_alike_and_places_stay_where_they_have_a_meaning() {
+    let backend = Backend::start().unwrap();
+    let client = client(&backend);
+    let turn = json!({
         "sibling_turn_ids": ["b", null],
         "output_items": [null, { "type": "output_diff", "diff": 7 }, { "type": "message", "content": ["said", null] }],
         "worklog": { "messages": [null, { "author": 7 }, { "author": { "role": "assistant" }, "content": { "parts": ["x"] } }] },
-    }))
-    .unwrap();
+    });
+    answer(&backend, Route::GetTask, &json!({ "task": { "id": "t" }, "current_assistant_turn": turn }));
+    let turn = guard(client.cloud_tasks().details("t")).await.unwrap().current_assistant_turn.unwrap();
     assert_eq!((turn.sibling_turn_ids.as_slice(), turn.output_items.len()), (["b".to_owned()].as_slice(), 1));
     assert_eq!(turn.messages(), ["said", "x"]);
     let profile = json!({ "stats": { "daily_usage_buckets": [{ "start_date": "d", "tokens": 3.0 }, null] } });
-    let profile: Profile = serde_json::from_value(profile).unwrap();
+    answer(&backend, Route::GetProfile, &profile);
+    let profile = guard(client.accounts().profile()).await.unwrap();
     assert_eq!((profile.stats.daily_usage_buckets.len(), profile.stats.daily_usage_buckets[0].tokens), (1, 3));
     // The least and the most.
     let credits: Credits = serde_json::from_value(json!({ "approx_local_messages": [null, 60] })).unwrap();

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::wire_struct::wire_struct;
-use crate::limits::{null_as_default, open_enum, read_member};
+use crate::limits::{null_as_default, open_enum, optional_count};
 
 /// One item of a conversation: what goes to the model and what comes from it, so that an output can be given back as
 /// input. What this crate does not know is kept: items as [`Other`](Self::Other), members in `extra`.
@@ -390,7 +390,7 @@ wire_struct! {
         #[serde(default, deserialize_with = "null_as_default")]
         command: Vec<String>,
         /// How long it may take, in milliseconds.
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read_member")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_count")]
         timeout_ms: Option<u64>,
         /// Where to run it.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::item::ResponseItem;
 use super::wire_struct::wire_struct;
-use crate::limits::{count, null_as_default, open_enum, read_member};
+use crate::limits::{count, null_as_default, open_enum, optional_count};
 
 wire_struct! {
     /// A response as the server describes it: inside events, and where it is asked for whole.
@@ -150,7 +150,7 @@ struct UsageWire {
 struct InputDetails {
     #[serde(deserialize_with = "count")]
     cached_tokens: u64,
-    #[serde(default, deserialize_with = "read_member")]
+    #[serde(default, deserialize_with = "optional_count")]
     cache_write_tokens: Option<u64>,
 }
 
