@@ -61,13 +61,16 @@ pub fn run_one_arm(arm: &str, streams: u32) -> Result<(), Failure> {
     let base_url = format!("{}/v1/{EVENTS}/after/0", server.origin);
     let bare = Bare { client: clients::bare()?, url: format!("{base_url}/responses") };
     let responses = clients::openai_at(&base_url)?.openai_responses();
+    let mut all = Vec::new();
     for _ in 0..streams {
-        match arm {
+        let took = match arm {
             "bare" => runtime.block_on(bare.first_event())?,
             "codex" => runtime.block_on(first_of_ours(&responses))?,
             _ => return Err("the arms are `bare` and `codex`".into()),
         };
+        all.push(took.as_secs_f64() * 1e6);
     }
+    println!("{arm}: {:.1} µs", rounds::median(all));
     Ok(())
 }
 
