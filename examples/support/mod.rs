@@ -14,7 +14,8 @@ pub(crate) struct Connection {
 }
 
 /// With `--live`, `CODEX_BACKEND_BASE_URL` or, for API keys, `CODEX_BACKEND_OPENAI_BASE_URL`: the real backend, or the one
-/// named, with the credentials that are found. Otherwise a backend inside this program, with an `auth.json` made for it, which is said on stderr.
+/// named, with the credentials that are found. Otherwise a backend inside this program, with an `auth.json` made for it,
+/// which is said on stderr.
 pub(crate) async fn connect(live: bool) -> Result<Connection, Failure> {
     let environment = Environment::process();
     let base_url = environment.text("CODEX_BACKEND_BASE_URL");

@@ -562,6 +562,7 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
 }
 
 const MISFIT: &str = "a member that its type needs is missing or wrong";
+
 /// Decodes an event that is unlike what servers send. Of a member that is told twice the last counts, and one that has
 /// another type than this crate knows counts as missing.
 fn decode_leniently(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {

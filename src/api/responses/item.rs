@@ -222,7 +222,7 @@ fn content<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ContentPart
 
 /// A message whose plain text is a part like any other.
 fn message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MessageItem, D::Error> {
-    let mut message: MessageItem = Deserialize::deserialize(deserializer)?;
+    let mut message = MessageItem::deserialize(deserializer)?;
     for part in &mut message.content {
         if let ContentPart::Other(Value::String(text)) = part {
             let text = TextPart { text: std::mem::take(text), extra: Map::new() };
