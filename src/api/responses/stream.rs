@@ -249,12 +249,23 @@ impl ResponseStream {
     }
 
     /// Reads the stream to its end and puts together what came; and the error, if the stream ended in one.
-    pub async fn collect_partial(mut self) -> (CollectedResponse, Option<Error>) {
+    pub async fn collect_partial(self) -> (CollectedResponse, Option<Error>) {
+        self.collect_showing(|_| {}).await
+    }
+
+    /// The same; each event is shown before it is put to the others.
+    pub(super) async fn collect_showing(
+        mut self,
+        mut show: impl FnMut(&ResponseEvent),
+    ) -> (CollectedResponse, Option<Error>) {
         let mut collected = CollectedResponse::default();
         let mut ended_in = None;
         while let Some(event) = self.next().await {
             match event {
-                Ok(event) => collected.add(event),
+                Ok(event) => {
+                    show(&event);
+                    collected.add(event);
+                }
                 Err(error) => ended_in = Some(error),
             }
         }
