@@ -203,6 +203,10 @@ async fn a_request_given_as_a_value_is_checked_before_a_byte_leaves() {
             assert_eq!(guard(request.compact()).await.unwrap_err().message(), error.message());
         }
     }
+    let request = ask(&codex(&backend)).client_metadata("x-codex-installation-id", "two\r\nlines");
+    let error = guard(request.compact()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.message().contains("the id of the installation is not 1 to 256 visible"), "{error}");
     let api = openai(&backend).openai_responses();
     let error =
         guard(api.create_from(&json!({ "model": "m", "input": "i", "stream": true })).send()).await.unwrap_err();

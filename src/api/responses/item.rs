@@ -182,7 +182,7 @@ wire_struct! {
         id: Option<String>,
         /// Who speaks.
         role: MessageRole,
-        /// What is said.
+        /// What is said. Plain text is read as one part, and nothing as none.
         #[serde(default, deserialize_with = "content")]
         content: Vec<ContentPart>,
         /// How far it has come.
@@ -274,7 +274,7 @@ wire_struct! {
         /// The namespace that the function is in.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         namespace: Option<String>,
-        /// The arguments, as JSON in text. It is the model's work: it may be no JSON.
+        /// The arguments, as JSON in text; empty when there are none. It is the model's work: it may be no JSON.
         #[serde(default, deserialize_with = "null_as_default")]
         arguments: String,
         /// How far it has come.

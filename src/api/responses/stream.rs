@@ -154,14 +154,11 @@ impl ResponseStream {
     fn new(opened: Opened, clock: Arc<dyn Clock>, turn: Option<ResponseTurn>) -> Self {
         let request_id = opened.request_id();
         let Opened { operation, status, headers, body, attempts, scrubber } = opened;
-        let mut carried = header_events(&headers);
-        // An event about a limit of which nothing is said would tell nothing.
-        carried.retain(|kind| !matches!(kind, ResponseEventKind::RateLimits(limit) if !limit.says_something()));
         let mut stream = Self {
             body,
             reader: SseReader::new(),
             ready: VecDeque::new(),
-            carried,
+            carried: header_events(&headers),
             state: State::Going,
             idle: None,
             about: About { operation, status, request_id, attempts, scrubber, clock, span: tracing::Span::current() },
