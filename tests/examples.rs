@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -414,6 +415,17 @@ async fn chat_and_models_go_to_the_openai_api_with_a_key() {
     let output = run(with_key("models").arg("--json"));
     assert!(output.status.success() && !stdout_lines(&output).is_empty(), "{output:?}");
     assert_eq!(backend.requests().last().unwrap().target, "/v1/models");
+
+    // The address is for keys alone.
+    let folder = tempfile::tempdir().unwrap();
+    let auth_json = backend.issue_auth_json("acct-1", Duration::from_secs(3600));
+    std::fs::write(folder.path().join("auth.json"), auth_json).unwrap();
+    let mut with_tokens = example("chat");
+    with_tokens.env("CODEX_BACKEND_OPENAI_BASE_URL", backend.openai_base_url()).env("CODEX_HOME", folder.path());
+    let before = backend.requests().len();
+    let output = run(with_tokens.arg("hello"));
+    assert_eq!((output.status.code(), backend.requests().len()), (Some(1), before), "{output:?}");
+    assert!(stderr(&output).contains("set CODEX_BACKEND_BASE_URL, or use --live"), "{output:?}");
 
     let output = run(with_key("chat").env("CODEX_API_KEY", "sk-of-nobody").arg("hello"));
     assert_eq!(output.status.code(), Some(1), "{output:?}");
