@@ -119,7 +119,7 @@ fn upload_file_refuses_what_it_does_not_understand() {
 fn upload_file_takes_the_official_tools_credentials() {
     let backend = Backend::start().unwrap();
     let home = tempfile::tempdir().unwrap();
-    let expired = backend.issue_auth_json("acct-1", std::time::Duration::ZERO);
+    let expired = backend.issue_auth_json("acct-1", Duration::ZERO);
     std::fs::write(home.path().join("auth.json"), expired).unwrap();
     let command = &mut example("upload_file");
     let output = run(command
@@ -135,7 +135,7 @@ fn whoami_tells_whose_credentials_are_found_without_a_secret_and_without_a_reque
     let backend = Backend::start().unwrap();
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("auth.json");
-    let auth_json = backend.issue_auth_json("acct-1", std::time::Duration::from_secs(3600));
+    let auth_json = backend.issue_auth_json("acct-1", Duration::from_secs(3600));
     std::fs::write(&path, &auth_json).unwrap();
     let configured = || {
         let mut command = example("whoami");
@@ -236,7 +236,7 @@ fn agent_keeps_a_new_agent_beside_a_login_and_takes_a_stored_one() {
     let backend = Backend::start().unwrap();
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("auth.json");
-    std::fs::write(&path, backend.issue_auth_json("acct-1", std::time::Duration::from_secs(3600))).unwrap();
+    std::fs::write(&path, backend.issue_auth_json("acct-1", Duration::from_secs(3600))).unwrap();
     let configured = |arguments: &[&str]| {
         let mut command = example("agent");
         command.env("CODEX_BACKEND_BASE_URL", backend.codex_base_url()).env("CODEX_HOME", home.path()).args(arguments);
