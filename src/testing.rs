@@ -358,7 +358,9 @@ impl Backend {
         self.state.world().responses.script(script);
     }
 
-    /// The catalogue of models, and its version, in place of a sample. Streams of responses tell the version too.
+    /// The catalogue of models, and its version, in place of a sample. Streams of responses tell the version too. A model
+    /// whose `minimal_client_version` is newer than the version of the official tool that a request tells, in `version` or
+    /// `User-Agent`, is refused to it.
     pub fn set_models(&self, models: serde_json::Value, etag: &str) {
         let mut world = self.state.world();
         (world.models.models, world.models.etag) = (models, etag.to_owned());

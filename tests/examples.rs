@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -118,7 +119,7 @@ fn upload_file_refuses_what_it_does_not_understand() {
 fn upload_file_takes_the_official_tools_credentials() {
     let backend = Backend::start().unwrap();
     let home = tempfile::tempdir().unwrap();
-    let expired = backend.issue_auth_json("acct-1", std::time::Duration::ZERO);
+    let expired = backend.issue_auth_json("acct-1", Duration::ZERO);
     std::fs::write(home.path().join("auth.json"), expired).unwrap();
     let command = &mut example("upload_file");
     let output = run(command
@@ -134,7 +135,7 @@ fn whoami_tells_whose_credentials_are_found_without_a_secret_and_without_a_reque
     let backend = Backend::start().unwrap();
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("auth.json");
-    let auth_json = backend.issue_auth_json("acct-1", std::time::Duration::from_secs(3600));
+    let auth_json = backend.issue_auth_json("acct-1", Duration::from_secs(3600));
     std::fs::write(&path, &auth_json).unwrap();
     let configured = || {
         let mut command = example("whoami");
@@ -235,7 +236,7 @@ fn agent_keeps_a_new_agent_beside_a_login_and_takes_a_stored_one() {
     let backend = Backend::start().unwrap();
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("auth.json");
-    std::fs::write(&path, backend.issue_auth_json("acct-1", std::time::Duration::from_secs(3600))).unwrap();
+    std::fs::write(&path, backend.issue_auth_json("acct-1", Duration::from_secs(3600))).unwrap();
     let configured = |arguments: &[&str]| {
         let mut command = example("agent");
         command.env("CODEX_BACKEND_BASE_URL", backend.codex_base_url()).env("CODEX_HOME", home.path()).args(arguments);
@@ -414,6 +415,17 @@ async fn chat_and_models_go_to_the_openai_api_with_a_key() {
     let output = run(with_key("models").arg("--json"));
     assert!(output.status.success() && !stdout_lines(&output).is_empty(), "{output:?}");
     assert_eq!(backend.requests().last().unwrap().target, "/v1/models");
+
+    // The address is for keys alone.
+    let folder = tempfile::tempdir().unwrap();
+    let auth_json = backend.issue_auth_json("acct-1", Duration::from_secs(3600));
+    std::fs::write(folder.path().join("auth.json"), auth_json).unwrap();
+    let mut with_tokens = example("chat");
+    with_tokens.env("CODEX_BACKEND_OPENAI_BASE_URL", backend.openai_base_url()).env("CODEX_HOME", folder.path());
+    let before = backend.requests().len();
+    let output = run(with_tokens.arg("hello"));
+    assert_eq!((output.status.code(), backend.requests().len()), (Some(1), before), "{output:?}");
+    assert!(stderr(&output).contains("set CODEX_BACKEND_BASE_URL, or use --live"), "{output:?}");
 
     let output = run(with_key("chat").env("CODEX_API_KEY", "sk-of-nobody").arg("hello"));
     assert_eq!(output.status.code(), Some(1), "{output:?}");

@@ -6,13 +6,13 @@ use std::mem::discriminant;
 use codex_backend::{
     AccountsCheck, AppBatch, CloudEnvironment, ConfigBundle, ConfigRequirements, ContentPart, DirectoryApp, Error,
     ModelResponse, Plugin, Profile, RedeemedReset, ResetCredits, ResponseEvent, ResponseEventKind, ResponseItem,
-    ResponseStream, ResponseTool, TaskDetails, TaskListItem, ThreadUsage, TokenUsage, Turn, UsageReport, UserSettings,
-    WorkspaceMessages, WorkspaceSettings,
+    ResponseStream, ResponseTool, TaskDetails, TaskListItem, TextPart, ThreadUsage, TokenUsage, Turn, UsageReport,
+    UserSettings, WorkspaceMessages, WorkspaceSettings,
 };
 use futures_util::{FutureExt, StreamExt};
 use proptest::prelude::*;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// What happens to one member of one object.
@@ -346,6 +346,16 @@ fn told(event: &Value) -> (Vec<ResponseEvent>, Option<Error>) {
         }
     }
     (events, ended_in)
+}
+
+#[test]
+fn members_that_are_new_are_kept_however_a_type_is_read_and_written() {
+    let told = json!({ "text": "a", "of_tomorrow": { "b": 1 } });
+    let read = TextPart::deserialize(&told).unwrap();
+    assert_eq!((read.text.as_str(), &read.extra["of_tomorrow"]), ("a", &json!({ "b": 1 })));
+    assert_eq!(read.serialize(serde_json::value::Serializer).unwrap(), told);
+    let error = TextPart::deserialize(&json!(7)).unwrap_err();
+    assert_eq!(error.to_string(), "invalid type: integer `7`, expected an object");
 }
 
 type Changes = Vec<(prop::sample::Index, Change)>;

@@ -14,7 +14,8 @@ pub(crate) struct Connection {
 }
 
 /// With `--live`, `CODEX_BACKEND_BASE_URL` or, for API keys, `CODEX_BACKEND_OPENAI_BASE_URL`: the real backend, or the one
-/// named, with the credentials that are found. Otherwise a backend inside this program, with an `auth.json` made for it, which is said on stderr.
+/// named, with the credentials that are found. Otherwise a backend inside this program, with an `auth.json` made for it,
+/// which is said on stderr. Where only the address for API keys is set, nothing goes to the real Codex backend.
 pub(crate) async fn connect(live: bool) -> Result<Connection, Failure> {
     let environment = Environment::process();
     let base_url = environment.text("CODEX_BACKEND_BASE_URL");
@@ -30,6 +31,7 @@ pub(crate) async fn connect(live: bool) -> Result<Connection, Failure> {
         return Ok(Connection { auth, builder, embedded: Some((backend, folder)) });
     }
     let mut builder = Client::builder();
+    let backend_is_meant = live || base_url.is_some();
     if let Some(base_url) = base_url {
         builder = builder.codex_base_url(base_url);
     }
@@ -37,5 +39,8 @@ pub(crate) async fn connect(live: bool) -> Result<Connection, Failure> {
         builder = builder.openai_base_url(base_url);
     }
     let auth = builder.load_auth(&AuthSources::default()).await?;
+    if auth.uses_codex_backend() && !backend_is_meant {
+        return Err("CODEX_BACKEND_OPENAI_BASE_URL is for API keys: set CODEX_BACKEND_BASE_URL, or use --live".into());
+    }
     Ok(Connection { auth, builder, embedded: None })
 }

@@ -45,6 +45,7 @@ pub use self::tool::{CustomTool, FunctionTool, HostedToolOptions, NamespaceTool,
 pub use self::tool_loop::{ToolLoop, ToolLoopResult, Tools};
 pub use self::turn::ResponseTurn;
 
+use self::conversation::id_value;
 use self::request::{CODEX, OPENAI};
 use self::rules::Rules;
 use self::stream::ReceiveStream;
@@ -319,6 +320,9 @@ const COMPACTED: [&str; 10] = [
 impl<M> ResponseRequest<M> {
     /// Has the server make the input short, in place of answering it: its output takes the input's place in further
     /// requests. Nothing is as short as can be: for an empty list nothing is sent, and the output is empty.
+    ///
+    /// What only concerns an answer is left out. The headers are those of the conversation, and the installation's id
+    /// ([`client_metadata`](Self::client_metadata)) is one of them here.
     pub fn compact(self) -> ApiRequest<CompactedResponse> {
         let content = &self.content;
         let operation = match content.route.rules {
@@ -328,15 +332,9 @@ impl<M> ResponseRequest<M> {
         let others: Vec<&str> =
             content.fields.keys().map(String::as_str).filter(|name| !COMPACTED.contains(name)).collect();
         let mut request = ApiRequest::json(&content.caller, operation);
-        match content.conversation.headers() {
+        match content.headers_to_compact() {
             Ok(headers) => request = request.headers(headers),
             Err(reason) => request = request.refused(Some(reason)),
-        }
-        // In the body of other requests.
-        if let Some(id) = content.fields.get("client_metadata").and_then(|words| words.get(INSTALLATION_ID)?.as_str())
-            && let Ok(id) = HeaderValue::from_str(id)
-        {
-            request = request.headers(HeaderMap::from_iter([(HeaderName::from_static(INSTALLATION_ID), id)]));
         }
         let is_empty = content.fields.get("input").and_then(Value::as_array).is_some_and(Vec::is_empty);
         if is_empty && !content.fields.contains_key("previous_response_id") {
@@ -398,6 +396,16 @@ impl<T> From<ListPage<T>> for Page<T> {
 }
 
 impl request::RequestContent {
+    /// The headers of a request to make the input short, or what is wrong with them.
+    fn headers_to_compact(&self) -> Result<HeaderMap, String> {
+        let mut headers = self.conversation.headers()?;
+        // In the body of other requests.
+        if let Some(id) = self.fields.get("client_metadata").and_then(|words| words.get(INSTALLATION_ID)?.as_str()) {
+            headers.insert(HeaderName::from_static(INSTALLATION_ID), id_value("id of the installation", id)?);
+        }
+        Ok(headers)
+    }
+
     /// The request with this one's fields as its body, without some of them.
     fn checked<T>(&self, request: ApiRequest<T>, without: &[&str]) -> ApiRequest<T> {
         let unwritable = self.unwritable.as_ref().map(|_| "the request cannot be written as a JSON object".to_owned());

@@ -1,9 +1,12 @@
 //! The catalogue of models, and the list of the OpenAI API.
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use super::server::Reply;
+
+/// The names by which the official tool calls itself in `User-Agent`.
+const OFFICIAL_NAMES: [&str; 3] = ["codex_cli_rs", "codex-tui", "codex_vscode"];
 
 #[derive(Debug)]
 pub(super) struct Models {
@@ -38,14 +41,25 @@ impl Models {
             let body = json!({ "detail": "client_version is required" }).to_string();
             return Reply::bytes(StatusCode::BAD_REQUEST, "application/json", body);
         };
-        let usable = |model: &&Value| {
-            let minimal = model["minimal_client_version"].as_str().and_then(self::version);
-            minimal.is_none_or(|minimal| minimal <= version)
-        };
-        let models: Vec<&Value> = self.models.as_array().into_iter().flatten().filter(usable).collect();
+        let models = self.models.as_array().into_iter().flatten();
+        let models: Vec<&Value> = models.filter(|model| is_usable(model, version)).collect();
         let mut reply = Reply::json(&json!({ "models": models }));
         reply.add_headers(HeaderValue::try_from(&self.etag).ok().map(|etag| (HeaderName::from_static("etag"), etag)));
         reply
+    }
+
+    /// Whether the client can use the model, by the version of the official tool that its headers tell. One that tells none
+    /// can use all, and so can anyone use a model that is not in the catalogue.
+    pub(super) fn can_be_used(&self, slug: &str, headers: &HeaderMap) -> bool {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let of_user_agent = || {
+            let (name, version) = text("user-agent")?.split_once('/')?;
+            OFFICIAL_NAMES.contains(&name).then_some(version)
+        };
+        let told = text("version").or_else(of_user_agent);
+        let told = told.and_then(|told| version(told.split(['-', '+', ' ']).next().unwrap_or_default()));
+        let model = self.models.as_array().into_iter().flatten().find(|model| model["slug"] == slug);
+        model.zip(told).is_none_or(|(model, version)| is_usable(model, version))
     }
 
     /// `GET /v1/models`, and one of them.
@@ -68,6 +82,11 @@ impl Models {
             },
         }
     }
+}
+
+fn is_usable(model: &Value, version: [u64; 3]) -> bool {
+    let minimal = model["minimal_client_version"].as_str().and_then(self::version);
+    minimal.is_none_or(|minimal| minimal <= version)
 }
 
 fn listed(model: &Value) -> Value {

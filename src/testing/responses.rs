@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::accounts::random;
+use super::models::Models;
 use super::recorded::Route;
 use super::server::Reply;
 
@@ -241,7 +242,6 @@ impl Responses {
         )
     }
 
-    /// `models_etag` is told in a header, as the Codex backend does.
     pub(super) fn answer(
         &mut self,
         route: Route,
@@ -249,7 +249,7 @@ impl Responses {
         target: (&str, &str),
         headers: &HeaderMap,
         body: &Bytes,
-        models_etag: &str,
+        models: &Models,
     ) -> Reply {
         let (path, query) = target;
         let is_codex = !path.starts_with("/v1/");
@@ -260,8 +260,12 @@ impl Responses {
         let fields: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
         match (route, id) {
             (Route::CreateResponse, _) => {
-                let refusal = if is_codex { refused_by_codex(&fields) } else { self.refused_by_openai(&fields) };
-                refusal.unwrap_or_else(|| self.create(&fields, is_codex, models_etag))
+                let refusal = match is_codex {
+                    true => refused_by_codex(&fields, headers, models),
+                    false => self.refused_by_openai(&fields),
+                };
+                // The version of the catalogue is told in a header.
+                refusal.unwrap_or_else(|| self.create(&fields, is_codex.then_some(&models.etag)))
             }
             (Route::CompactResponse, _) => {
                 let item = json!({ "type": "compaction", "encrypted_content": "gAAAAembedded" });
@@ -313,7 +317,7 @@ impl Responses {
         }
     }
 
-    fn create(&mut self, fields: &Map<String, Value>, is_codex: bool, models_etag: &str) -> Reply {
+    fn create(&mut self, fields: &Map<String, Value>, models_etag: Option<&String>) -> Reply {
         let mut script = self.scripts.pop_front().unwrap_or_else(|| ScriptedResponse::text("Hello, world"));
         let id = format!("resp_{}", random());
         let model = fields.get("model").and_then(Value::as_str).unwrap_or("").to_owned();
@@ -323,7 +327,7 @@ impl Responses {
             for item in items.iter_mut().filter(|item| item["id"].is_null()) {
                 item["id"] = json!(format!("item_{}", random()));
             }
-            bytes = events_of(&id, &model, items, !is_codex).iter().map(frame).collect::<String>().into();
+            bytes = events_of(&id, &model, items, models_etag.is_none()).iter().map(frame).collect::<String>().into();
             whole = response(&id, &model, "completed", items, true);
             if fields.get("store") != Some(&json!(false)) {
                 let mut input = match fields.get("input") {
@@ -337,8 +341,8 @@ impl Responses {
                 self.kept.insert(id, Kept { response: whole.clone(), input });
             }
         }
-        if is_codex {
-            script = script.header("x-models-etag", models_etag);
+        if let Some(etag) = models_etag {
+            script = script.header("x-models-etag", etag);
         }
         let mut reply = match script.content {
             Content::Refusal(status, body) => Reply::bytes(status, "application/json", body),
@@ -374,8 +378,9 @@ impl Responses {
     }
 }
 
-fn refused_by_codex(fields: &Map<String, Value>) -> Option<Reply> {
-    const UNSUPPORTED: [&str; 15] = [
+/// What the backend refuses, in its words.
+fn refused_by_codex(fields: &Map<String, Value>, headers: &HeaderMap, models: &Models) -> Option<Reply> {
+    const UNSUPPORTED: [&str; 20] = [
         "max_output_tokens",
         "max_completion_tokens",
         "temperature",
@@ -389,31 +394,43 @@ fn refused_by_codex(fields: &Map<String, Value>) -> Option<Reply> {
         "prompt_cache_options",
         "safety_identifier",
         "prompt_cache_breakpoint",
+        // Of the OpenAI API alone. No client has been seen to send them to the backend.
         "previous_response_id",
+        "background",
+        "conversation",
+        "max_tool_calls",
         "metadata",
+        "prompt",
+        "top_logprobs",
     ];
-    let detail = |text: &str| {
-        Some(Reply::bytes(StatusCode::BAD_REQUEST, "application/json", json!({ "detail": text }).to_string()))
-    };
     if fields.get("store") != Some(&json!(false)) {
-        return detail("Store must be set to false");
+        return Some(detail("Store must be set to false"));
     }
     if fields.get("stream") != Some(&json!(true)) {
-        return detail("Stream must be set to true");
+        return Some(detail("Stream must be set to true"));
     }
     if !fields.get("instructions").is_some_and(Value::is_string) {
-        return detail("Instructions are required");
+        return Some(detail("Instructions are required"));
     }
     if let Some(name) = UNSUPPORTED.iter().find(|name| fields.contains_key(**name)) {
-        return detail(&format!("Unsupported parameter: {name}"));
+        return Some(detail(&format!("Unsupported parameter: {name}")));
     }
     let Some(input) = fields.get("input").and_then(Value::as_array) else {
-        return detail("Input must be a list");
+        return Some(detail("Input must be a list"));
     };
     if input.iter().any(|item| item["role"] == "system") {
-        return detail("System messages are not allowed");
+        return Some(detail("System messages are not allowed"));
+    }
+    let model = fields.get("model").and_then(Value::as_str).unwrap_or_default();
+    if !models.can_be_used(model, headers) {
+        return Some(detail(&format!("The '{model}' model is not supported when using Codex with a ChatGPT account.")));
     }
     None
+}
+
+/// An error of the Codex backend, which is in another form than those of the OpenAI API.
+fn detail(text: &str) -> Reply {
+    Reply::bytes(StatusCode::BAD_REQUEST, "application/json", json!({ "detail": text }).to_string())
 }
 
 fn decompressed(headers: &HeaderMap, body: &Bytes, is_codex: bool) -> Result<Bytes, Reply> {
@@ -422,11 +439,9 @@ fn decompressed(headers: &HeaderMap, body: &Bytes, is_codex: bool) -> Result<Byt
         #[cfg(feature = "zstd")]
         Some(b"zstd") if is_codex => match zstd::decode_all(&body[..]) {
             Ok(body) => Ok(body.into()),
-            Err(_) => Err(Reply::error(StatusCode::BAD_REQUEST, "invalid_body", "the body is no zstd")),
+            Err(_) => Err(detail("The body is no zstd")),
         },
-        _ if is_codex => {
-            Err(Reply::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", "unknown encoding"))
-        }
+        Some(_) if is_codex => Err(detail("The encoding of the body is not known")),
         Some(_) => Err(Reply::error(
             StatusCode::BAD_REQUEST,
             "invalid_body",
@@ -525,7 +540,7 @@ impl super::World {
         body: &Bytes,
     ) -> Reply {
         if Responses::is_route(route) {
-            return self.responses.answer(route, id, target, headers, body, &self.models.etag);
+            return self.responses.answer(route, id, target, headers, body, &self.models);
         }
         let (path, query) = target;
         match route {

@@ -203,6 +203,10 @@ async fn a_request_given_as_a_value_is_checked_before_a_byte_leaves() {
             assert_eq!(guard(request.compact()).await.unwrap_err().message(), error.message());
         }
     }
+    let request = ask(&codex(&backend)).client_metadata("x-codex-installation-id", "two\r\nlines");
+    let error = guard(request.compact()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.message().contains("the id of the installation is not 1 to 256 visible"), "{error}");
     let api = openai(&backend).openai_responses();
     let error =
         guard(api.create_from(&json!({ "model": "m", "input": "i", "stream": true })).send()).await.unwrap_err();
@@ -217,23 +221,61 @@ async fn the_servers_words_for_what_they_refuse() {
     let backend = Backend::start().unwrap();
     let key = secrecy::ExposeSecret::expose_secret(&backend.issue_access_token("acct-1")).to_owned();
     let url = format!("{}/codex/responses", backend.codex_base_url());
-    let good = json!({ "model": "m", "instructions": "i", "input": [], "store": false, "stream": true });
+    let refusal = async |headers: &[(&str, &str)], change: (&str, Value)| {
+        let mut body = json!({ "model": "gpt-test", "instructions": "", "input": [], "store": false, "stream": true });
+        body[change.0] = change.1;
+        // `null` stands for a member that is missing.
+        body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        let request = reqwest::Client::new().post(&url).bearer_auth(&key).body(body.to_string());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = guard(request.send()).await.unwrap();
+        if answer.status() == 200 {
+            return None;
+        }
+        assert_eq!(answer.status(), 400);
+        let answer: Value = serde_json::from_slice(&guard(answer.bytes()).await.unwrap()).unwrap();
+        assert_eq!(answer.as_object().unwrap().len(), 1, "{answer}");
+        Some(answer["detail"].as_str().unwrap().to_owned())
+    };
     for (name, value, detail) in [
         ("store", json!(null), "Store must be set to false"),
         ("store", json!(true), "Store must be set to false"),
+        ("stream", json!(null), "Stream must be set to true"),
         ("stream", json!(false), "Stream must be set to true"),
         ("instructions", json!(null), "Instructions are required"),
-        ("max_output_tokens", json!(5), "Unsupported parameter: max_output_tokens"),
-        ("previous_response_id", json!("r"), "Unsupported parameter: previous_response_id"),
         ("input", json!("text"), "Input must be a list"),
+        ("input", json!([{ "role": "system", "content": [] }]), "System messages are not allowed"),
     ] {
-        let mut body = good.clone();
-        body[name] = value;
-        let answer = reqwest::Client::new().post(&url).bearer_auth(&key).body(body.to_string()).send().await.unwrap();
-        assert_eq!(answer.status(), 400);
-        let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-        assert_eq!(answer, json!({ "detail": detail }));
+        assert_eq!(refusal(&[], (name, value)).await.as_deref(), Some(detail));
     }
+    let unsupported = "max_output_tokens max_completion_tokens temperature top_p frequency_penalty presence_penalty user \
+        truncation context_management prompt_cache_retention prompt_cache_options safety_identifier \
+        prompt_cache_breakpoint previous_response_id background conversation max_tool_calls metadata prompt top_logprobs";
+    for name in unsupported.split(' ') {
+        let refusal = refusal(&[], (name, json!(1))).await;
+        assert_eq!(refusal, Some(format!("Unsupported parameter: {name}")));
+        // The client refuses it before that.
+        let mut request = json!({ "model": "m", "instructions": "i", "input": [] });
+        request[name] = json!(1);
+        let error = guard(codex(&backend).codex_responses().create_from(&request).stream()).await.unwrap_err();
+        assert!(error.message().contains(&format!("`{name}` is not supported")), "{error}");
+    }
+    assert!(refusal(&[("content-encoding", "br")], ("store", json!(false))).await.unwrap().contains("encoding"));
+
+    // A model is refused to the versions of the official tool that cannot use it, by whichever header they tell it.
+    let older = "The 'gpt-test' model is not supported when using Codex with a ChatGPT account.";
+    for (headers, detail) in [
+        (&[("version", "0.97.9")][..], Some(older)),
+        (&[("version", "0.98.0-alpha.1")], None),
+        (&[("user-agent", "codex_cli_rs/0.97.0 (Debian 12.0.0; x86_64) xterm")], Some(older)),
+        (&[("user-agent", "codex_cli_rs/0.97.0 (Debian 12.0.0; x86_64) xterm"), ("version", "0.125.0")], None),
+        (&[("user-agent", "codex_cli_rs/0.125.0 (Debian 12.0.0; x86_64) xterm")], None),
+        (&[("user-agent", "report-bot/0.1.0")], None),
+        (&[], None),
+    ] {
+        assert_eq!(refusal(headers, ("store", json!(false))).await.as_deref(), detail, "{headers:?}");
+    }
+    assert_eq!(refusal(&[("version", "0.1.0")], ("model", json!("gpt-5.5"))).await, None, "of no catalogue");
 }
 
 #[tokio::test]

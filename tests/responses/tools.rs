@@ -126,6 +126,70 @@ async fn a_failure_on_the_way_ends_the_loop_and_custom_tools_are_the_application
     assert_eq!((result.rounds, result.last.custom_tool_calls().count()), (1, 1));
 }
 
+#[tokio::test]
+async fn what_a_loop_brought_before_an_error_is_not_lost() {
+    let backend = Backend::start().unwrap();
+    let run = || ask(&codex(&backend)).run_tools(&tools());
+    let describe = || backend.script_response(ScriptedResponse::function_call("describe", "{}"));
+    let item_types =
+        |items: &[ResponseItem]| -> Vec<String> { items.iter().map(|item| item.item_type().to_owned()).collect() };
+    let of_a_round = ["function_call", "function_call_output"];
+
+    // Well.
+    describe();
+    let (result, ended_in) = guard(run().collect_partial()).await;
+    assert!(ended_in.is_none(), "{ended_in:?}");
+    assert_eq!((result.rounds, result.last.text().as_str(), result.items.len()), (2, "Hello, world", 3));
+
+    // Too many rounds: the last one is whole, and its functions were run.
+    describe();
+    describe();
+    let (result, ended_in) = guard(run().with_rounds(2).collect_partial()).await;
+    assert_eq!(ended_in.unwrap().kind(), ErrorKind::TooManyRounds);
+    assert_eq!((result.rounds, result.usage.total_tokens), (2, 30));
+    assert_eq!(item_types(&result.items), [of_a_round, of_a_round].concat());
+    assert_eq!(result.last.function_calls().count(), 1);
+    guard(guard(ask(&codex(&backend)).input(result.items).stream()).await.unwrap().collect()).await.unwrap();
+    let input = backend.requests().last().unwrap().json()["input"].clone();
+    assert_eq!((input.as_array().unwrap().len(), &input[4]["output"]), (5, &json!("plain text")));
+
+    // A later response breaks off: what it said is told, and what it called was not run.
+    describe();
+    let said =
+        json!({ "type": "message", "role": "assistant", "content": [{ "type": "output_text", "text": "I see" }] });
+    let usage = json!({ "input_tokens": 1, "output_tokens": 2, "total_tokens": 3 });
+    let incomplete = json!({ "id": "r", "incomplete_details": { "reason": "max_output_tokens" }, "usage": usage });
+    backend.script_response(ScriptedResponse::events([
+        json!({ "type": "response.output_item.done", "output_index": 0, "item": said }),
+        json!({ "type": "response.output_item.done", "output_index": 1, "item": call("describe", "c", "{}") }),
+        json!({ "type": "response.output_text.delta", "delta": " an" }),
+        json!({ "type": "response.incomplete", "response": incomplete }),
+    ]));
+    let events = Arc::new(AtomicU32::new(0));
+    let counted = events.clone();
+    let shown = run().on_event(move |event| {
+        counted.fetch_add(u32::from(matches!(event.kind, ResponseEventKind::OutputTextDelta(_))), Ordering::Relaxed);
+    });
+    let (result, ended_in) = guard(shown.collect_partial()).await;
+    assert_eq!(ended_in.unwrap().kind(), ErrorKind::Incomplete);
+    assert_eq!((result.rounds, result.usage.total_tokens), (2, 15 + 3));
+    assert_eq!(item_types(&result.items), of_a_round);
+    assert_eq!((result.last.text().as_str(), result.last.function_calls().count()), ("I see an", 1));
+    assert_eq!((result.last.id(), events.load(Ordering::Relaxed)), (Some("r"), 1));
+
+    // A later request has no response at all, or the first one has none.
+    describe();
+    backend.script_response(ScriptedResponse::refused(400, &json!({ "detail": "no" })));
+    let (result, ended_in) = guard(run().collect_partial()).await;
+    assert_eq!(ended_in.unwrap().kind(), ErrorKind::InvalidRequest);
+    assert_eq!((result.rounds, result.last.function_calls().count()), (1, 1));
+    assert_eq!(item_types(&result.items), of_a_round);
+    backend.script_response(ScriptedResponse::refused(400, &json!({ "detail": "no" })));
+    let (result, ended_in) = guard(run().collect_partial()).await;
+    assert_eq!((result.rounds, result.items.len(), result.last.id()), (0, 0, None));
+    assert_eq!((result.usage.total_tokens, ended_in.map(|error| error.kind())), (0, Some(ErrorKind::InvalidRequest)));
+}
+
 #[test]
 fn a_sum_of_tokens_is_no_overflow() {
     let most = json!({ "input_tokens": u64::MAX, "output_tokens": 1, "total_tokens": u64::MAX });

@@ -31,9 +31,7 @@ impl Conversation {
             ("parent's thread id", self.parent_thread_id.as_ref(), &["x-codex-parent-thread-id"]),
         ] {
             let Some(value) = value else { continue };
-            let is_visible = (1..=256).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
-            let value = HeaderValue::from_str(value).ok().filter(|_| is_visible);
-            let value = value.ok_or_else(|| format!("the {what} is not 1 to 256 visible ASCII characters"))?;
+            let value = id_value(what, value)?;
             headers.extend(names.iter().map(|name| (HeaderName::from_static(name), value.clone())));
         }
         if let Some(value) = window_id.and_then(|id| HeaderValue::try_from(id).ok()) {
@@ -44,4 +42,11 @@ impl Conversation {
         }
         Ok(headers)
     }
+}
+
+/// An id as the value of a header, or what is wrong with it.
+pub(super) fn id_value(what: &str, id: &str) -> Result<HeaderValue, String> {
+    let is_visible = (1..=256).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    let value = HeaderValue::from_str(id).ok().filter(|_| is_visible);
+    value.ok_or_else(|| format!("the {what} is not 1 to 256 visible ASCII characters"))
 }

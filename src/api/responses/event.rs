@@ -562,6 +562,7 @@ fn interpret(raw: &ByteString, wire: &Wire<'_>, before: &mut Vec<ResponseEventKi
 }
 
 const MISFIT: &str = "a member that its type needs is missing or wrong";
+
 /// Decodes an event that is unlike what servers send. Of a member that is told twice the last counts, and one that has
 /// another type than this crate knows counts as missing.
 #[cold]
@@ -612,7 +613,8 @@ pub(super) fn header_events(headers: &HeaderMap) -> Vec<ResponseEventKind> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(EventText::from);
     let mut events = Vec::new();
     events.extend(server_model(headers).map(ResponseEventKind::ServerModel));
-    let snapshots = RateLimitSnapshot::all_from_headers(headers).into_iter();
+    // An event about a limit of which nothing is said would tell nothing.
+    let snapshots = RateLimitSnapshot::all_from_headers(headers).into_iter().filter(RateLimitSnapshot::says_something);
     events.extend(snapshots.map(|snapshot| ResponseEventKind::RateLimits(Box::new(snapshot))));
     events.extend(ApiRateLimits::from_headers(headers).map(ResponseEventKind::ApiRateLimits));
     events.extend(text("x-models-etag").map(ResponseEventKind::ModelsEtag));

@@ -182,7 +182,7 @@ wire_struct! {
         id: Option<String>,
         /// Who speaks.
         role: MessageRole,
-        /// What is said.
+        /// What is said. Plain text is read as one part, and nothing as none.
         #[serde(default, deserialize_with = "content")]
         content: Vec<ContentPart>,
         /// How far it has come.
@@ -222,7 +222,7 @@ fn content<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ContentPart
 
 /// A message whose plain text is a part like any other.
 fn message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MessageItem, D::Error> {
-    let mut message: MessageItem = Deserialize::deserialize(deserializer)?;
+    let mut message = MessageItem::deserialize(deserializer)?;
     for part in &mut message.content {
         if let ContentPart::Other(Value::String(text)) = part {
             let text = TextPart { text: std::mem::take(text), extra: Map::new() };
@@ -274,7 +274,7 @@ wire_struct! {
         /// The namespace that the function is in.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         namespace: Option<String>,
-        /// The arguments, as JSON in text. It is the model's work: it may be no JSON.
+        /// The arguments, as JSON in text; empty when there are none. It is the model's work: it may be no JSON.
         #[serde(default, deserialize_with = "null_as_default")]
         arguments: String,
         /// How far it has come.

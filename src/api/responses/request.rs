@@ -277,7 +277,8 @@ impl<M> ResponseRequest<M> {
         self.with("instructions", text.into())
     }
 
-    /// Adds to the input.
+    /// Adds to the input. Items that a response gave can be given back as they are: the Codex backend, which keeps none,
+    /// gets them without the ids by which it would look for them.
     pub fn input(mut self, input: impl Into<ResponseInput>) -> Self {
         self.content.add_input(input.into().0);
         self
@@ -356,7 +357,7 @@ impl<M> ResponseRequest<M> {
         self.with("prompt_cache_key", key.into())
     }
 
-    /// A word for the server about the client.
+    /// A word for the server about the client, such as `x-codex-installation-id`, the id of its installation.
     pub fn client_metadata(self, name: &str, value: impl Into<String>) -> Self {
         self.with_in("client_metadata", name, value.into())
     }

@@ -35,6 +35,8 @@ const REFUSED_BY_THE_BACKEND: [&str; 21] = [
     "user",
     "messages",
 ];
+
+/// The types of items that get an id from the server which made them, and mean the same without it.
 const ITEMS_WITH_IDS_OF_THE_SERVER: [&str; 12] = [
     "compaction",
     "compaction_summary",
@@ -49,6 +51,7 @@ const ITEMS_WITH_IDS_OF_THE_SERVER: [&str; 12] = [
     "tool_search_output",
     "web_search_call",
 ];
+
 /// What reasoning must be given back as, where the server keeps none.
 const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
 
@@ -115,8 +118,8 @@ impl Rules {
                 check(streams == Some(&json!(true)), "`stream` must be true");
                 let items = fields.get("input").and_then(Value::as_array);
                 check(items.is_some(), "`input` must be a list");
-                let has_system = items.into_iter().flatten().any(is_system);
                 check(fields.get("include").is_none_or(Value::is_array), "`include` must be a list");
+                let has_system = items.into_iter().flatten().any(is_system);
                 check(!has_system, "`input` holds a message with the role `system`; use `developer`");
                 for name in REFUSED_BY_THE_BACKEND.iter().filter(|name| fields.contains_key(**name)) {
                     check(false, &format!("`{name}` is not supported"));

@@ -154,14 +154,11 @@ impl ResponseStream {
     fn new(opened: Opened, clock: Arc<dyn Clock>, turn: Option<ResponseTurn>) -> Self {
         let request_id = opened.request_id();
         let Opened { operation, status, headers, body, attempts, scrubber } = opened;
-        let mut carried = header_events(&headers);
-        // An event about a limit of which nothing is said would tell nothing.
-        carried.retain(|kind| !matches!(kind, ResponseEventKind::RateLimits(limit) if !limit.says_something()));
         let mut stream = Self {
             body,
             reader: SseReader::new(),
             ready: VecDeque::new(),
-            carried,
+            carried: header_events(&headers),
             state: State::Going,
             idle: None,
             about: About { operation, status, request_id, attempts, scrubber, clock, span: tracing::Span::current() },
@@ -249,12 +246,23 @@ impl ResponseStream {
     }
 
     /// Reads the stream to its end and puts together what came; and the error, if the stream ended in one.
-    pub async fn collect_partial(mut self) -> (CollectedResponse, Option<Error>) {
+    pub async fn collect_partial(self) -> (CollectedResponse, Option<Error>) {
+        self.collect_showing(|_| {}).await
+    }
+
+    /// The same; each event is shown before it is put to the others.
+    pub(super) async fn collect_showing(
+        mut self,
+        mut show: impl FnMut(&ResponseEvent),
+    ) -> (CollectedResponse, Option<Error>) {
         let mut collected = CollectedResponse::default();
         let mut ended_in = None;
         while let Some(event) = self.next().await {
             match event {
-                Ok(event) => collected.add(event),
+                Ok(event) => {
+                    show(&event);
+                    collected.add(event);
+                }
                 Err(error) => ended_in = Some(error),
             }
         }

@@ -6,8 +6,8 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use futures_util::{FutureExt, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -135,7 +135,13 @@ impl<M> ResponseRequest<M> {
     ///
     /// Calls of one round run at the same time. A call of a function that does not exist, arguments that do not fit, an
     /// error and a panic are all told to the model. Each round is a request of its own, repeated by itself as any other; all
-    /// belong to one [`ResponseTurn`]. Calls of custom tools end the loop: they are the application's to answer.
+    /// belong to one [`ResponseTurn`]. Calls of custom tools end the loop: they are the application's to answer. Dropping it
+    /// ends the round that is under way.
+    ///
+    /// # Errors
+    ///
+    /// As [`stream`](Self::stream), in whichever round, and [`ErrorKind::TooManyRounds`].
+    /// [`collect_partial`](ToolLoop::collect_partial) gives what came up to then as well.
     pub fn run_tools(mut self, tools: &Tools) -> ToolLoop {
         for function in tools.functions.values() {
             self = self.tool(function.tool.clone());
@@ -158,16 +164,17 @@ pub struct ToolLoop {
 type EventCallback = Box<dyn FnMut(&ResponseEvent) + Send>;
 
 /// How such a conversation ended.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ToolLoopResult {
-    /// The last response.
+    /// The last response; one that broke off, as far as it came. Empty when there was none.
     pub last: CollectedResponse,
-    /// All that was said beyond the request's own input: what the model gave and what the functions gave.
+    /// All that was said beyond the request's own input: what the model gave and what the functions gave. Of a response that
+    /// broke off there is nothing here, since the functions that it calls were not run; see [`last`](Self::last).
     pub items: Vec<ResponseItem>,
-    /// How many responses there were.
+    /// How many responses there were, one that broke off included.
     pub rounds: u32,
-    /// What they cost together.
+    /// What they cost together, as far as the server told it.
     pub usage: TokenUsage,
 }
 
@@ -185,34 +192,77 @@ impl ToolLoop {
         self
     }
 
-    async fn run(mut self) -> Result<ToolLoopResult, Error> {
-        let operation = self.content.route.create.name;
-        let (mut items, mut usage) = (Vec::new(), TokenUsage::default());
-        for round in 1..=self.rounds {
-            let mut stream = self.content.stream().await?;
-            let mut collected = CollectedResponse::default();
-            while let Some(event) = stream.next().await {
-                let event = event?;
-                if let Some(callback) = &mut self.on_event {
-                    callback(&event);
-                }
-                collected.add(event);
+    /// Goes on until the model calls no function, and gives what came; and the error, if the loop ended in one.
+    ///
+    /// What the model and the functions have done is not lost then: the same request with
+    /// [`items`](ToolLoopResult::items) behind its input goes on from there. Dropping the future ends the round that is under
+    /// way, and loses all rounds.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use codex_backend::testing::{Backend, ScriptedResponse};
+    /// # use codex_backend::{FunctionTool, Tools};
+    /// # let backend = Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// # backend.script_response(ScriptedResponse::function_call("roll", "{}"));
+    /// # let schema = serde_json::json!({ "type": "object", "properties": {} });
+    /// # let roll = FunctionTool::new("roll", "Rolls a die.", schema);
+    /// # let tools = Tools::new().function(roll, |_: serde_json::Value| async { Ok::<_, std::io::Error>(4) });
+    /// use codex_backend::{ErrorKind, ResponseTurn};
+    ///
+    /// let request = client.codex_responses().create("gpt-5.5", "You are terse.", "Roll a die.");
+    /// let request = request.in_turn(&ResponseTurn::new());
+    /// let (so_far, ended_in) = request.clone().run_tools(&tools).with_rounds(1).collect_partial().await;
+    /// let error = ended_in.expect("the model is not done");
+    /// assert_eq!((error.kind(), so_far.rounds, so_far.items.len()), (ErrorKind::TooManyRounds, 1, 2));
+    ///
+    /// // What has been said and done is not lost.
+    /// let answer = request.input(so_far.items).run_tools(&tools).await?;
+    /// println!("{}, for {} tokens", answer.last.text(), so_far.usage.total_tokens + answer.usage.total_tokens);
+    /// # assert_eq!((answer.rounds, answer.last.text().as_str()), (1, "Hello, world"));
+    /// # Ok(()) }
+    /// ```
+    pub async fn collect_partial(mut self) -> (ToolLoopResult, Option<Error>) {
+        let mut result = ToolLoopResult::default();
+        let ended_in = self.go_on(&mut result).await.err();
+        (result, ended_in)
+    }
+
+    async fn run(self) -> Result<ToolLoopResult, Error> {
+        match self.collect_partial().await {
+            (result, None) => Ok(result),
+            (_, Some(error)) => Err(error),
+        }
+    }
+
+    /// Puts what comes into `result` as it comes.
+    async fn go_on(&mut self, result: &mut ToolLoopResult) -> Result<(), Error> {
+        while result.rounds < self.rounds {
+            let stream = self.content.stream().await?;
+            let on_event = &mut self.on_event;
+            let (last, ended_in) =
+                stream.collect_showing(|event| on_event.iter_mut().for_each(|call| call(event))).await;
+            result.rounds += 1;
+            result.usage += last.usage().unwrap_or_default();
+            result.last = last;
+            if let Some(error) = ended_in {
+                return Err(error);
             }
-            let collected = collected.finish(None);
-            usage += collected.usage().unwrap_or_default();
-            items.extend(collected.items.iter().cloned());
-            let calls: Vec<&FunctionCall> = collected.function_calls().collect();
-            if calls.is_empty() || collected.custom_tool_calls().next().is_some() {
-                return Ok(ToolLoopResult { last: collected, items, rounds: round, usage });
+            let last = &result.last;
+            result.items.extend(last.items.iter().cloned());
+            let calls: Vec<&FunctionCall> = last.function_calls().collect();
+            if calls.is_empty() || last.custom_tool_calls().next().is_some() {
+                return Ok(());
             }
             let outputs = join_all(calls.iter().map(|call| self.tools.run(call))).await;
             let outputs = calls.iter().zip(outputs);
             let outputs: Vec<ResponseItem> =
                 outputs.map(|(call, output)| ResponseItem::function_call_output(&call.call_id, output)).collect();
-            items.extend(outputs.iter().cloned());
-            self.content.add_input(collected.items);
+            result.items.extend(outputs.iter().cloned());
+            self.content.add_input(last.items.clone());
             self.content.add_input(outputs);
         }
+        let operation = self.content.route.create.name;
         let message = format!("the model still calls functions after {} responses", self.rounds);
         Err(Error::new(ErrorKind::TooManyRounds, operation, message).sent(true))
     }

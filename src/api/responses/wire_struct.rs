@@ -12,32 +12,46 @@ use serde_json::{Map, Value};
 ///
 /// `serde(flatten)` is for writing only. Reading by it would first copy all members into a buffer.
 macro_rules! wire_struct {
-    ($(#[$meta:meta])* $name:ident { $($(#[$member_meta:meta])* $member:ident: $type:ty,)* }) => {
+    ($(#[$meta:meta])* $name:ident {
+        $($(#[doc = $doc:literal])* $(#[serde($($serde:tt)*)])? $member:ident: $type:ty,)*
+    }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(remote = "Self")]
+        #[derive(Debug, Clone, PartialEq)]
         #[non_exhaustive]
         pub struct $name {
-            $($(#[$member_meta])* pub $member: $type,)*
+            $($(#[doc = $doc])* pub $member: $type,)*
             /// Members that this crate does not know.
-            #[serde(flatten, skip_deserializing)]
             pub extra: serde_json::Map<String, serde_json::Value>,
         }
 
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                Self::serialize(self, serializer)
-            }
-        }
+        const _: () = {
+            type Public = $name;
 
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let mut extra = serde_json::Map::new();
-                let known = $crate::api::responses::wire_struct::KnownMembers { deserializer, extra: &mut extra };
-                let read = Self::deserialize(known)?;
-                Ok(Self { extra, ..read })
+            // Not `Public` itself: that would get functions of its own, which come before those of the traits and lose
+            // `extra`.
+            #[derive(serde::Serialize, serde::Deserialize)]
+            #[serde(remote = "Public", expecting = "an object")]
+            struct Known {
+                $($(#[serde($($serde)*)])? $member: $type,)*
+                #[serde(flatten, skip_deserializing)]
+                extra: serde_json::Map<String, serde_json::Value>,
             }
-        }
+
+            impl serde::Serialize for Public {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    Known::serialize(self, serializer)
+                }
+            }
+
+            impl<'de> serde::Deserialize<'de> for Public {
+                fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    let mut extra = serde_json::Map::new();
+                    let known = $crate::api::responses::wire_struct::KnownMembers { deserializer, extra: &mut extra };
+                    let read = Known::deserialize(known)?;
+                    Ok(Self { extra, ..read })
+                }
+            }
+        };
     };
 }
 pub(super) use wire_struct;
