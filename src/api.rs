@@ -1,22 +1,39 @@
 //! One room for each endpoint family: its handle, its request builders, its wire types.
 //!
-//! What they share: `request` (one request, from its path's template to the decoded answer), `pager` (lists that come in
-//! pages), `cache` (what is remembered for a while).
+//! What they share: `request` (one request, from its path's template to the decoded answer, and lists that come in pages),
+//! `cache` (what is remembered for a while).
 
-pub(crate) mod accounts;
 pub(crate) mod cache;
-pub(crate) mod connectors;
-pub(crate) mod environments;
-pub(crate) mod files;
-#[cfg(feature = "managed-config")]
-pub(crate) mod managed_config;
-pub(crate) mod models;
-pub(crate) mod openai_files;
 pub(crate) mod pager;
-pub(crate) mod plugins;
-pub(crate) mod request;
-pub(crate) mod responses;
-pub(crate) mod tasks;
-pub(crate) mod usage;
+pub mod request;
 pub(crate) mod working_tree;
-pub(crate) mod workspace;
+
+pub use self::request::{ApiRequest, PagedRequest};
+
+/// Declares the families: each is a public module of the crate, and its handles stand in the crate's root as well.
+macro_rules! families {
+    ($($(#[$meta:meta])* $family:ident: $($handle:ident),+;)*) => {
+        $(
+            $(#[$meta])*
+            pub mod $family;
+            $(#[$meta])*
+            pub use self::$family::{$($handle),+};
+        )*
+    };
+}
+
+families! {
+    accounts: Accounts;
+    connectors: Connectors;
+    environments: CloudEnvironments;
+    files: OpenAiFileUpload;
+    #[cfg(feature = "managed-config")]
+    managed_config: ManagedConfig;
+    models: CodexModels, OpenAiModels;
+    openai_files: OpenAiFiles;
+    plugins: FeaturedPlugins, Plugins;
+    responses: CodexResponses, OpenAiResponses;
+    tasks: CloudTasks;
+    usage: Usage;
+    workspace: WorkspacePolicy;
+}

@@ -151,98 +151,29 @@
 )]
 
 mod api;
-mod auth;
+pub mod auth;
 mod call;
 mod client;
 mod environment;
 mod error;
 mod exchange;
 pub mod guide;
-mod limits;
+pub mod limits;
 pub mod mode;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod transport;
 
 /// The crates whose types stand in this API, in the versions that fit.
 #[doc(no_inline)]
 pub use {bytes, http, secrecy, url};
 
-pub use self::api::accounts::{
-    AccountEntry, Accounts, AccountsCheck, DailyUsage, NudgeEmail, Profile, ProfileStats, UserSettings,
-    WorkspaceMessage, WorkspaceMessageType, WorkspaceMessages,
-};
-pub use self::api::connectors::{
-    AppBatch, AppDetails, AppMetadata, AppReview, AppTool, Connector, ConnectorBranding, ConnectorScreenshot,
-    Connectors, DirectoryApp, connector_install_url,
-};
-pub use self::api::environments::{CloudEnvironment, CloudEnvironments, GitHubRepository};
-pub use self::api::files::{OpenAiFileUpload, UploadMany, UploadProgress, UploadRequest, UploadedFile};
-#[cfg(feature = "managed-config")]
-pub use self::api::managed_config::{
-    CacheStatus, ConfigBundle, ConfigCache, ConfigFragment, ConfigRequirements, DeliveredConfig, LoadSource, Loaded,
-    ManagedConfig, ManagedConfigError, ManagedDocument, ManagedLayers, ManagedLoad, ManagedRefreshes,
-};
-pub use self::api::models::{
-    ApiModel, CodexModels, InstructionsVariables, MODELS_CLIENT_VERSION, ModelCatalogue, ModelInfo, ModelMessages,
-    ModelNotice, ModelServiceTier, ModelUpgrade, ModelVisibility, OpenAiModels, ReasoningLevel, RefreshStrategy,
-    TruncationPolicy,
-};
-pub use self::api::openai_files::{ApiFile, ApiFileContent, ApiFilePurpose, ApiFileUpload, LargeUpload, OpenAiFiles};
-pub use self::api::pager::{ItemStream, Page, PageStream, PagedRequest};
-pub use self::api::plugins::{
-    FeaturedPlugins, Plugin, PluginInterface, PluginRelease, PluginScope, PluginSkill, PluginSkillInterface, Plugins,
-};
-pub use self::api::request::{ApiRequest, WithRaw};
-pub use self::api::responses::{
-    AnnotationEvent, CodexResponses, CollectedResponse, CompactedResponse, CompactionItem, ContentPart, CustomTool,
-    CustomToolCall, DeletedObject, EventText, FilePart, FunctionCall, FunctionTool, HostedTool, HostedToolOptions,
-    HostedToolProgress, HostedToolStage, ImageGenerationCall, ImagePart, IncompleteDetails, InputTokens, ItemEvent,
-    ItemStatus, LocalShellAction, LocalShellCall, MessageItem, MessagePhase, MessageRole, ModelResponse, NamespaceTool,
-    OpenAiResponses, PartEvent, PartialImage, ReasoningEffort, ReasoningItem, ReasoningSummary, RefusalPart,
-    ResponseError, ResponseEvent, ResponseEventKind, ResponseInput, ResponseItem, ResponseRequest, ResponseStatus,
-    ResponseStream, ResponseTool, ResponseTurn, SafetyBuffering, ServiceTier, TextDelta, TextDone, TextPart,
-    TokenUsage, ToolCallOutput, ToolChoice, ToolInputDelta, ToolInputDone, ToolLoop, ToolLoopResult, ToolOutput,
-    ToolSearchCall, ToolSearchOutput, ToolSearchTool, Tools, UndecodableEvent, UnknownEvent, Verbosity, WebSearchCall,
-};
-pub use self::api::tasks::{
-    CloudTask, CloudTasks, CreatedTask, DiffStats, ExternalPullRequest, Fragment, GitPullRequest, LatestTurnStatus,
-    NewTask, OutputDiff, StructuredFragment, TaskAttempt, TaskChanges, TaskDetails, TaskFilter, TaskListItem,
-    TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TaskWait, Turn, TurnError, TurnItem, TurnStatus,
-    WireDiffStats, Worklog, WorklogAuthor, WorklogContent, WorklogMessage,
-};
-pub use self::api::usage::{
-    AdditionalRateLimit, RateLimitReached, RateLimitStatus, RedeemedReset, ResetCredit, ResetCreditCount,
-    ResetCreditStatus, ResetCredits, ResetOutcome, ThreadUsage, ThreadUsageGroup, Usage, UsageReport,
-};
-pub use self::api::working_tree::{ApplyOutcome, ApplyStatus, GitError, WorkingTree};
-pub use self::api::workspace::{BetaSettings, WorkspacePolicy, WorkspaceSettings};
-#[cfg(feature = "keyring")]
-pub use self::auth::KeyringStore;
-pub use self::auth::{
-    AccountFacts, AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthMode, AuthProvider,
-    AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore,
-    Forgotten, HostTokenRequest, HostTokens, LoginMethod, MalformedCredentials, MemoryStore, PersonalAccessToken,
-    ReadyMadeHeaders, Recovery, Refusal, Renewal, Restrictions, Revoked, RevokedToken, SignOut, StoreError,
-    StoreErrorKind, StoredCredentials, Swap, WorkloadIdentity,
-};
-#[cfg(feature = "agent-identity")]
-pub use self::auth::{
-    AgentAuthApi, AgentDescription, AgentIdentity, AgentKey, AgentProvider, LazyAgent, ManagedAgent, RegisteredAgent,
-};
-pub use self::client::{AnyClient, ApiClient, Client, ClientBuilder, CodexClient, WrongMode};
-pub use self::environment::Environment;
-#[cfg(feature = "agent-identity")]
-pub use self::error::{AgentIdentityError, ClockSkew, JwtRejection};
-pub use self::error::{AuthError, AuthErrorKind, ConfigError, Error, ErrorKind, ReauthReason};
-pub use self::exchange::{
-    Body, Clock, RetryPolicy, SignedUrl, SystemClock, Timeouts, Transport, TransportError, TransportFuture,
-    TransportRequest,
-};
-pub use self::limits::{
-    ApiRateLimit, ApiRateLimits, Credits, LimitWindow, PlanType, RateLimitReachedReason, RateLimitSnapshot,
-    RateLimitWindow, SnapshotWindow, SpendControl, SpendLimit, UsageLimit,
-};
-pub use self::mode::{CodexBackend, NoAuth, OpenAiApi, Unset};
+pub use self::api::*;
+pub use self::auth::{ApiKey, AuthProvider, ChatGptSession, ChatGptTokens, CodexAuth};
+pub use self::client::{AnyClient, Client, ClientBuilder, CodexClient, OpenAiClient, WrongMode};
+pub use self::error::{AuthError, ConfigError, Error, ErrorKind};
+pub use self::mode::{CodexBackend, NoAuth, OpenAiApi};
+pub use self::transport::{RetryPolicy, Timeouts};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,7 +1,7 @@
 //! Uploading files to the Codex backend.
 
-pub(super) mod request;
-pub(super) mod source;
+pub(in crate::api) mod request;
+pub(in crate::api) mod source;
 mod wire;
 
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use tokio::io::AsyncRead;
 
 pub use self::request::{UploadMany, UploadProgress, UploadRequest, UploadedFile};
 use self::source::Source;
+pub use crate::exchange::SignedUrl;
 use crate::call::Caller;
 use crate::client::Client;
 use crate::mode::sealed::Sealed;

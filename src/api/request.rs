@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use super::pager::{ItemStream, Page, PageStream, PagedRequest};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
