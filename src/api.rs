@@ -4,7 +4,7 @@
 //! `cache` (what is remembered for a while).
 
 pub(crate) mod cache;
-pub(crate) mod pager;
+pub(crate) mod endpoint;
 pub mod request;
 pub(crate) mod working_tree;
 

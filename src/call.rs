@@ -4,8 +4,7 @@ use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use tracing::Instrument;
 
 use crate::auth::{
@@ -14,8 +13,9 @@ use crate::auth::{
 use crate::error::{AuthError, AuthErrorKind, ConfigError, Error, ErrorKind, ReauthReason};
 use crate::exchange::{
     Answer, Authorize, Bare, BaseUrl, CallOptions, Exchange, Operation, Outgoing, Payload, Receive, Scrubber,
-    SignedUrl, ToTheEnd, is_unauthorized,
+    SignedUrl, is_unauthorized,
 };
+use crate::mode::{Mode, NoAuth};
 
 /// How often one call is sent at the most because its credentials were refused.
 const MOST_SENDS: u32 = 3;
@@ -25,20 +25,42 @@ pub(crate) struct Caller {
     context: AuthContext,
     provider: Option<Arc<dyn ErasedProvider>>,
     mode: &'static str,
-    backend: Backend,
+    codex_backend: CodexBackendAt,
 }
 
 /// Where the Codex backend is, as seen from a client.
 #[derive(Debug)]
-pub(crate) enum Backend {
+pub(crate) enum CodexBackendAt {
     /// At the client's own base URL; credentials, where there are any, are for it.
-    Own,
+    OwnBaseUrl,
     /// Elsewhere; the client's credentials are for something else.
-    At(Box<BaseUrl>),
+    Other(Box<BaseUrl>),
     /// Where the builder was told, which is not a place that can be used. The client is none for it otherwise.
     Unusable(ConfigError),
     /// Not known. A client whose base URL is on loopback does not fall back to production.
     Unknown,
+}
+
+/// Where a call goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// To the client's own base URL, with its credentials.
+    OwnBaseUrl,
+    /// To the Codex backend, whatever the client is for. Credentials go along only where they are the backend's.
+    CodexBackend,
+}
+
+/// One call: what is sent, and where.
+pub(crate) struct Call<'a> {
+    pub(crate) operation: &'static Operation,
+    pub(crate) destination: Destination,
+    /// The operation's path with its ids, encoded. The prefix that the base URL asks for is still to come.
+    pub(crate) path: &'a str,
+    /// Encoded.
+    pub(crate) query: &'a str,
+    pub(crate) headers: HeaderMap,
+    pub(crate) payload: Payload<'a>,
+    pub(crate) options: &'a CallOptions,
 }
 
 impl Caller {
@@ -46,9 +68,9 @@ impl Caller {
         context: AuthContext,
         provider: Option<Arc<dyn ErasedProvider>>,
         mode: &'static str,
-        backend: Backend,
+        codex_backend: CodexBackendAt,
     ) -> Self {
-        Self { context, provider, mode, backend }
+        Self { context, provider, mode, codex_backend }
     }
 
     pub(crate) fn exchange(&self) -> &Exchange {
@@ -59,77 +81,58 @@ impl Caller {
         &self.context.base_url
     }
 
-    /// The operation's path, with the prefix that the base URL asks for.
-    pub(crate) fn path_of(&self, operation: &Operation) -> String {
-        let style = self.base_url().style();
-        operation.path.replace("{prefix}", style.prefix()).replace("{codex}", style.models_prefix())
-    }
-
-    /// Sends a request to the client's own base URL, with its credentials. `target` is a path and, where there is one, a
-    /// query; it is already encoded.
-    pub(crate) fn send<'a>(
+    /// Sends a call, and receives its answer. It is an error, before anything is sent, where the destination is not known.
+    pub(crate) fn send<'a, R: Receive + 'a>(
         &'a self,
-        operation: &'static Operation,
-        target: &str,
-        payload: Payload<'a>,
-        options: &'a CallOptions,
-    ) -> impl Future<Output = Result<Answer, Error>> + Send + use<'a> {
-        self.send_with(operation, target, HeaderMap::new(), payload, options)
-    }
-
-    /// As [`send`](Self::send), with headers of the endpoint's own.
-    pub(crate) fn send_with<'a>(
-        &'a self,
-        operation: &'static Operation,
-        target: &str,
-        mut headers: HeaderMap,
-        payload: Payload<'a>,
-        options: &'a CallOptions,
-    ) -> impl Future<Output = Result<Answer, Error>> + Send + use<'a> {
-        if matches!(payload, Payload::Bytes(_)) {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        let request = Outgoing { operation, url: self.base_url().with_target(target), headers, payload, options };
-        self.send_receiving(request, ToTheEnd::DEFAULT)
-    }
-
-    /// Sends a request to the client's own base URL, with its credentials, and receives the answer in its own way.
-    pub(crate) fn send_receiving<'a, R: Receive + 'a>(
-        &'a self,
-        mut request: Outgoing<'a>,
+        call: Call<'a>,
         receive: R,
-    ) -> impl Future<Output = Result<R::Received, Error>> + Send + use<'a, R> {
-        let span = request.operation.span(self.mode);
+    ) -> Result<impl Future<Output = Result<R::Received, Error>> + Send + use<'a, R>, Error> {
+        let Call { operation, destination, path, query, headers, payload, options } = call;
+        let (base_url, is_own) = self.base_url_of(destination, operation)?;
+        let style = base_url.style();
+        let mut target = path.replace("{prefix}", style.prefix()).replace("{codex}", style.models_prefix());
+        if target.contains(['{', '}']) {
+            debug_assert!(false, "`{}`: the path {target} is not filled in whole", operation.name);
+            let message = "a part of the path is missing: this is a fault of codex-backend";
+            return Err(Error::new(ErrorKind::InvalidInput, operation.name, message));
+        }
+        if !query.is_empty() {
+            target.push('?');
+            target.push_str(query);
+        }
+        let url = base_url.with_target(&target);
+        let mut request = Outgoing { operation, url, headers, payload, options };
+        let span = operation.span(if is_own { self.mode } else { NoAuth::NAME });
         // Borrowed: what an async function takes by value is stored in its future twice.
-        async move { self.send_authorized(&mut request, &receive).await }.instrument(span)
-    }
-
-    /// Sends a request to the Codex backend, whatever the client is for. Credentials go along only where they are the
-    /// backend's; from the other branch no provider can be reached.
-    pub(crate) async fn send_to_backend<'a>(
-        &'a self,
-        operation: &'static Operation,
-        target: &str,
-        payload: Payload<'a>,
-        options: &'a CallOptions,
-    ) -> Result<Answer, Error> {
-        let base_url = match &self.backend {
-            Backend::Own => return self.send(operation, target, payload, options).await,
-            Backend::At(base_url) => base_url,
-            Backend::Unusable(error) => {
-                return Err(Error::new(ErrorKind::NoBackend, operation.name, error.to_string()));
-            }
-            Backend::Unknown => {
-                let message = "this client is for another API on loopback, and was not told where the Codex backend is";
-                return Err(Error::new(ErrorKind::NoBackend, operation.name, message));
+        let send = async move {
+            if is_own {
+                self.send_authorized(&mut request, &receive).await
+            } else {
+                // Rare, and no part of the other's size.
+                Box::pin(self.send_bare(&mut request, &receive)).await
             }
         };
-        let (url, headers) = (base_url.with_target(target), HeaderMap::new());
-        let mut request = Outgoing { operation, url, headers, payload, options };
+        Ok(send.instrument(span))
+    }
+
+    /// The base URL of a destination, and whether it is the client's own, to which its credentials go.
+    fn base_url_of(&self, destination: Destination, operation: &Operation) -> Result<(&BaseUrl, bool), Error> {
+        let no_backend = |message: String| Err(Error::new(ErrorKind::NoBackend, operation.name, message));
+        match (destination, &self.codex_backend) {
+            (Destination::OwnBaseUrl, _) | (_, CodexBackendAt::OwnBaseUrl) => Ok((self.base_url(), true)),
+            (_, CodexBackendAt::Other(base_url)) => Ok((base_url, false)),
+            (_, CodexBackendAt::Unusable(error)) => no_backend(error.to_string()),
+            (_, CodexBackendAt::Unknown) => no_backend(
+                "this client is for another API on loopback, and was not told where the Codex backend is".to_owned(),
+            ),
+        }
+    }
+
+    /// Sends without credentials. No provider can be reached from here.
+    async fn send_bare<R: Receive>(&self, request: &mut Outgoing<'_>, receive: &R) -> Result<R::Received, Error> {
         let mut progress = self.exchange().begin();
         let mut bare = Bare { scrubber: Scrubber::lookalikes(), to_api: true };
-        let answer = pin!(self.exchange().send(&mut request, &mut bare, &mut progress));
-        answer.instrument(operation.span("NoAuth")).await
+        self.exchange().send_receiving(request, &mut bare, receive, &mut progress).await
     }
 
     /// Sends a request to a URL that carries its own signature. No provider can be reached from here.

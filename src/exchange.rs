@@ -121,6 +121,8 @@ pub(crate) struct Outgoing<'a> {
 pub(crate) struct CallOptions {
     pub(crate) timeouts: Option<Timeouts>,
     pub(crate) retry: Option<RetryPolicy>,
+    /// In place of what the operation says.
+    pub(crate) retries: Option<Retries>,
 }
 
 /// What a request carries.
@@ -366,7 +368,8 @@ impl Exchange {
                 Payload::Empty | Payload::Bytes(_) => true,
                 Payload::Source(source) => source.is_replayable(),
             };
-            let delay = retry.delay(&error, request.operation.retries, progress.attempts);
+            let delay =
+                retry.delay(&error, request.options.retries.unwrap_or(request.operation.retries), progress.attempts);
             progress.sent |= error.may_have_been_sent();
             let error = error.sent(progress.sent);
             let left = self.time_left(self.bounds(request.operation, request.options), progress);

@@ -96,8 +96,6 @@ impl CredentialsUnset for Unset {}
 pub trait Endpoint: sealed::Sealed {
     /// The mode whose clients are accepted, or [`AnyMode`].
     type Accepted;
-    /// The handle's name, as errors and logs write it.
-    const NAME: &'static str;
 }
 
 /// Membership of a mode in a set of modes. Sealed through [`Mode`].

@@ -1,110 +1,50 @@
 //! The user's accounts, profile, settings and messages.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use http::Method;
 use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::api::endpoint::{endpoint, operations};
 use super::request::ApiRequest;
-use crate::call::Caller;
-use crate::client::Client;
-use crate::exchange::{Operation, Pace, Retries};
 use crate::limits::{Tolerant, open_enum, open_struct, read_member};
-use crate::mode::sealed::Sealed;
-use crate::mode::{Accepts, CodexBackend, Endpoint};
 
-static CHECK: Operation = Operation {
-    name: "accounts.check",
-    method: Method::GET,
-    path: "{prefix}/accounts/check",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-static PROFILE: Operation = Operation {
-    name: "accounts.profile",
-    method: Method::GET,
-    path: "{prefix}/profiles/me",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-static WORKSPACE_MESSAGES: Operation = Operation {
-    name: "accounts.workspace_messages",
-    method: Method::GET,
-    path: "{prefix}/workspace-messages",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-static USER_SETTINGS: Operation = Operation {
-    name: "accounts.user_settings",
-    method: Method::GET,
-    path: "{prefix}/settings/user",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-static SEND_NUDGE_EMAIL: Operation = Operation {
-    name: "accounts.send_nudge_email",
-    method: Method::POST,
-    path: "{prefix}/accounts/send_add_credits_nudge_email",
-    retries: Retries::Never,
-    pace: Pace::Bounded,
-};
-
-/// The user's accounts at the Codex backend, and what belongs to the user: profile, settings, messages. Accepts a
-/// `Client<CodexBackend>`.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let backend = codex_backend::testing::Backend::start()?;
-/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::Accounts;
-///
-/// let found = Accounts::new(&client).check().await?;
-/// for account in &found.accounts {
-///     println!("{} {}", account.id, account.name.as_deref().unwrap_or("(no name)"));
-/// }
-/// assert_eq!(found.default_account_id.as_deref(), Some("acct-embedded"));
-/// # Ok(()) }
-/// ```
-///
-/// Facts: routes of the Codex backend, as the official tool uses them.
-#[derive(Debug, Clone)]
-pub struct Accounts {
-    caller: Arc<Caller>,
+operations! {
+    for Accounts;
+    CHECK: "accounts.check" = GET "{prefix}/accounts/check", Safe, Bounded;
+    PROFILE: "accounts.profile" = GET "{prefix}/profiles/me", Safe, Bounded;
+    WORKSPACE_MESSAGES: "accounts.workspace_messages" = GET "{prefix}/workspace-messages", Safe, Bounded;
+    USER_SETTINGS: "accounts.user_settings" = GET "{prefix}/settings/user", Safe, Bounded;
+    SEND_NUDGE_EMAIL: "accounts.send_nudge_email" = POST "{prefix}/accounts/send_add_credits_nudge_email", Never, Bounded;
 }
 
-impl Sealed for Accounts {}
-impl Endpoint for Accounts {
-    type Accepted = CodexBackend;
-    const NAME: &'static str = "Accounts";
-}
-
-impl<M> Client<M> {
-    /// The user's accounts: [`Accounts::new`] as a method.
-    #[must_use]
-    pub fn accounts(&self) -> Accounts
-    where
-        M: Accepts<Accounts>,
-    {
-        Accounts::new(self)
-    }
+endpoint! {
+    /// The user's accounts at the Codex backend, and what belongs to the user: profile, settings, messages. Accepts a
+    /// `Client<CodexBackend>`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// use codex_backend::Accounts;
+    ///
+    /// let found = Accounts::new(&client).check().await?;
+    /// for account in &found.accounts {
+    ///     println!("{} {}", account.id, account.name.as_deref().unwrap_or("(no name)"));
+    /// }
+    /// assert_eq!(found.default_account_id.as_deref(), Some("acct-embedded"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Facts: routes of the Codex backend, as the official tool uses them.
+    pub Accounts accepts CodexBackend as accounts;
 }
 
 impl Accounts {
-    /// With a client for the Codex backend.
-    #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
-    where
-        M: Accepts<Self>,
-    {
-        Self { caller: client.caller().clone() }
-    }
-
     /// The accounts that the user may choose from. `GET {prefix}/accounts/check`.
     pub fn check(&self) -> ApiRequest<AccountsCheck> {
-        ApiRequest::json(&self.caller, &CHECK)
+        self.request(&CHECK).json()
     }
 
     /// How much the user has used over time. `GET {prefix}/profiles/me`.
@@ -118,7 +58,7 @@ impl Accounts {
     /// # Ok(()) }
     /// ```
     pub fn profile(&self) -> ApiRequest<Profile> {
-        ApiRequest::json(&self.caller, &PROFILE)
+        self.request(&PROFILE).json()
     }
 
     /// What the workspace tells its members. `GET {prefix}/workspace-messages`, past all caches.
@@ -133,7 +73,7 @@ impl Accounts {
     /// # Ok(()) }
     /// ```
     pub fn workspace_messages(&self) -> ApiRequest<WorkspaceMessages> {
-        ApiRequest::json(&self.caller, &WORKSPACE_MESSAGES).header(CACHE_CONTROL, "no-store")
+        self.request(&WORKSPACE_MESSAGES).header(CACHE_CONTROL, "no-store").json()
     }
 
     /// The user's settings. `GET {prefix}/settings/user`, past all caches.
@@ -147,7 +87,7 @@ impl Accounts {
     /// # Ok(()) }
     /// ```
     pub fn user_settings(&self) -> ApiRequest<UserSettings> {
-        ApiRequest::json(&self.caller, &USER_SETTINGS).header(CACHE_CONTROL, "no-cache, no-store")
+        self.request(&USER_SETTINGS).header(CACHE_CONTROL, "no-cache, no-store").json()
     }
 
     /// Has the backend send an e-mail to the owner of the workspace, that asks for more.
@@ -167,7 +107,7 @@ impl Accounts {
     /// # Ok(()) }
     /// ```
     pub fn send_nudge_email(&self, about: NudgeEmail) -> ApiRequest<()> {
-        ApiRequest::status_only(&self.caller, &SEND_NUDGE_EMAIL).body(&NudgeEmailRequest { credit_type: about })
+        self.request(&SEND_NUDGE_EMAIL).body(&NudgeEmailRequest { credit_type: about }).status_only()
     }
 }
 

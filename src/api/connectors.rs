@@ -6,45 +6,26 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
 use serde::Serialize;
 
 use self::wire::DirectoryAnswer;
 pub use self::wire::{
     AppBatch, AppDetails, AppMetadata, AppReview, AppTool, ConnectorBranding, ConnectorScreenshot, DirectoryApp,
 };
+use crate::api::endpoint::{endpoint, operations};
 use super::cache::TtlCache;
-use super::pager::{Page, PagedRequest};
-use super::request::{ApiRequest, Needs, Requirement};
+use super::request::{ApiRequest, Needs, Page, PagedRequest, PreparedRequest, Requirement};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
-use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, Operation, Pace, Retries, path_segment};
-use crate::mode::sealed::Sealed;
-use crate::mode::{Accepts, CodexBackend, Endpoint};
+use crate::exchange::{CallOptions, path_segment};
 
-static LIST: Operation = Operation {
-    name: "connectors.list",
-    method: Method::GET,
-    path: "/connectors/directory/list",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-static LIST_WORKSPACE: Operation = Operation {
-    name: "connectors.list_workspace",
-    method: Method::GET,
-    path: "/connectors/directory/list_workspace",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-static BATCH: Operation = Operation {
-    name: "connectors.batch",
-    method: Method::POST,
-    path: "/ps/apps/batch",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
+operations! {
+    for Connectors;
+    LIST: "connectors.list" = GET "/connectors/directory/list", Safe, Bounded;
+    LIST_WORKSPACE: "connectors.list_workspace" = GET "/connectors/directory/list_workspace", Safe, Bounded;
+    BATCH: "connectors.batch" = POST "/ps/apps/batch", Safe, Bounded;
+}
 
 /// How long a directory is remembered.
 const TIME_TO_LIVE: Duration = Duration::from_secs(60 * 60);
@@ -88,31 +69,10 @@ struct DirectoryKey {
     is_workspace: bool,
 }
 
-impl Sealed for Connectors {}
-impl Endpoint for Connectors {
-    type Accepted = CodexBackend;
-    const NAME: &'static str = "Connectors";
-}
-
-impl<M> Client<M> {
-    /// The directory of connectors: [`Connectors::new`] as a method. Each handle remembers by itself.
-    #[must_use]
-    pub fn connectors(&self) -> Connectors
-    where
-        M: Accepts<Connectors>,
-    {
-        Connectors::new(self)
-    }
-}
+endpoint! { Connectors accepts CodexBackend as connectors, by with_caller; }
 
 impl Connectors {
-    /// With a client for the Codex backend.
-    #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
-    where
-        M: Accepts<Self>,
-    {
-        let caller = client.caller().clone();
+    fn with_caller(caller: Arc<Caller>) -> Self {
         let directories = TtlCache::new(caller.exchange().clock().clone(), TIME_TO_LIVE);
         Self { caller, account: None, directories: Arc::new(directories) }
     }
@@ -137,10 +97,11 @@ impl Connectors {
     pub fn list(&self) -> PagedRequest<DirectoryApp> {
         let (caller, requirement) = (self.caller.clone(), self.requirement(false));
         PagedRequest::new(LIST.name, move |cursor| {
-            ApiRequest::<DirectoryAnswer>::json(&caller, &LIST)
+            PreparedRequest::new(&caller, &LIST)
                 .query_if("token", cursor)
                 .query("external_logos", "true")
                 .requiring(requirement.clone())
+                .json::<DirectoryAnswer>()
                 .and_then(|answer| Ok(Page::new(answer.apps, answer.next_token)))
         })
     }
@@ -160,9 +121,10 @@ impl Connectors {
     /// # Ok(()) }
     /// ```
     pub fn list_workspace(&self) -> ApiRequest<Vec<DirectoryApp>> {
-        ApiRequest::<DirectoryAnswer>::json(&self.caller, &LIST_WORKSPACE)
+        self.request(&LIST_WORKSPACE)
             .query("external_logos", "true")
             .requiring(self.requirement(true))
+            .json::<DirectoryAnswer>()
             .and_then(|answer| Ok(answer.apps))
     }
 
@@ -226,10 +188,11 @@ impl Connectors {
     {
         let app_ids: Vec<String> = app_ids.into_iter().map(Into::into).collect();
         let reason = app_ids.is_empty().then(|| "no app was named".to_owned());
-        ApiRequest::json(&self.caller, &BATCH)
+        self.request(&BATCH)
             .body(&BatchRequest { app_ids, include_tools })
             .refused(reason)
             .requiring(self.requirement(false))
+            .json()
     }
 
     fn requirement(&self, workspace: bool) -> Requirement {

@@ -3,85 +3,43 @@
 mod github;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use http::Method;
 
 pub use self::github::GitHubRepository;
+use crate::api::endpoint::{endpoint, operations};
 use super::request::ApiRequest;
-use crate::call::Caller;
-use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Operation, Pace, Retries};
 use crate::limits::open_struct;
-use crate::mode::sealed::Sealed;
-use crate::mode::{Accepts, CodexBackend, Endpoint};
 
-static LIST: Operation = Operation {
-    name: "environments.list",
-    method: Method::GET,
-    path: "{prefix}/environments",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-static BY_REPOSITORY: Operation = Operation {
-    name: "environments.by_repository",
-    method: Method::GET,
-    path: "{prefix}/environments/by-repo/github/{owner}/{repo}",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-
-/// The environments in which cloud tasks run. Accepts a `Client<CodexBackend>`.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let backend = codex_backend::testing::Backend::start()?;
-/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::CloudEnvironments;
-///
-/// let environments = CloudEnvironments::new(&client);
-/// let chosen = environments.resolve("acme/web").await?;
-/// assert_eq!(chosen.id, "env_web");
-/// # Ok(()) }
-/// ```
-///
-/// Facts: the `environments` routes of the Codex backend, as the official tool uses them.
-#[derive(Debug, Clone)]
-pub struct CloudEnvironments {
-    caller: Arc<Caller>,
+operations! {
+    for CloudEnvironments;
+    LIST: "environments.list" = GET "{prefix}/environments", Safe, Bounded;
+    BY_REPOSITORY: "environments.by_repository" = GET "{prefix}/environments/by-repo/github/{owner}/{repo}", Safe, Bounded;
 }
 
-impl Sealed for CloudEnvironments {}
-impl Endpoint for CloudEnvironments {
-    type Accepted = CodexBackend;
-    const NAME: &'static str = "CloudEnvironments";
-}
-
-impl<M> Client<M> {
-    /// The environments of cloud tasks: [`CloudEnvironments::new`] as a method.
-    #[must_use]
-    pub fn cloud_environments(&self) -> CloudEnvironments
-    where
-        M: Accepts<CloudEnvironments>,
-    {
-        CloudEnvironments::new(self)
-    }
+endpoint! {
+    /// The environments in which cloud tasks run. Accepts a `Client<CodexBackend>`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// use codex_backend::CloudEnvironments;
+    ///
+    /// let environments = CloudEnvironments::new(&client);
+    /// let chosen = environments.resolve("acme/web").await?;
+    /// assert_eq!(chosen.id, "env_web");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Facts: the `environments` routes of the Codex backend, as the official tool uses them.
+    pub CloudEnvironments accepts CodexBackend as cloud_environments;
 }
 
 impl CloudEnvironments {
-    /// With a client for the Codex backend.
-    #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
-    where
-        M: Accepts<Self>,
-    {
-        Self { caller: client.caller().clone() }
-    }
-
     /// All environments, as the backend orders them. `GET {prefix}/environments`.
     pub fn list(&self) -> ApiRequest<Vec<CloudEnvironment>> {
-        ApiRequest::list(&self.caller, &LIST)
+        self.request(&LIST).list()
     }
 
     /// The environments that a repository has. `GET {prefix}/environments/by-repo/github/{owner}/{repo}`.
@@ -98,8 +56,8 @@ impl CloudEnvironments {
     /// # Ok(()) }
     /// ```
     pub fn by_repository(&self, repository: &GitHubRepository) -> ApiRequest<Vec<CloudEnvironment>> {
-        let request = ApiRequest::list(&self.caller, &BY_REPOSITORY);
-        request.segment("owner", &repository.owner).segment("repo", &repository.name)
+        let request = self.request(&BY_REPOSITORY);
+        request.segment("owner", &repository.owner).segment("repo", &repository.name).list()
     }
 
     /// All environments, those of the repositories included: each once, with its repository, pinned ones first, then by

@@ -8,35 +8,22 @@ mod wire;
 
 use std::sync::Arc;
 
-use http::Method;
 
 pub use self::cache::{CacheStatus, ConfigCache};
 pub use self::document::ManagedDocument;
 pub use self::error::ManagedConfigError;
 pub use self::load::{ConfigLoadSource, LoadedConfig, ManagedLoad, ManagedRefreshes};
 pub use self::wire::{ConfigBundle, ConfigFragment, ConfigRequirements, DeliveredConfig, ManagedLayers};
+use crate::api::endpoint::{endpoint, operations};
 use super::request::{ApiRequest, Needs, Requirement};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
-use crate::client::Client;
-use crate::exchange::{Operation, Pace, Retries};
-use crate::mode::sealed::Sealed;
-use crate::mode::{Accepts, CodexBackend, Endpoint};
 
-static REQUIREMENTS: Operation = Operation {
-    name: "managed_config.requirements",
-    method: Method::GET,
-    path: "{prefix}/config/requirements",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-static BUNDLE: Operation = Operation {
-    name: "managed_config.bundle",
-    method: Method::GET,
-    path: "{prefix}/config/bundle",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
+operations! {
+    for ManagedConfig;
+    REQUIREMENTS: "managed_config.requirements" = GET "{prefix}/config/requirements", Safe, Bounded;
+    BUNDLE: "managed_config.bundle" = GET "{prefix}/config/bundle", Safe, Bounded;
+}
 
 /// What administrators demand of Codex on the machines of their users: the requirements, and their successor, the bundle.
 /// Feature `managed-config`. Accepts a `Client<CodexBackend>`.
@@ -78,31 +65,11 @@ pub struct ManagedConfig {
     account: Option<AccountFacts>,
 }
 
-impl Sealed for ManagedConfig {}
-impl Endpoint for ManagedConfig {
-    type Accepted = CodexBackend;
-    const NAME: &'static str = "ManagedConfig";
-}
-
-impl<M> Client<M> {
-    /// What administrators demand: [`ManagedConfig::new`] as a method. Feature `managed-config`.
-    #[must_use]
-    pub fn managed_config(&self) -> ManagedConfig
-    where
-        M: Accepts<ManagedConfig>,
-    {
-        ManagedConfig::new(self)
-    }
-}
+endpoint! { ManagedConfig accepts CodexBackend as managed_config, by with_caller; }
 
 impl ManagedConfig {
-    /// With a client for the Codex backend.
-    #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
-    where
-        M: Accepts<Self>,
-    {
-        Self { caller: client.caller().clone(), account: None }
+    fn with_caller(caller: Arc<Caller>) -> Self {
+        Self { caller, account: None }
     }
 
     /// What is known about the account, in place of what the credentials tell.
@@ -115,13 +82,13 @@ impl ManagedConfig {
     /// The requirements as the backend has them. `GET {prefix}/config/requirements`. An account whose plan has none is
     /// not asked about ([`ErrorKind::NotEligible`](crate::ErrorKind::NotEligible)).
     pub fn requirements(&self) -> ApiRequest<ConfigRequirements> {
-        ApiRequest::json(&self.caller, &REQUIREMENTS).requiring(self.requirement())
+        self.request(&REQUIREMENTS).requiring(self.requirement()).json()
     }
 
     /// The bundle as the backend has it. `GET {prefix}/config/bundle`. An account whose plan has none is not asked about
     /// ([`ErrorKind::NotEligible`](crate::ErrorKind::NotEligible)).
     pub fn bundle(&self) -> ApiRequest<ConfigBundle> {
-        ApiRequest::json(&self.caller, &BUNDLE).requiring(self.requirement())
+        self.request(&BUNDLE).requiring(self.requirement()).json()
     }
 
     /// Loads the requirements, with all care. See [`ManagedLoad`].

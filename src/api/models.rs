@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,21 +16,21 @@ pub use self::catalogue::{
     InstructionsVariables, ModelCatalogue, ModelInfo, ModelMessages, ModelNotice, ModelServiceTier, ModelUpgrade,
     ModelVisibility, ReasoningLevel, TruncationPolicy,
 };
+use crate::api::endpoint::{endpoint, operations};
 use super::request::ApiRequest;
 use crate::call::Caller;
-use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, Operation, Pace, Payload, Retries};
+use crate::exchange::{CallOptions, ToTheEnd};
 use crate::limits::{Tolerant, open_struct};
-use crate::mode::sealed::Sealed;
-use crate::mode::{Accepts, CodexBackend, Endpoint, OpenAiApi};
 
-static CATALOGUE: Operation = read("models.catalogue", "{codex}/models");
-static LIST: Operation = read("models.list", "/models");
-static RETRIEVE: Operation = read("models.retrieve", "/models/{model}");
-
-const fn read(name: &'static str, path: &'static str) -> Operation {
-    Operation { name, method: Method::GET, path, retries: Retries::Safe, pace: Pace::Bounded }
+operations! {
+    for CodexModels;
+    CATALOGUE: "models.catalogue" = GET "{codex}/models", Safe, Bounded as "5 s";
+}
+operations! {
+    for OpenAiModels;
+    LIST: "openai_models.list" = GET "/models", Safe, Bounded;
+    RETRIEVE: "openai_models.retrieve" = GET "/models/{model}", Safe, Bounded;
 }
 
 /// The version of the official tool whose catalogue is asked for, unless another is set.
@@ -112,41 +111,12 @@ pub enum RefreshStrategy {
     Offline,
 }
 
-impl Sealed for CodexModels {}
-impl Endpoint for CodexModels {
-    type Accepted = CodexBackend;
-    const NAME: &'static str = "CodexModels";
-}
-
-impl<M> Client<M> {
-    /// The catalogue of the Codex backend: [`CodexModels::new`] as a method.
-    #[must_use]
-    pub fn codex_models(&self) -> CodexModels
-    where
-        M: Accepts<CodexModels>,
-    {
-        CodexModels::new(self)
-    }
-
-    /// The models of the OpenAI API: [`OpenAiModels::new`] as a method.
-    #[must_use]
-    pub fn openai_models(&self) -> OpenAiModels
-    where
-        M: Accepts<OpenAiModels>,
-    {
-        OpenAiModels::new(self)
-    }
-}
+endpoint! { CodexModels accepts CodexBackend as codex_models, by with_caller; }
 
 impl CodexModels {
-    /// With a client for the Codex backend. Nothing is kept yet.
-    #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
-    where
-        M: Accepts<Self>,
-    {
+    fn with_caller(caller: Arc<Caller>) -> Self {
         Self {
-            caller: client.caller().clone(),
+            caller,
             client_version: MODELS_CLIENT_VERSION.to_owned(),
             time_to_live: Duration::from_secs(300),
             cache_file: None,
@@ -290,20 +260,14 @@ impl CodexModels {
         let timeouts = self.caller.exchange().timeouts();
         let timeouts = timeouts.call(timeouts.call.min(OVERALL)).attempt(timeouts.attempt.min(OVERALL));
         let options = CallOptions { timeouts: Some(timeouts), ..CallOptions::default() };
-        let target = self.target();
-        let answer = self.caller.send(&CATALOGUE, &target, Payload::Empty, &options).await?;
+        let request = self.request(&CATALOGUE).query("client_version", &self.client_version).with_options(options);
+        let answer = request.send(ToTheEnd::DEFAULT).await?;
         let etag = answer.headers.get(http::header::ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let models: ModelsAnswer = answer.json(&CATALOGUE)?;
         let catalogue = Arc::new(ModelCatalogue::new(models.models, etag));
         let fetched_at = self.caller.exchange().now();
         self.keep(Entry { key: key.clone(), fetched_at, catalogue: catalogue.clone() }).await;
         Ok(catalogue)
-    }
-
-    fn target(&self) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        let query = query.append_pair("client_version", &self.client_version).finish();
-        format!("{}?{query}", self.caller.path_of(&CATALOGUE))
     }
 
     async fn keep(&self, entry: Entry) {
@@ -335,50 +299,33 @@ impl fmt::Debug for CodexModels {
     }
 }
 
-/// The models of the OpenAI API. Accepts a `Client<OpenAiApi>`.
-///
-/// `GET /models` and `GET /models/{model}`. They change nothing, so they are sent again after a failure.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let backend = codex_backend::testing::Backend::start()?;
-/// # let client = backend.client().api_key(backend.api_key()).build()?;
-/// use codex_backend::OpenAiModels;
-///
-/// let models = OpenAiModels::new(&client).list().await?;
-/// assert_eq!(models[0].id, "gpt-test");
-/// # Ok(()) }
-/// ```
-#[derive(Debug, Clone)]
-pub struct OpenAiModels {
-    caller: Arc<Caller>,
-}
-
-impl Sealed for OpenAiModels {}
-impl Endpoint for OpenAiModels {
-    type Accepted = OpenAiApi;
-    const NAME: &'static str = "OpenAiModels";
+endpoint! {
+    /// The models of the OpenAI API. Accepts a `Client<OpenAiApi>`.
+    ///
+    /// `GET /models` and `GET /models/{model}`. They change nothing, so they are sent again after a failure.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().api_key(backend.api_key()).build()?;
+    /// use codex_backend::OpenAiModels;
+    ///
+    /// let models = OpenAiModels::new(&client).list().await?;
+    /// assert_eq!(models[0].id, "gpt-test");
+    /// # Ok(()) }
+    /// ```
+    pub OpenAiModels accepts OpenAiApi as openai_models;
 }
 
 impl OpenAiModels {
-    /// With a client for the OpenAI API.
-    #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
-    where
-        M: Accepts<Self>,
-    {
-        Self { caller: client.caller().clone() }
-    }
-
     /// All models that the key may use.
     pub fn list(&self) -> ApiRequest<Vec<OpenAiModel>> {
-        let request: ApiRequest<OpenAiModelList> = ApiRequest::json(&self.caller, &LIST);
-        request.and_then(|models| Ok(models.data.0))
+        self.request(&LIST).json::<OpenAiModelList>().and_then(|models| Ok(models.data.0))
     }
 
     /// One model, by its id.
     pub fn retrieve(&self, model: &str) -> ApiRequest<OpenAiModel> {
-        ApiRequest::json(&self.caller, &RETRIEVE).segment("model", model)
+        self.request(&RETRIEVE).segment("model", model).json()
     }
 }
 

@@ -4,7 +4,6 @@ mod large;
 mod multipart;
 
 use std::fmt;
-use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,96 +12,62 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use http::{HeaderMap, Method, StatusCode};
+use http::StatusCode;
 use tokio::io::AsyncRead;
 
 pub use self::large::OpenAiLargeUpload;
 use self::multipart::{Form, Multipart};
+use crate::api::endpoint::{endpoint, operations};
 use super::files::request::{ProgressCallback, UploadProgress};
 use super::files::source::Source;
-use super::pager::PagedRequest;
-use super::request::{ApiRequest, awaited};
+use super::request::{ApiRequest, PagedRequest, PreparedRequest, awaited};
 use super::responses::{DeletedObject, ListPage};
 use crate::call::Caller;
-use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
-    Activity, Body, CallOptions, Clock, IdleTimer, NotReceived, Opened, Operation, Outgoing, Pace, Payload, Receive,
-    Retries, RetryPolicy, Timeouts, ToTheEnd, path_segment,
+    Activity, Body, CallOptions, Clock, IdleTimer, NotReceived, Opened, Operation, Receive, RetryPolicy, Timeouts, ToTheEnd,
 };
 use crate::limits::{open_enum, open_struct};
-use crate::mode::sealed::Sealed;
-use crate::mode::{Accepts, Endpoint, OpenAiApi};
 
-// Acted on twice, it would leave a second file behind.
-static CREATE: Operation = Operation {
-    name: "openai_files.create",
-    method: Method::POST,
-    path: "/files",
-    retries: Retries::IfNotActedOn,
-    pace: Pace::IdleOnly,
-};
-static LIST: Operation = operation("openai_files.list", Method::GET, "/files", Retries::Safe);
-static RETRIEVE: Operation = operation("openai_files.retrieve", Method::GET, "/files/{file_id}", Retries::Safe);
-// A second time there would be nothing left to delete, which is an error.
-static DELETE: Operation = operation("openai_files.delete", Method::DELETE, "/files/{file_id}", Retries::IfNotActedOn);
-static CONTENT: Operation = Operation {
-    name: "openai_files.content",
-    method: Method::GET,
-    path: "/files/{file_id}/content",
-    retries: Retries::Safe,
-    pace: Pace::IdleOnly,
-};
-
-const fn operation(name: &'static str, method: Method, path: &'static str, retries: Retries) -> Operation {
-    Operation { name, method, path, retries, pace: Pace::Bounded }
+operations! {
+    for OpenAiFiles;
+    // Acted on twice, it would leave a second file behind.
+    CREATE: "openai_files.create" = POST "/files",
+        IfNotActedOn as "only if the server did not act on it, and the source can be read again", IdleOnly;
+    LIST: "openai_files.list" = GET "/files", Safe, Bounded;
+    RETRIEVE: "openai_files.retrieve" = GET "/files/{file_id}", Safe, Bounded;
+    // A second time there would be nothing left to delete, which is an error.
+    DELETE: "openai_files.delete" = DELETE "/files/{file_id}", IfNotActedOn, Bounded;
+    CONTENT: "openai_files.content" = GET "/files/{file_id}/content", Safe as "until its head has come", IdleOnly;
 }
 
-/// The files of the OpenAI API. Accepts a `Client<OpenAiApi>`: files for the Codex backend are
-/// [`OpenAiFileUpload`](crate::OpenAiFileUpload)'s, which is another protocol.
-///
-/// | method | request | sent again after a failure | bounded by |
-/// | --- | --- | --- | --- |
-/// | [`path`](Self::path), [`bytes`](Self::bytes), … | `POST /files`, streamed | only if the server did not act on it, and the source can be read again | `idle` |
-/// | [`large_path`](Self::large_path), [`large_bytes`](Self::large_bytes) | `POST /uploads`, parts, `…/complete` | parts: yes; the others: only if the server did not act on it | `idle`; attempt, call |
-/// | [`list`](Self::list), [`retrieve`](Self::retrieve) | `GET /files`, `GET /files/{file_id}` | yes | attempt, call |
-/// | [`content`](Self::content) | `GET /files/{file_id}/content` | until its head has come | `idle` |
-/// | [`delete`](Self::delete) | `DELETE /files/{file_id}` | only if the server did not act on it | attempt, call |
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let backend = codex_backend::testing::Backend::start()?;
-/// # let client = backend.client().api_key(backend.api_key()).build()?;
-/// use codex_backend::openai_files::OpenAiFilePurpose;
-/// use codex_backend::OpenAiFiles;
-///
-/// let files = OpenAiFiles::new(&client);
-/// let file = files.bytes("notes.txt", "all is well", OpenAiFilePurpose::UserData).await?;
-/// assert_eq!((file.filename.as_str(), file.bytes), ("notes.txt", 11));
-/// assert_eq!(files.content(&file.id).await?.bytes().await?, "all is well");
-/// assert!(files.delete(&file.id).await?.deleted);
-/// # Ok(()) }
-/// ```
-#[derive(Debug, Clone)]
-pub struct OpenAiFiles {
-    caller: Arc<Caller>,
-}
-
-impl Sealed for OpenAiFiles {}
-impl Endpoint for OpenAiFiles {
-    type Accepted = OpenAiApi;
-    const NAME: &'static str = "OpenAiFiles";
-}
-
-impl<M> Client<M> {
-    /// The files of the OpenAI API: [`OpenAiFiles::new`] as a method.
-    #[must_use]
-    pub fn openai_files(&self) -> OpenAiFiles
-    where
-        M: Accepts<OpenAiFiles>,
-    {
-        OpenAiFiles::new(self)
-    }
+endpoint! {
+    /// The files of the OpenAI API. Accepts a `Client<OpenAiApi>`: files for the Codex backend are
+    /// [`OpenAiFileUpload`](crate::OpenAiFileUpload)'s, which is another protocol.
+    ///
+    /// | method | request | sent again after a failure | bounded by |
+    /// | --- | --- | --- | --- |
+    /// | [`path`](Self::path), [`bytes`](Self::bytes), … | `POST /files`, streamed | only if the server did not act on it, and the source can be read again | `idle` |
+    /// | [`large_path`](Self::large_path), [`large_bytes`](Self::large_bytes) | `POST /uploads`, parts, `…/complete` | parts: yes; the others: only if the server did not act on it | `idle`; attempt, call |
+    /// | [`list`](Self::list), [`retrieve`](Self::retrieve) | `GET /files`, `GET /files/{file_id}` | yes | attempt, call |
+    /// | [`content`](Self::content) | `GET /files/{file_id}/content` | until its head has come | `idle` |
+    /// | [`delete`](Self::delete) | `DELETE /files/{file_id}` | only if the server did not act on it | attempt, call |
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().api_key(backend.api_key()).build()?;
+    /// use codex_backend::openai_files::OpenAiFilePurpose;
+    /// use codex_backend::OpenAiFiles;
+    ///
+    /// let files = OpenAiFiles::new(&client);
+    /// let file = files.bytes("notes.txt", "all is well", OpenAiFilePurpose::UserData).await?;
+    /// assert_eq!((file.filename.as_str(), file.bytes), ("notes.txt", 11));
+    /// assert_eq!(files.content(&file.id).await?.bytes().await?, "all is well");
+    /// assert!(files.delete(&file.id).await?.deleted);
+    /// # Ok(()) }
+    /// ```
+    pub OpenAiFiles accepts OpenAiApi as openai_files;
 }
 
 open_enum! {
@@ -145,15 +110,6 @@ open_struct! {
 }
 
 impl OpenAiFiles {
-    /// With a client for the OpenAI API.
-    #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
-    where
-        M: Accepts<Self>,
-    {
-        Self { caller: client.caller().clone() }
-    }
-
     /// Uploads the file at a path, under its own name, up to 512 MiB. If it changes meanwhile, the upload fails.
     pub fn path(&self, path: impl Into<PathBuf>, purpose: OpenAiFilePurpose) -> OpenAiUploadRequest {
         self.upload(Source::Path(path.into()), None, purpose)
@@ -221,38 +177,47 @@ impl OpenAiFiles {
     fn list_where(&self, purpose: Option<OpenAiFilePurpose>) -> PagedRequest<OpenAiFile> {
         let caller = self.caller.clone();
         PagedRequest::new(LIST.name, move |cursor| {
-            let request: ApiRequest<ListPage<OpenAiFile>> = ApiRequest::json(&caller, &LIST);
             let purpose = purpose.as_ref().map(OpenAiFilePurpose::as_str);
-            request.query_if("purpose", purpose).query_if("after", cursor).and_then(|page| Ok(page.into()))
+            let request = PreparedRequest::new(&caller, &LIST).query_if("purpose", purpose).query_if("after", cursor);
+            request.json::<ListPage<OpenAiFile>>().and_then(|page| Ok(page.into()))
         })
     }
 
     /// What the server knows of a file.
     pub fn retrieve(&self, file_id: &str) -> ApiRequest<OpenAiFile> {
-        ApiRequest::json(&self.caller, &RETRIEVE).segment("file_id", file_id)
+        self.request(&RETRIEVE).segment("file_id", file_id).json()
     }
 
     /// Deletes a file.
     pub fn delete(&self, file_id: &str) -> ApiRequest<DeletedObject> {
-        ApiRequest::json(&self.caller, &DELETE).segment("file_id", file_id)
+        self.request(&DELETE).segment("file_id", file_id).json()
     }
 
-    /// The content of a file, as a stream.
-    #[must_use = "nothing is asked unless awaited"]
-    pub fn content(&self, file_id: &str) -> Pin<Box<dyn Future<Output = Result<OpenAiFileContent, Error>> + Send>> {
-        let (caller, segment) = (self.caller.clone(), path_segment(file_id));
-        Box::pin(async move {
-            let invalid = || Error::new(ErrorKind::InvalidInput, CONTENT.name, "that id cannot be part of a path");
-            let target = CONTENT.path.replace("{file_id}", &segment.ok_or_else(invalid)?);
-            let options = CallOptions::default();
-            let exchange = caller.exchange();
-            let receive =
-                ReceiveContent { clock: exchange.clock().clone(), idle: exchange.bounds(&CONTENT, &options).idle() };
-            let url = caller.base_url().with_target(&target);
-            let (headers, payload) = (HeaderMap::new(), Payload::Empty);
-            let request = Outgoing { operation: &CONTENT, url, headers, payload, options: &options };
-            caller.send_receiving(request, receive).await
-        })
+    /// The content of a file, as a stream. It is retried until its head has come; a content that breaks off is an error.
+    pub fn content(&self, file_id: &str) -> ApiRequest<OpenAiFileContent> {
+        let request = self.request(&CONTENT).segment("file_id", file_id);
+        request.received(|request| ReceiveContent { clock: request.clock(), idle: request.idle() })
+    }
+
+    /// The content of a file in memory. It is retried as a whole; more than `longest` bytes are
+    /// [`ErrorKind::ResponseTooLarge`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().api_key(backend.api_key()).build()?;
+    /// use codex_backend::ErrorKind;
+    /// use codex_backend::openai_files::OpenAiFilePurpose;
+    ///
+    /// let files = client.openai_files();
+    /// let file = files.bytes("notes.txt", "all is well", OpenAiFilePurpose::UserData).await?;
+    /// assert_eq!(files.content_up_to(&file.id, 1 << 20).await?, "all is well");
+    /// let error = files.content_up_to(&file.id, 10).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::ResponseTooLarge);
+    /// # Ok(()) }
+    /// ```
+    pub fn content_up_to(&self, file_id: &str, longest: usize) -> ApiRequest<Bytes> {
+        self.request(&CONTENT).segment("file_id", file_id).bytes_up_to(longest)
     }
 }
 
@@ -311,14 +276,8 @@ impl OpenAiUploadRequest {
         let form = form.file("file", &content.file_name);
         let headers = form.headers(content.size);
         let mut multipart = Multipart::new(form, content);
-        let request = Outgoing {
-            operation: &CREATE,
-            url: self.caller.base_url().with_target(CREATE.path),
-            headers,
-            payload: Payload::Source(&mut multipart),
-            options: &self.options,
-        };
-        self.caller.send_receiving(request, ToTheEnd::DEFAULT).await?.json(&CREATE)
+        let request = PreparedRequest::new(&self.caller, &CREATE).headers(headers).with_options(self.options);
+        request.send_source(&mut multipart, ToTheEnd::DEFAULT).await?.json(&CREATE)
     }
 }
 

@@ -16,12 +16,9 @@ mod tool_loop;
 mod turn;
 mod wire_struct;
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
 
 use http::header::ACCEPT;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -50,139 +47,83 @@ use self::request::{CODEX, OPENAI};
 use self::rules::Rules;
 use self::stream::ReceiveStream;
 use self::wire_struct::wire_struct;
-use super::pager::{Page, PagedRequest};
-use super::request::ApiRequest;
-use crate::call::Caller;
-use crate::client::Client;
-use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, LONGEST_EVENT, Operation, Outgoing, Pace, Payload, Retries, path_segment};
+use crate::api::endpoint::{endpoint, operations};
+use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
+use crate::exchange::LONGEST_EVENT;
 use crate::limits::{null_as_default, open_struct};
-use crate::mode::sealed::Sealed;
-use crate::mode::{Accepts, CodexBackend, Endpoint, OpenAiApi};
+use crate::mode::{CodexBackend, OpenAiApi};
 
-static RETRIEVE: Operation = stored("responses.retrieve", Method::GET, "/responses/{response_id}", Retries::Safe);
-// A second time there would be nothing left to delete, which is an error.
-static DELETE: Operation = stored("responses.delete", Method::DELETE, "/responses/{response_id}", Retries::IfNotActedOn);
-static CANCEL: Operation = stored("responses.cancel", Method::POST, "/responses/{response_id}/cancel", Retries::Safe);
-static INPUT_ITEMS: Operation =
-    stored("responses.input_items", Method::GET, "/responses/{response_id}/input_items", Retries::Safe);
-static INPUT_TOKENS: Operation =
-    stored("responses.input_tokens", Method::POST, "/responses/input_tokens", Retries::Safe);
-static FOLLOW: Operation = Operation {
-    name: "responses.follow",
-    method: Method::GET,
-    path: "/responses/{response_id}",
-    retries: Retries::Safe,
-    pace: Pace::Stream,
-};
-static COMPACT: Operation = compact("/responses/compact");
-static COMPACT_CODEX: Operation = compact("{codex}/responses/compact");
-
-const fn stored(name: &'static str, method: Method, path: &'static str, retries: Retries) -> Operation {
-    Operation { name, method, path, retries, pace: Pace::Bounded }
+operations! {
+    for CodexResponses;
+    COMPACT_CODEX: "responses.compact" = POST "{codex}/responses/compact", Safe, Stream;
+}
+operations! {
+    for OpenAiResponses;
+    RETRIEVE: "openai_responses.retrieve" = GET "/responses/{response_id}", Safe, Bounded;
+    // The path of the one before, asked as a stream.
+    FOLLOW: "openai_responses.follow" = GET "/responses/{response_id}", Safe, Stream;
+    // A second time there would be nothing left to delete, which is an error.
+    DELETE: "openai_responses.delete" = DELETE "/responses/{response_id}", IfNotActedOn, Bounded;
+    CANCEL: "openai_responses.cancel" = POST "/responses/{response_id}/cancel", Safe, Bounded;
+    INPUT_ITEMS: "openai_responses.input_items" = GET "/responses/{response_id}/input_items", Safe, Bounded;
+    INPUT_TOKENS: "openai_responses.input_tokens" = POST "/responses/input_tokens", Safe, Bounded;
+    COMPACT: "openai_responses.compact" = POST "/responses/compact", Safe, Stream;
 }
 
-const fn compact(path: &'static str) -> Operation {
-    Operation { name: "responses.compact", method: Method::POST, path, retries: Retries::Safe, pace: Pace::Stream }
+endpoint! {
+    /// Asks models through the Codex backend. Accepts a `Client<CodexBackend>`.
+    ///
+    /// The backend keeps no responses and answers only with a stream; it demands instructions, and refuses what tunes the
+    /// model (`temperature`, `max_output_tokens`, …). So instructions are an argument here, constants are filled in, and
+    /// setters of the rest do not compile.
+    ///
+    /// `POST /codex/responses` and `POST /codex/responses/compact`, or below `/api/codex` where the base URL does not end in
+    /// `/backend-api`. See [`ResponseRequest`] for what is sent again and for time limits.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// use codex_backend::CodexResponses;
+    ///
+    /// let responses = CodexResponses::new(&client);
+    /// let answer = responses.create("gpt-5.5", "You are terse.", "Say hello.").stream().await?.collect().await?;
+    /// assert_eq!(answer.text(), "Hello, world");
+    /// # Ok(()) }
+    /// ```
+    pub CodexResponses accepts CodexBackend as codex_responses;
 }
 
-/// Asks models through the Codex backend. Accepts a `Client<CodexBackend>`.
-///
-/// The backend keeps no responses and answers only with a stream; it demands instructions, and refuses what tunes the
-/// model (`temperature`, `max_output_tokens`, …). So instructions are an argument here, constants are filled in, and
-/// setters of the rest do not compile.
-///
-/// `POST /codex/responses` and `POST /codex/responses/compact`, or below `/api/codex` where the base URL does not end in
-/// `/backend-api`. See [`ResponseRequest`] for what is sent again and for time limits.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let backend = codex_backend::testing::Backend::start()?;
-/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::CodexResponses;
-///
-/// let responses = CodexResponses::new(&client);
-/// let answer = responses.create("gpt-5.5", "You are terse.", "Say hello.").stream().await?.collect().await?;
-/// assert_eq!(answer.text(), "Hello, world");
-/// # Ok(()) }
-/// ```
-#[derive(Debug, Clone)]
-pub struct CodexResponses {
-    caller: Arc<Caller>,
-}
-
-impl Sealed for CodexResponses {}
-impl Endpoint for CodexResponses {
-    type Accepted = CodexBackend;
-    const NAME: &'static str = "CodexResponses";
-}
-
-/// Asks models through the OpenAI API. Accepts a `Client<OpenAiApi>`.
-///
-/// | method | path | sent again after a failure | time limit |
-/// | --- | --- | --- | --- |
-/// | [`create`](Self::create) | `POST /responses` | see [`ResponseRequest`] | stream idle |
-/// | [`retrieve`](Self::retrieve) | `GET /responses/{response_id}` | yes | attempt, call |
-/// | [`follow`](Self::follow) | the same, as a stream | until the first event of the body has come | stream idle |
-/// | [`cancel`](Self::cancel) | `POST /responses/{response_id}/cancel` | yes | attempt, call |
-/// | [`delete`](Self::delete) | `DELETE /responses/{response_id}` | only if the server did not act on it | attempt, call |
-/// | [`input_items`](Self::input_items) | `GET /responses/{response_id}/input_items` | yes | attempt, call, each page |
-/// | [`input_tokens`](Self::input_tokens) | `POST /responses/input_tokens` | yes | attempt, call |
-/// | [`compact`](ResponseRequest::compact) | `POST /responses/compact` | yes | stream idle |
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let backend = codex_backend::testing::Backend::start()?;
-/// # let client = backend.client().api_key(backend.api_key()).build()?;
-/// use codex_backend::OpenAiResponses;
-///
-/// let responses = OpenAiResponses::new(&client);
-/// let answer = responses.create("gpt-5.5", "Say hello.").max_output_tokens(50).send().await?;
-/// assert_eq!(answer.output_text(), "Hello, world");
-/// assert_eq!(responses.retrieve(&answer.id).await?.id, answer.id);
-/// # Ok(()) }
-/// ```
-#[derive(Debug, Clone)]
-pub struct OpenAiResponses {
-    caller: Arc<Caller>,
-}
-
-impl Sealed for OpenAiResponses {}
-impl Endpoint for OpenAiResponses {
-    type Accepted = OpenAiApi;
-    const NAME: &'static str = "OpenAiResponses";
-}
-
-impl<M> Client<M> {
-    /// Asks models through the Codex backend: [`CodexResponses::new`] as a method.
-    #[must_use]
-    pub fn codex_responses(&self) -> CodexResponses
-    where
-        M: Accepts<CodexResponses>,
-    {
-        CodexResponses::new(self)
-    }
-
-    /// Asks models through the OpenAI API: [`OpenAiResponses::new`] as a method.
-    #[must_use]
-    pub fn openai_responses(&self) -> OpenAiResponses
-    where
-        M: Accepts<OpenAiResponses>,
-    {
-        OpenAiResponses::new(self)
-    }
+endpoint! {
+    /// Asks models through the OpenAI API. Accepts a `Client<OpenAiApi>`.
+    ///
+    /// | method | path | sent again after a failure | time limit |
+    /// | --- | --- | --- | --- |
+    /// | [`create`](Self::create) | `POST /responses` | see [`ResponseRequest`] | stream idle |
+    /// | [`retrieve`](Self::retrieve) | `GET /responses/{response_id}` | yes | attempt, call |
+    /// | [`follow`](Self::follow) | the same, as a stream | until the first event of the body has come | stream idle |
+    /// | [`cancel`](Self::cancel) | `POST /responses/{response_id}/cancel` | yes | attempt, call |
+    /// | [`delete`](Self::delete) | `DELETE /responses/{response_id}` | only if the server did not act on it | attempt, call |
+    /// | [`input_items`](Self::input_items) | `GET /responses/{response_id}/input_items` | yes | attempt, call, each page |
+    /// | [`input_tokens`](Self::input_tokens) | `POST /responses/input_tokens` | yes | attempt, call |
+    /// | [`compact`](ResponseRequest::compact) | `POST /responses/compact` | yes | stream idle |
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().api_key(backend.api_key()).build()?;
+    /// use codex_backend::OpenAiResponses;
+    ///
+    /// let responses = OpenAiResponses::new(&client);
+    /// let answer = responses.create("gpt-5.5", "Say hello.").max_output_tokens(50).send().await?;
+    /// assert_eq!(answer.output_text(), "Hello, world");
+    /// assert_eq!(responses.retrieve(&answer.id).await?.id, answer.id);
+    /// # Ok(()) }
+    /// ```
+    pub OpenAiResponses accepts OpenAiApi as openai_responses;
 }
 
 impl CodexResponses {
-    /// With a client for the Codex backend.
-    #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
-    where
-        M: Accepts<Self>,
-    {
-        Self { caller: client.caller().clone() }
-    }
-
     /// A request to a model: its slug, how it is to answer, and what.
     pub fn create(
         &self,
@@ -219,15 +160,6 @@ impl CodexResponses {
 }
 
 impl OpenAiResponses {
-    /// With a client for the OpenAI API.
-    #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
-    where
-        M: Accepts<Self>,
-    {
-        Self { caller: client.caller().clone() }
-    }
-
     /// A request to a model: its id, and what it is to answer.
     pub fn create(&self, model: impl Into<String>, input: impl Into<ResponseInput>) -> ResponseRequest<OpenAiApi> {
         let mut request = ResponseRequest::new(self.caller.clone(), &OPENAI);
@@ -243,61 +175,45 @@ impl OpenAiResponses {
 
     /// A response that the server keeps.
     pub fn retrieve(&self, response_id: &str) -> ApiRequest<ModelResponse> {
-        ApiRequest::json(&self.caller, &RETRIEVE).segment("response_id", response_id)
+        self.request(&RETRIEVE).segment("response_id", response_id).json()
     }
 
     /// The events of a response in the background, from its beginning or after the event with this
     /// [`sequence_number`](ResponseEvent::sequence_number).
-    #[must_use = "nothing is asked unless awaited"]
-    pub fn follow(
-        &self,
-        response_id: &str,
-        starting_after: Option<u64>,
-    ) -> Pin<Box<dyn Future<Output = Result<ResponseStream, Error>> + Send>> {
-        let (caller, segment) = (self.caller.clone(), path_segment(response_id));
-        Box::pin(async move {
-            let invalid = || Error::new(ErrorKind::InvalidInput, FOLLOW.name, "that id cannot be part of a path");
-            let path = FOLLOW.path.replace("{response_id}", &segment.ok_or_else(invalid)?);
-            let after = starting_after.map(|number| format!("&starting_after={number}")).unwrap_or_default();
-            let options = CallOptions::default();
-            let exchange = caller.exchange();
-            let receive = ReceiveStream {
-                clock: exchange.clock().clone(),
-                idle: exchange.bounds(&FOLLOW, &options).idle(),
-                longest_event: LONGEST_EVENT,
-                turn: None,
-            };
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-            let url = caller.base_url().with_target(&format!("{path}?stream=true{after}"));
-            let request = Outgoing { operation: &FOLLOW, url, headers, payload: Payload::Empty, options: &options };
-            caller.send_receiving(request, receive).await
+    pub fn follow(&self, response_id: &str, starting_after: Option<u64>) -> ApiRequest<ResponseStream> {
+        let request = self.request(&FOLLOW).segment("response_id", response_id).query("stream", "true");
+        let request = request.query_if("starting_after", starting_after.map(|number| number.to_string()).as_deref());
+        request.header(ACCEPT, "text/event-stream").received(|request| ReceiveStream {
+            clock: request.clock(),
+            idle: request.idle(),
+            longest_event: LONGEST_EVENT,
+            turn: None,
         })
     }
 
     /// Deletes a response that the server keeps.
     pub fn delete(&self, response_id: &str) -> ApiRequest<DeletedObject> {
-        ApiRequest::json(&self.caller, &DELETE).segment("response_id", response_id)
+        self.request(&DELETE).segment("response_id", response_id).json()
     }
 
     /// Ends a response in the background.
     pub fn cancel(&self, response_id: &str) -> ApiRequest<ModelResponse> {
-        ApiRequest::json(&self.caller, &CANCEL).segment("response_id", response_id)
+        self.request(&CANCEL).segment("response_id", response_id).json()
     }
 
     /// The items that a response was given, page by page, the newest first.
     pub fn input_items(&self, response_id: &str) -> PagedRequest<ResponseItem> {
         let (caller, response_id) = (self.caller.clone(), response_id.to_owned());
         PagedRequest::new(INPUT_ITEMS.name, move |cursor| {
-            let request: ApiRequest<ListPage<ResponseItem>> = ApiRequest::json(&caller, &INPUT_ITEMS);
+            let request = PreparedRequest::new(&caller, &INPUT_ITEMS);
             let request = request.segment("response_id", &response_id).query_if("after", cursor);
-            request.and_then(|page| Ok(page.into()))
+            request.json::<ListPage<ResponseItem>>().and_then(|page| Ok(page.into()))
         })
     }
 
     /// How many tokens the input of a request would take.
     pub fn input_tokens(&self, request: &ResponseRequest<OpenAiApi>) -> ApiRequest<InputTokens> {
-        request.content.checked(ApiRequest::json(&self.caller, &INPUT_TOKENS), &NOT_OF_INPUT)
+        request.content.checked(self.request(&INPUT_TOKENS), &NOT_OF_INPUT).json()
     }
 }
 
@@ -331,7 +247,7 @@ impl<M> ResponseRequest<M> {
         };
         let others: Vec<&str> =
             content.fields.keys().map(String::as_str).filter(|name| !COMPACTED.contains(name)).collect();
-        let mut request = ApiRequest::json(&content.caller, operation);
+        let mut request = PreparedRequest::new(&content.caller, operation);
         match content.headers_to_compact() {
             Ok(headers) => request = request.headers(headers),
             Err(reason) => request = request.refused(Some(reason)),
@@ -340,7 +256,7 @@ impl<M> ResponseRequest<M> {
         if is_empty && !content.fields.contains_key("previous_response_id") {
             request = request.answered(r#"{"output":[]}"#);
         }
-        content.checked(request, &others)
+        content.checked(request, &others).json()
     }
 }
 
@@ -407,7 +323,7 @@ impl request::RequestContent {
     }
 
     /// The request with this one's fields as its body, without some of them.
-    fn checked<T>(&self, request: ApiRequest<T>, without: &[&str]) -> ApiRequest<T> {
+    fn checked(&self, request: PreparedRequest, without: &[&str]) -> PreparedRequest {
         let unwritable = self.unwritable.as_ref().map(|_| "the request cannot be written as a JSON object".to_owned());
         let mut fields = self.fields.clone();
         fields.retain(|name, value: &mut Value| !without.contains(&name.as_str()) && !value.is_null());

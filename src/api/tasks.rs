@@ -7,9 +7,7 @@ mod diff;
 mod status;
 mod wait;
 
-use std::sync::Arc;
 
-use http::Method;
 
 pub use self::attempts::TaskAttempt;
 use self::attempts::{sort_attempts, unified_diffs};
@@ -26,97 +24,44 @@ pub use self::status::{
 };
 pub use self::wait::{TaskChanges, TaskWait};
 pub use super::working_tree::{ApplyOutcome, ApplyStatus, GitError, WorkingTree};
-use super::pager::{Page, PagedRequest};
-use super::request::ApiRequest;
-use crate::call::Caller;
-use crate::client::Client;
+use crate::api::endpoint::{endpoint, operations};
+use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Operation, Pace, Retries};
 use crate::limits::open_struct;
-use crate::mode::sealed::Sealed;
-use crate::mode::{Accepts, CodexBackend, Endpoint};
 
-static LIST: Operation = Operation {
-    name: "tasks.list",
-    method: Method::GET,
-    path: "{prefix}/tasks/list",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-static DETAILS: Operation = Operation {
-    name: "tasks.details",
-    method: Method::GET,
-    path: "{prefix}/tasks/{task_id}",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-static SIBLING_TURNS: Operation = Operation {
-    name: "tasks.sibling_turns",
-    method: Method::GET,
-    path: "{prefix}/tasks/{task_id}/turns/{turn_id}/sibling_turns",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-static CREATE: Operation = Operation {
-    name: "tasks.create",
-    method: Method::POST,
-    path: "{prefix}/tasks",
-    retries: Retries::IfNotActedOn,
-    pace: Pace::Bounded,
-};
-
-/// Cloud tasks: work that the Codex backend does in an environment of its own, and that ends in a diff. Accepts a
-/// `Client<CodexBackend>`.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let backend = codex_backend::testing::Backend::start()?;
-/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::tasks::{NewTask, TaskStatus};
-/// use codex_backend::CloudTasks;
-///
-/// let tasks = CloudTasks::new(&client);
-/// let created = tasks.create(NewTask::new("env_web", "Fix the flaky test")).await?;
-/// # backend.finish_task(&created.id, "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n");
-/// let task = tasks.wait(&created.id).await?;
-/// assert_eq!(task.summary().status, TaskStatus::Ready);
-/// println!("{}", task.unified_diff().unwrap_or("no diff"));
-/// # Ok(()) }
-/// ```
-///
-/// Facts: the `tasks` routes of the Codex backend, as the official tool uses them.
-#[derive(Debug, Clone)]
-pub struct CloudTasks {
-    caller: Arc<Caller>,
+operations! {
+    for CloudTasks;
+    LIST: "tasks.list" = GET "{prefix}/tasks/list", Safe, Bounded;
+    DETAILS: "tasks.details" = GET "{prefix}/tasks/{task_id}", Safe, Bounded;
+    SIBLING_TURNS: "tasks.sibling_turns" = GET "{prefix}/tasks/{task_id}/turns/{turn_id}/sibling_turns", Safe, Bounded;
+    CREATE: "tasks.create" = POST "{prefix}/tasks", IfNotActedOn, Bounded;
 }
 
-impl Sealed for CloudTasks {}
-impl Endpoint for CloudTasks {
-    type Accepted = CodexBackend;
-    const NAME: &'static str = "CloudTasks";
-}
-
-impl<M> Client<M> {
-    /// Cloud tasks: [`CloudTasks::new`] as a method.
-    #[must_use]
-    pub fn cloud_tasks(&self) -> CloudTasks
-    where
-        M: Accepts<CloudTasks>,
-    {
-        CloudTasks::new(self)
-    }
+endpoint! {
+    /// Cloud tasks: work that the Codex backend does in an environment of its own, and that ends in a diff. Accepts a
+    /// `Client<CodexBackend>`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// use codex_backend::tasks::{NewTask, TaskStatus};
+    /// use codex_backend::CloudTasks;
+    ///
+    /// let tasks = CloudTasks::new(&client);
+    /// let created = tasks.create(NewTask::new("env_web", "Fix the flaky test")).await?;
+    /// # backend.finish_task(&created.id, "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n");
+    /// let task = tasks.wait(&created.id).await?;
+    /// assert_eq!(task.summary().status, TaskStatus::Ready);
+    /// println!("{}", task.unified_diff().unwrap_or("no diff"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Facts: the `tasks` routes of the Codex backend, as the official tool uses them.
+    pub CloudTasks accepts CodexBackend as cloud_tasks;
 }
 
 impl CloudTasks {
-    /// With a client for the Codex backend.
-    #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
-    where
-        M: Accepts<Self>,
-    {
-        Self { caller: client.caller().clone() }
-    }
-
     /// The current tasks of all environments, the latest first, 20 to a page. `GET {prefix}/tasks/list`.
     pub fn list(&self) -> PagedRequest<TaskListItem> {
         self.list_matching(TaskFilter::default())
@@ -141,12 +86,13 @@ impl CloudTasks {
         PagedRequest::new(LIST.name, move |cursor| {
             let TaskFilter { page_size, task_filter, environment_id } = &filter;
             let wrong = !(1..=20).contains(page_size);
-            ApiRequest::<TaskListAnswer>::json(&caller, &LIST)
+            PreparedRequest::new(&caller, &LIST)
                 .query("limit", &page_size.to_string())
                 .query("task_filter", task_filter)
                 .query_if("cursor", cursor)
                 .query_if("environment_id", environment_id.as_deref())
                 .refused(wrong.then(|| format!("a page of {page_size} tasks was asked for: it can be 1 to 20")))
+                .json::<TaskListAnswer>()
                 .and_then(|answer| Ok(Page::new(answer.items, answer.cursor)))
         })
     }
@@ -163,7 +109,7 @@ impl CloudTasks {
     /// # Ok(()) }
     /// ```
     pub fn details(&self, task_id: &str) -> ApiRequest<TaskDetails> {
-        ApiRequest::json(&self.caller, &DETAILS).segment("task_id", task_id)
+        self.request(&DETAILS).segment("task_id", task_id).json()
     }
 
     /// The other attempts at a turn, in the order of [`TaskAttempt`]s.
@@ -181,8 +127,8 @@ impl CloudTasks {
     /// # Ok(()) }
     /// ```
     pub fn sibling_turns(&self, task_id: &str, turn_id: &str) -> ApiRequest<Vec<TaskTurn>> {
-        let request = ApiRequest::<SiblingTurnsAnswer>::json(&self.caller, &SIBLING_TURNS);
-        request.segment("task_id", task_id).segment("turn_id", turn_id).and_then(|answer| {
+        let request = self.request(&SIBLING_TURNS).segment("task_id", task_id).segment("turn_id", turn_id);
+        request.json::<SiblingTurnsAnswer>().and_then(|answer| {
             let mut turns = answer.sibling_turns;
             turns.retain(|turn| turn.id.is_some());
             turns.sort_by(attempts::by_placement);
@@ -245,8 +191,8 @@ impl CloudTasks {
     /// second request would be a second task.
     #[allow(clippy::needless_pass_by_value, reason = "a task is started once")]
     pub fn create(&self, task: NewTask) -> ApiRequest<CreatedTask> {
-        let request = ApiRequest::<CreateAnswer>::json(&self.caller, &CREATE);
-        request.body(&task.body()).refused(task.flaw()).and_then(CreateAnswer::into_task)
+        let request = self.request(&CREATE).body(&task.body()).refused(task.flaw());
+        request.json().and_then(CreateAnswer::into_task)
     }
 
     /// Waits until a task is done. See [`TaskWait`].

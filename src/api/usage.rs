@@ -1,111 +1,57 @@
 //! How much of the plan's limits is used, credits that reset them, and what single threads used.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use http::Method;
 use serde::Serialize;
 
+use crate::api::endpoint::{endpoint, operations};
 use super::request::ApiRequest;
-use crate::call::Caller;
-use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Operation, Pace, Retries};
 use crate::limits::{
     Credits, LimitWindow, PlanType, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SpendControl,
     open_enum, open_struct,
 };
-use crate::mode::sealed::Sealed;
-use crate::mode::{Accepts, CodexBackend, Endpoint};
 
-static GET: Operation = Operation {
-    name: "usage.get",
-    method: Method::GET,
-    path: "{prefix}/usage",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-
-static LIST_RESET_CREDITS: Operation = Operation {
-    name: "usage.list_reset_credits",
-    method: Method::GET,
-    path: "{prefix}/rate-limit-reset-credits",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-static REDEEM_RESET_CREDIT: Operation = Operation {
-    name: "usage.redeem_reset_credit",
-    method: Method::POST,
-    path: "{prefix}/rate-limit-reset-credits/consume",
+operations! {
+    for Usage;
+    GET: "usage.get" = GET "{prefix}/usage", Safe, Bounded;
+    LIST_RESET_CREDITS: "usage.list_reset_credits" = GET "{prefix}/rate-limit-reset-credits", Safe, Bounded;
     // The body holds a key that makes it one redemption.
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
-static THREADS: Operation = Operation {
-    name: "usage.threads",
-    method: Method::POST,
-    path: "{prefix}/usage/thread_usage/query",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
+    REDEEM_RESET_CREDIT: "usage.redeem_reset_credit" = POST "{prefix}/rate-limit-reset-credits/consume", Safe, Bounded;
+    THREADS: "usage.threads" = POST "{prefix}/usage/thread_usage/query", Safe, Bounded;
+}
+
 
 /// How many threads can be asked about at once.
 const MOST_THREADS: usize = 100;
 
-/// Asks the Codex backend how much of the plan's limits is used, and redeems credits that reset them. Accepts a
-/// `Client<CodexBackend>`.
-///
-/// `GET /wham/usage`, or `/api/codex/usage` where the base URL does not end in `/backend-api`; the other requests are
-/// below the same prefix. All of them may be sent again after a failure.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let backend = codex_backend::testing::Backend::start()?;
-/// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::limits::{LimitWindow, PlanType};
-/// use codex_backend::Usage;
-///
-/// let usage = Usage::new(&client).get().await?;
-/// assert_eq!(usage.plan_type, Some(PlanType::Plus));
-/// let window = usage.window(LimitWindow::FiveHours);
-/// assert_eq!(window.map(|window| window.used_percent), Some(37.0));
-/// # Ok(()) }
-/// ```
-#[derive(Debug, Clone)]
-pub struct Usage {
-    caller: Arc<Caller>,
-}
-
-impl Sealed for Usage {}
-impl Endpoint for Usage {
-    type Accepted = CodexBackend;
-    const NAME: &'static str = "Usage";
-}
-
-impl<M> Client<M> {
-    /// How much of the plan's limits is used: [`Usage::new`] as a method.
-    #[must_use]
-    pub fn usage(&self) -> Usage
-    where
-        M: Accepts<Usage>,
-    {
-        Usage::new(self)
-    }
+endpoint! {
+    /// Asks the Codex backend how much of the plan's limits is used, and redeems credits that reset them. Accepts a
+    /// `Client<CodexBackend>`.
+    ///
+    /// `GET /wham/usage`, or `/api/codex/usage` where the base URL does not end in `/backend-api`; the other requests are
+    /// below the same prefix. All of them may be sent again after a failure.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// use codex_backend::limits::{LimitWindow, PlanType};
+    /// use codex_backend::Usage;
+    ///
+    /// let usage = Usage::new(&client).get().await?;
+    /// assert_eq!(usage.plan_type, Some(PlanType::Plus));
+    /// let window = usage.window(LimitWindow::FiveHours);
+    /// assert_eq!(window.map(|window| window.used_percent), Some(37.0));
+    /// # Ok(()) }
+    /// ```
+    pub Usage accepts CodexBackend as usage;
 }
 
 impl Usage {
-    /// With a client for the Codex backend.
-    #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
-    where
-        M: Accepts<Self>,
-    {
-        Self { caller: client.caller().clone() }
-    }
-
     /// The state of the account's limits now.
     pub fn get(&self) -> ApiRequest<UsageReport> {
-        ApiRequest::json(&self.caller, &GET)
+        self.request(&GET).json()
     }
 
     /// The credits that reset a limit at once. `GET {prefix}/rate-limit-reset-credits`.
@@ -123,7 +69,7 @@ impl Usage {
     /// # Ok(()) }
     /// ```
     pub fn reset_credits(&self) -> ApiRequest<ResetCredits> {
-        ApiRequest::json(&self.caller, &LIST_RESET_CREDITS)
+        self.request(&LIST_RESET_CREDITS).json()
     }
 
     /// Redeems a credit, whichever the backend takes: the limits start anew at once.
@@ -150,7 +96,7 @@ impl Usage {
         let blank = body.redeem_request_id.trim().is_empty();
         let reason =
             blank.then(|| "the idempotency key is blank: it has to tell this redemption from others".to_owned());
-        ApiRequest::json(&self.caller, &REDEEM_RESET_CREDIT).body(body).refused(reason)
+        self.request(&REDEEM_RESET_CREDIT).body(body).refused(reason).json()
     }
 
     /// What single threads used, as far as the backend can tell: threads it has no estimate for are left out.
@@ -180,8 +126,8 @@ impl Usage {
         } else {
             thread_ids.iter().any(|id| id.trim().is_empty()).then(|| "a thread id is blank".to_owned())
         };
-        let request = ApiRequest::<ThreadUsageAnswer>::json(&self.caller, &THREADS);
-        request.body(&ThreadUsageQuery { thread_ids }).refused(reason).and_then(move |answer| answer.check(asked))
+        let request = self.request(&THREADS);
+        request.body(&ThreadUsageQuery { thread_ids }).refused(reason).json().and_then(move |answer: ThreadUsageAnswer| answer.check(asked))
     }
 }
 

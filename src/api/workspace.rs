@@ -3,26 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
 
+use crate::api::endpoint::{endpoint, operations};
 use super::cache::TtlCache;
 use super::request::{ApiRequest, Needs, Requirement};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
-use crate::client::Client;
 use crate::error::Error;
-use crate::exchange::{CallOptions, Operation, Pace, Retries};
+use crate::exchange::CallOptions;
 use crate::limits::open_struct;
-use crate::mode::sealed::Sealed;
-use crate::mode::{Accepts, CodexBackend, Endpoint};
 
-static SETTINGS: Operation = Operation {
-    name: "workspace.settings",
-    method: Method::GET,
-    path: "/accounts/{account_id}/settings",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
+operations! {
+    for WorkspacePolicy;
+    SETTINGS: "workspace.settings" = GET "/accounts/{account_id}/settings", Safe, Bounded;
+}
 
 /// How long settings are remembered.
 const TIME_TO_LIVE: Duration = Duration::from_secs(15 * 60);
@@ -55,31 +49,10 @@ pub struct WorkspacePolicy {
     remembered: Arc<TtlCache<(String, String), bool>>,
 }
 
-impl Sealed for WorkspacePolicy {}
-impl Endpoint for WorkspacePolicy {
-    type Accepted = CodexBackend;
-    const NAME: &'static str = "WorkspacePolicy";
-}
-
-impl<M> Client<M> {
-    /// What the workspace allows: [`WorkspacePolicy::new`] as a method. Each handle remembers by itself.
-    #[must_use]
-    pub fn workspace_policy(&self) -> WorkspacePolicy
-    where
-        M: Accepts<WorkspacePolicy>,
-    {
-        WorkspacePolicy::new(self)
-    }
-}
+endpoint! { WorkspacePolicy accepts CodexBackend as workspace_policy, by with_caller; }
 
 impl WorkspacePolicy {
-    /// With a client for the Codex backend.
-    #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
-    where
-        M: Accepts<Self>,
-    {
-        let caller = client.caller().clone();
+    fn with_caller(caller: Arc<Caller>) -> Self {
         let remembered = TtlCache::new(caller.exchange().clock().clone(), TIME_TO_LIVE);
         Self { caller, account: None, remembered: Arc::new(remembered) }
     }
@@ -94,7 +67,7 @@ impl WorkspacePolicy {
     /// The settings of the workspace. `GET /accounts/{account_id}/settings`.
     pub fn settings(&self) -> ApiRequest<WorkspaceSettings> {
         let requirement = Requirement { account: self.account.clone(), needs: Needs::Workspace };
-        ApiRequest::json(&self.caller, &SETTINGS).requiring(requirement)
+        self.request(&SETTINGS).requiring(requirement).json()
     }
 
     /// Whether the user may use plugins. An account that is no workspace may, and is not asked about. Remembered for a

@@ -42,7 +42,10 @@ impl ServiceCall {
             headers,
             body: None,
             scrubber: Scrubber::lookalikes(),
-            options: CallOptions { timeouts: Some(Timeouts::default().attempt(limit).call(limit)), retry: None },
+            options: CallOptions {
+                timeouts: Some(Timeouts::default().attempt(limit).call(limit)),
+                ..CallOptions::default()
+            },
             credential: "none",
         }
     }

@@ -6,7 +6,7 @@ use super::Client;
 #[cfg(feature = "agent-identity")]
 use crate::auth::{AgentAuthApi, AgentProvider};
 use crate::auth::{ApiKey, AuthContext, AuthProvider, AuthServices, ChatGptTokens, ErasedProvider, GivenAuthUrls};
-use crate::call::{Backend, Caller};
+use crate::call::{Caller, CodexBackendAt};
 use crate::environment::Environment;
 use crate::error::{AuthError, ConfigError};
 #[cfg(feature = "rustls-ring")]
@@ -262,9 +262,9 @@ impl<S> ClientBuilder<S> {
         S: CredentialsSet,
     {
         let provider = self.provider.transpose().map_err(ConfigError::Credentials)?;
-        let backend = self.settings.backend(S::NAME);
+        let codex_backend = self.settings.codex_backend(S::NAME);
         let context = self.settings.into_context(S::NAME)?;
-        Ok(Client::from_caller(Caller::new(context, provider, S::NAME, backend)))
+        Ok(Client::from_caller(Caller::new(context, provider, S::NAME, codex_backend)))
     }
 
     /// What credentials for the Codex backend are loaded and verified with before there is a client: the network, the
@@ -306,17 +306,17 @@ impl Settings {
     }
 
     /// Where the Codex backend is, for the requests that any client may send there.
-    fn backend(&self, mode: &'static str) -> Backend {
+    fn codex_backend(&self, mode: &'static str) -> CodexBackendAt {
         if mode != OpenAiApi::NAME {
-            return Backend::Own;
+            return CodexBackendAt::OwnBaseUrl;
         }
         let at = |mode| self.allowed_origins(mode).and_then(|allowed| self.base_url(mode, &allowed));
         if self.codex_base_url.is_none() && at(mode).is_ok_and(|own| own.is_loopback()) {
-            return Backend::Unknown;
+            return CodexBackendAt::Unknown;
         }
         match at(NoAuth::NAME) {
-            Ok(base_url) => Backend::At(Box::new(base_url)),
-            Err(error) => Backend::Unusable(error),
+            Ok(base_url) => CodexBackendAt::Other(Box::new(base_url)),
+            Err(error) => CodexBackendAt::Unusable(error),
         }
     }
 

@@ -4,40 +4,26 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::StreamExt;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::json;
 
+use crate::api::endpoint::operations;
 use super::source::{Content, Source};
 use super::wire::{CreateAnswer, CreateRequest, FinalizeAnswer};
-use crate::api::request::awaited;
+use crate::api::request::{PreparedRequest, awaited};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, Operation, Pace, Payload, Retries, RetryPolicy, SignedUrl, Timeouts, path_segment};
+use crate::exchange::{CallOptions, Operation, Payload, RetryPolicy, SignedUrl, Timeouts, ToTheEnd, path_segment};
 
-static CREATE: Operation = Operation {
-    name: "files.create",
-    method: Method::POST,
-    path: "/files",
+operations! {
+    for OpenAiFileUpload;
     // Acted on twice, it would leave a second, empty file behind.
-    retries: Retries::IfNotActedOn,
-    pace: Pace::Bounded,
-};
-static PUT: Operation = Operation {
-    name: "files.put",
-    method: Method::PUT,
-    path: "(signed URL)",
-    retries: Retries::Safe,
-    pace: Pace::IdleOnly,
-};
-static FINALIZE: Operation = Operation {
-    name: "files.finalize",
-    method: Method::POST,
-    path: "/files/{file_id}/uploaded",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
+    CREATE: "files.create" = POST "/files", IfNotActedOn, Bounded;
+    PUT: "files.put" = PUT "(signed URL)", Safe as "yes, if the source can be read again", IdleOnly;
+    FINALIZE: "files.finalize" = POST "/files/{file_id}/uploaded", Safe, Bounded;
+}
 
 /// Longer than any real one.
 const LONGEST_FILE_ID: usize = 1024;
@@ -150,16 +136,15 @@ impl UploadRequest {
 
 impl Upload {
     async fn create(&self, file_name: &str, file_size: u64) -> Result<Created, Error> {
-        let body = to_json(&CREATE, &CreateRequest { file_name, file_size, use_case: "codex" })?;
-        let answer = self.caller.send(&CREATE, CREATE.path, Payload::Bytes(body), &self.options).await?;
-        let answer: CreateAnswer = answer.json(&CREATE)?;
+        let request = PreparedRequest::new(&self.caller, &CREATE).with_options(self.options);
+        let body = CreateRequest { file_name, file_size, use_case: "codex" };
+        let answer: CreateAnswer = request.body(&body).json().await?;
         let is_usable = answer.file_id.len() <= LONGEST_FILE_ID && !answer.file_id.contains(char::is_control);
-        let finalize_path = path_segment(&answer.file_id).filter(|_| is_usable);
-        let finalize_path = finalize_path.map(|id| format!("/files/{id}/uploaded")).ok_or_else(|| {
-            Error::new(ErrorKind::Decode, CREATE.name, "the server gave no usable file id").sent(true)
-        })?;
+        if !is_usable || path_segment(&answer.file_id).is_none() {
+            return Err(Error::new(ErrorKind::Decode, CREATE.name, "the server gave no usable file id").sent(true));
+        }
         let upload_url = self.signed_url(&CREATE, "an upload URL", &answer.upload_url)?;
-        Ok(Created { file_id: answer.file_id, finalize_path, upload_url })
+        Ok(Created { file_id: answer.file_id, upload_url })
     }
 
     async fn put(&self, created: &Created, content: &mut Content) -> Result<(), Error> {
@@ -174,8 +159,9 @@ impl Upload {
         let clock = self.caller.exchange().clock();
         let asked_since = clock.monotonic();
         loop {
-            let payload = Payload::Bytes(Bytes::from_static(b"{}"));
-            let answer = self.caller.send(&FINALIZE, &created.finalize_path, payload, &self.options).await?;
+            let request = PreparedRequest::new(&self.caller, &FINALIZE).segment("file_id", &created.file_id);
+            let request = request.body(&json!({})).with_options(self.options);
+            let answer = request.send(ToTheEnd::DEFAULT).await?;
             let (attempts, clean) = (answer.attempts, answer.scrubber.clone());
             let fail = |kind, message: String| {
                 Err(Error::new(kind, FINALIZE.name, message).sent(true).with_attempts(attempts))
@@ -243,15 +229,7 @@ impl Upload {
 /// What the backend made for the upload.
 struct Created {
     file_id: String,
-    finalize_path: String,
     upload_url: SignedUrl,
-}
-
-fn to_json(operation: &Operation, value: &impl serde::Serialize) -> Result<Bytes, Error> {
-    serde_json::to_vec(value).map(Bytes::from).map_err(|error| {
-        Error::new(ErrorKind::InvalidRequest, operation.name, "the request cannot be written as JSON")
-            .with_source(error)
-    })
 }
 
 awaited!(UploadRequest => UploadedFile);

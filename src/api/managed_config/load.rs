@@ -239,7 +239,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
     /// One attempt, that ends when the time does. Repeats are counted here, and not by the client.
     fn options(&self, left: Duration) -> CallOptions {
         let timeouts = Timeouts::default().attempt(left).call(left);
-        CallOptions { timeouts: Some(timeouts), retry: Some(RetryPolicy::never()) }
+        CallOptions { timeouts: Some(timeouts), retry: Some(RetryPolicy::never()), ..CallOptions::default() }
     }
 
     async fn cached(&self, account: &AccountFacts) -> Option<Result<T, CacheStatus>> {

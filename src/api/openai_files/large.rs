@@ -7,46 +7,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::api::endpoint::operations;
 use super::multipart::Form;
 use super::{OpenAiFile, OpenAiFilePurpose};
-use crate::api::request::{ApiRequest, awaited};
+use crate::api::request::{PreparedRequest, awaited};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, Operation, Outgoing, Pace, Payload, Retries, RetryPolicy, Timeouts, ToTheEnd};
+use crate::exchange::{CallOptions, Operation, RetryPolicy, Timeouts};
 
-static CREATE: Operation = Operation {
-    name: "openai_uploads.create",
-    method: Method::POST,
-    path: "/uploads",
-    retries: Retries::IfNotActedOn,
-    pace: Pace::Bounded,
-};
-// A part that came twice and is named once does no harm.
-static PART: Operation = Operation {
-    name: "openai_uploads.part",
-    method: Method::POST,
-    path: "/uploads/{upload_id}/parts",
-    retries: Retries::Safe,
-    pace: Pace::IdleOnly,
-};
-static COMPLETE: Operation = Operation {
-    name: "openai_uploads.complete",
-    method: Method::POST,
-    path: "/uploads/{upload_id}/complete",
-    retries: Retries::IfNotActedOn,
-    pace: Pace::Bounded,
-};
-static CANCEL: Operation = Operation {
-    name: "openai_uploads.cancel",
-    method: Method::POST,
-    path: "/uploads/{upload_id}/cancel",
-    retries: Retries::Safe,
-    pace: Pace::Bounded,
-};
+operations! {
+    for OpenAiFiles;
+    CREATE: "openai_uploads.create" = POST "/uploads", IfNotActedOn, Bounded;
+    // A part that came twice and is named once does no harm.
+    PART: "openai_uploads.part" = POST "/uploads/{upload_id}/parts", Safe, IdleOnly;
+    COMPLETE: "openai_uploads.complete" = POST "/uploads/{upload_id}/complete", IfNotActedOn, Bounded;
+    CANCEL: "openai_uploads.cancel" = POST "/uploads/{upload_id}/cancel", Safe, Bounded;
+}
 
 /// The largest file: 8 GiB.
 const LARGEST: u64 = 8 << 30;
@@ -140,12 +120,12 @@ impl OpenAiLargeUpload {
         let body = json!({
             "filename": file_name, "purpose": self.purpose, "bytes": size, "mime_type": self.mime_type,
         });
-        let upload: UploadAnswer = self.request(&CREATE, None).body(&body).await?;
+        let upload: UploadAnswer = self.request(&CREATE, None).body(&body).json().await?;
         match self.send_parts(&upload.id, size).await {
             Ok(file) => Ok(file),
             Err(error) => {
                 // What failed counts; that cancelling failed too does not.
-                let _cancelled: Result<UploadAnswer, _> = self.request(&CANCEL, Some(&upload.id)).await;
+                let _cancelled: Result<UploadAnswer, _> = self.request(&CANCEL, Some(&upload.id)).json().await;
                 Err(error)
             }
         }
@@ -160,7 +140,7 @@ impl OpenAiLargeUpload {
             part_ids.push(self.send_part(upload_id, &part).await?);
         }
         let completed: UploadAnswer =
-            self.request(&COMPLETE, Some(upload_id)).body(&json!({ "part_ids": part_ids })).await?;
+            self.request(&COMPLETE, Some(upload_id)).body(&json!({ "part_ids": part_ids })).json().await?;
         completed.file.ok_or_else(|| {
             Error::new(ErrorKind::Decode, COMPLETE.name, "the upload is complete, but the answer names no file")
                 .sent(true)
@@ -169,24 +149,13 @@ impl OpenAiLargeUpload {
 
     async fn send_part(&self, upload_id: &str, part: &[u8]) -> Result<String, Error> {
         let form = Form::new().file("data", "part");
-        let mut headers = HeaderMap::new();
-        headers.insert(http::header::CONTENT_TYPE, form.content_type());
-        let segment = crate::exchange::path_segment(upload_id).ok_or_else(|| {
-            Error::new(ErrorKind::Decode, CREATE.name, "the server gave no usable upload id").sent(true)
-        })?;
-        let request = Outgoing {
-            operation: &PART,
-            url: self.caller.base_url().with_target(&PART.path.replace("{upload_id}", &segment)),
-            headers,
-            payload: Payload::Bytes(form.around(part)),
-            options: &self.options,
-        };
-        let answer: PartAnswer = self.caller.send_receiving(request, ToTheEnd::DEFAULT).await?.json(&PART)?;
-        Ok(answer.id)
+        let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, form.content_type())]);
+        let request = self.request(&PART, Some(upload_id)).headers(headers).bytes(form.around(part));
+        Ok(request.json::<PartAnswer>().await?.id)
     }
 
-    fn request(&self, operation: &'static Operation, upload_id: Option<&str>) -> ApiRequest<UploadAnswer> {
-        let request = ApiRequest::json(&self.caller, operation).with_options(self.options);
+    fn request(&self, operation: &'static Operation, upload_id: Option<&str>) -> PreparedRequest {
+        let request = PreparedRequest::new(&self.caller, operation).with_options(self.options);
         match upload_id {
             Some(id) => request.segment("upload_id", id),
             None => request,

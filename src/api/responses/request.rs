@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -19,38 +19,37 @@ use super::rules::Rules;
 use super::stream::{ReceiveStream, ResponseStream};
 use super::tool::ResponseTool;
 use super::turn::ResponseTurn;
+use crate::api::endpoint::operations;
+use crate::api::request::PreparedRequest;
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
-    CallOptions, LONGEST_EVENT, Operation, Outgoing, Pace, Payload, Receive, Retries, RetryPolicy, Timeouts, ToTheEnd,
+    CallOptions, LONGEST_EVENT, Operation, Retries, RetryPolicy, Timeouts,
 };
 use crate::limits::open_enum;
 use crate::mode::responses::{AnswersInOnePiece, KeepsResponses, TakesParameter, parameter};
+
+// One that is kept is not retried in this case; see `RequestContent::prepare`.
+operations! {
+    for CodexResponses;
+    CREATE_CODEX: "responses.create" = POST "{codex}/responses",
+        Safe as "until the first event of the body has come", Stream;
+}
+operations! {
+    for OpenAiResponses;
+    CREATE: "openai_responses.create" = POST "/responses",
+        Safe as "if it is not kept, until the first event has come; else only if the server did not act on it", Stream;
+}
 
 /// What is the same for all requests of one route.
 #[derive(Debug)]
 pub(super) struct CreateRoute {
     pub(super) rules: Rules,
-    /// For a response that the server does not keep: a repeat costs tokens and does no harm.
-    pub(super) create: Operation,
-    /// For one that it keeps: a repeat would leave a second one behind.
-    pub(super) create_kept: Operation,
+    pub(super) create: &'static Operation,
 }
 
-pub(super) static CODEX: CreateRoute = CreateRoute {
-    rules: Rules::CodexBackend,
-    create: create("{codex}/responses", Retries::Safe),
-    create_kept: create("{codex}/responses", Retries::IfNotActedOn),
-};
-pub(super) static OPENAI: CreateRoute = CreateRoute {
-    rules: Rules::OpenAiApi,
-    create: create("/responses", Retries::Safe),
-    create_kept: create("/responses", Retries::IfNotActedOn),
-};
-
-const fn create(path: &'static str, retries: Retries) -> Operation {
-    Operation { name: "responses.create", method: Method::POST, path, retries, pace: Pace::Stream }
-}
+pub(super) static CODEX: CreateRoute = CreateRoute { rules: Rules::CodexBackend, create: &CREATE_CODEX };
+pub(super) static OPENAI: CreateRoute = CreateRoute { rules: Rules::OpenAiApi, create: &CREATE };
 
 /// A request for a response, made by [`CodexResponses::create`](crate::CodexResponses::create) or
 /// [`OpenAiResponses::create`](crate::OpenAiResponses::create). `M` is the mode of the client it goes through.
@@ -575,35 +574,8 @@ impl<M> ResponseRequest<M> {
     {
         let mut content = self.content;
         Box::pin(async move {
-            let prepared = content.prepare(false)?;
-            let answer = prepared.send(&content, ToTheEnd::DEFAULT).await?;
-            answer.json(prepared.operation)
+            content.prepare(false)?.json().await
         })
-    }
-}
-
-/// A request as it is sent, however often.
-struct Prepared {
-    operation: &'static Operation,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Prepared {
-    fn send<'a, R: Receive + 'a>(
-        &self,
-        content: &'a RequestContent,
-        receive: R,
-    ) -> impl Future<Output = Result<R::Received, Error>> + Send + use<'a, R> {
-        let caller = &content.caller;
-        let request = Outgoing {
-            operation: self.operation,
-            url: caller.base_url().with_target(&caller.path_of(self.operation)),
-            headers: self.headers.clone(),
-            payload: Payload::Bytes(self.body.clone()),
-            options: &content.options,
-        };
-        caller.send_receiving(request, receive)
     }
 }
 
@@ -658,18 +630,17 @@ impl RequestContent {
     }
 
     pub(super) async fn stream(&mut self) -> Result<ResponseStream, Error> {
-        let prepared = self.prepare(true)?;
-        let exchange = self.caller.exchange();
+        let request = self.prepare(true)?;
         let receive = ReceiveStream {
-            clock: exchange.clock().clone(),
-            idle: exchange.bounds(prepared.operation, &self.options).idle(),
+            clock: request.clock(),
+            idle: request.idle(),
             longest_event: self.longest_event,
             turn: self.conversation.turn.clone(),
         };
-        prepared.send(self, receive).await
+        request.send(receive).await
     }
 
-    fn prepare(&mut self, streamed: bool) -> Result<Prepared, Error> {
+    fn prepare(&mut self, streamed: bool) -> Result<PreparedRequest, Error> {
         let route = self.route;
         let invalid = |message: String| Error::new(ErrorKind::InvalidInput, route.create.name, message);
         if let Some(error) = &self.unwritable {
@@ -681,7 +652,8 @@ impl RequestContent {
         if !violations.is_empty() {
             return Err(invalid(format!("{}: {}", rules.refusal(), violations.join("; "))));
         }
-        let operation = if rules.is_kept(fields) { &route.create_kept } else { &route.create };
+        // A second response that is not kept costs tokens and does no harm; a second one that is kept stays behind.
+        let retries = if rules.is_kept(fields) { Retries::IfNotActedOn } else { Retries::Safe };
         let mut headers = self.conversation.headers().map_err(invalid)?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if streamed {
@@ -690,7 +662,8 @@ impl RequestContent {
         let body = serde_json::to_vec(&self.fields)
             .map_err(|error| invalid("the request is no JSON".to_owned()).with_source(error))?;
         let body = if self.compressed { self.compress(&body, &mut headers)? } else { body.into() };
-        Ok(Prepared { operation, headers, body })
+        let request = PreparedRequest::new(&self.caller, route.create).headers(headers).bytes(body);
+        Ok(request.with_options(self.options).with_retries(retries))
     }
 
     #[cfg(feature = "zstd")]

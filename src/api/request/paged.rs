@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 
-use super::request::ApiRequest;
+use super::api_request::ApiRequest;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, RetryPolicy, Timeouts};
 

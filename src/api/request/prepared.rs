@@ -1,0 +1,265 @@
+//! A request to one endpoint, complete but for what is made of its answer. Not generic: what all endpoints share is here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
+
+use crate::auth::AccountFacts;
+use crate::call::{Call, Caller, Destination};
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{
+    Answer, CallOptions, Clock, Operation, Payload, PayloadSource, Receive, Retries, ToTheEnd, path_segment,
+};
+
+/// One request, from its path's template to what it carries. What is wrong with it is kept, and told instead of sending it.
+#[derive(Debug)]
+pub(crate) struct PreparedRequest {
+    pub(super) caller: Arc<Caller>,
+    pub(super) operation: &'static Operation,
+    /// The template, filled in as far as it is known.
+    path: String,
+    query: String,
+    headers: HeaderMap,
+    body: Bytes,
+    pub(super) options: CallOptions,
+    requirement: Option<Requirement>,
+    destination: Destination,
+    refused: Option<Error>,
+    /// The answer's body, where it is known before anything is asked.
+    known: Option<&'static str>,
+}
+
+/// What an account must have, which the types cannot know.
+#[derive(Debug, Clone)]
+pub(crate) struct Requirement {
+    /// Named by the caller; otherwise what the credentials tell.
+    pub(crate) account: Option<AccountFacts>,
+    pub(crate) needs: Needs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// An id.
+    AccountId,
+    /// To be a workspace of several users, and an id.
+    Workspace,
+    /// A plan with managed configuration.
+    #[cfg(feature = "managed-config")]
+    ManagedPlan,
+}
+
+impl PreparedRequest {
+    pub(crate) fn new(caller: &Arc<Caller>, operation: &'static Operation) -> Self {
+        Self {
+            caller: caller.clone(),
+            operation,
+            path: operation.path.to_owned(),
+            query: String::new(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            options: CallOptions::default(),
+            requirement: None,
+            destination: Destination::OwnBaseUrl,
+            refused: None,
+            known: None,
+        }
+    }
+
+    /// Puts an id in place of `{name}` in the path.
+    pub(crate) fn segment(mut self, name: &str, value: &str) -> Self {
+        let place = format!("{{{name}}}");
+        debug_assert!(self.path.contains(&place), "`{}` has no `{place}` in its path", self.operation.name);
+        match path_segment(value) {
+            Some(encoded) => {
+                self.path = self.path.replacen(&place, &encoded, 1);
+                self
+            }
+            None => {
+                let reason = format!("`{value}` is no {}: it cannot be part of a path", name.replace('_', " "));
+                self.refused(Some(reason))
+            }
+        }
+    }
+
+    pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
+        let start = std::mem::take(&mut self.query);
+        self.query = url::form_urlencoded::Serializer::new(start).append_pair(name, value).finish();
+        self
+    }
+
+    pub(crate) fn query_if(self, name: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.query(name, value),
+            None => self,
+        }
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.insert(name, HeaderValue::from_static(value));
+        self
+    }
+
+    pub(crate) fn headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    /// JSON.
+    pub(crate) fn body(self, body: &impl Serialize) -> Self {
+        match serde_json::to_vec(body) {
+            Ok(bytes) => self.header(CONTENT_TYPE, "application/json").bytes(bytes),
+            Err(error) => {
+                let message = "the request cannot be written as JSON";
+                let error = Error::new(ErrorKind::InvalidInput, self.operation.name, message).with_source(error);
+                self.failed(error)
+            }
+        }
+    }
+
+    /// What its content type, among the headers, says.
+    pub(crate) fn bytes(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Fails with this when awaited, unless it fails with something else already.
+    pub(crate) fn refused(self, reason: Option<String>) -> Self {
+        match reason {
+            Some(reason) => {
+                let error = Error::new(ErrorKind::InvalidInput, self.operation.name, reason);
+                self.failed(error)
+            }
+            None => self,
+        }
+    }
+
+    fn failed(mut self, error: Error) -> Self {
+        self.refused.get_or_insert(error);
+        self
+    }
+
+    pub(crate) fn requiring(mut self, requirement: Requirement) -> Self {
+        self.requirement = Some(requirement);
+        self
+    }
+
+    /// Asks the Codex backend whatever the client is for, with its own credentials or with none.
+    pub(crate) fn with_optional_auth(mut self) -> Self {
+        self.destination = Destination::CodexBackend;
+        self
+    }
+
+    /// Is retried after a failure in another case than its operation says.
+    pub(crate) fn with_retries(mut self, retries: Retries) -> Self {
+        self.options.retries = Some(retries);
+        self
+    }
+
+    pub(crate) fn with_options(mut self, options: CallOptions) -> Self {
+        self.options = CallOptions { retries: options.retries.or(self.options.retries), ..options };
+        self
+    }
+
+    /// Sends nothing: the answer has this body.
+    pub(crate) fn answered(mut self, body: &'static str) -> Self {
+        self.known = Some(body);
+        self
+    }
+
+    /// The idle limit of its answer.
+    pub(crate) fn idle(&self) -> Duration {
+        self.caller.exchange().bounds(self.operation, &self.options).idle()
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.caller.exchange().clock().clone()
+    }
+
+    /// Sends it, and reads the answer to its end.
+    pub(super) async fn answer(self, receive: ToTheEnd) -> Result<Answer, Error> {
+        match self.known {
+            Some(body) if self.refused.is_none() => Ok(Answer::known(body)),
+            _ => self.send(receive).await,
+        }
+    }
+
+    /// Sends it.
+    pub(crate) async fn send<R: Receive>(mut self, receive: R) -> Result<R::Received, Error> {
+        let body = std::mem::take(&mut self.body);
+        let payload = if body.is_empty() { Payload::Empty } else { Payload::Bytes(body) };
+        self.send_payload(payload, receive).await
+    }
+
+    /// Sends it with content that is read meanwhile.
+    pub(crate) async fn send_source<R: Receive>(
+        mut self,
+        source: &mut dyn PayloadSource,
+        receive: R,
+    ) -> Result<R::Received, Error> {
+        self.send_payload(Payload::Source(source), receive).await
+    }
+
+    async fn send_payload<'a, R: Receive + 'a>(
+        &'a mut self,
+        payload: Payload<'a>,
+        receive: R,
+    ) -> Result<R::Received, Error> {
+        if let Some(error) = self.refused.take() {
+            return Err(error);
+        }
+        if let Some(requirement) = self.requirement.take() {
+            let account_id = requirement.check(&self.caller, self.operation, &self.options).await?;
+            self.path = self.path.replace("{account_id}", &account_id);
+        }
+        let call = Call {
+            operation: self.operation,
+            destination: self.destination,
+            path: &self.path,
+            query: &self.query,
+            headers: std::mem::take(&mut self.headers),
+            payload,
+            options: &self.options,
+        };
+        self.caller.send(call, receive)?.await
+    }
+}
+
+impl Requirement {
+    /// The account's id as a part of a path, where it is needed, if the account is one that the endpoint is for.
+    async fn check(
+        self,
+        caller: &Caller,
+        operation: &'static Operation,
+        options: &CallOptions,
+    ) -> Result<String, Error> {
+        let account = match self.account {
+            Some(account) => account,
+            None => caller.account(operation, options).await?,
+        };
+        let plan =
+            || account.plan_type.as_ref().map_or("an unknown plan".to_owned(), |plan| format!("the plan `{plan}`"));
+        let refuse = |kind, message: String| Err(Error::new(kind, operation.name, message));
+        match self.needs {
+            Needs::Workspace if !account.is_workspace() => {
+                let message = format!("this is for workspaces alone, and the account has {}", plan());
+                return refuse(ErrorKind::NotAWorkspace, message);
+            }
+            #[cfg(feature = "managed-config")]
+            Needs::ManagedPlan if !account.has_managed_config() => {
+                let message = format!("the account has {}, which has no managed configuration", plan());
+                return refuse(ErrorKind::NotEligible, message);
+            }
+            #[cfg(feature = "managed-config")]
+            Needs::ManagedPlan => return Ok(String::new()),
+            Needs::AccountId | Needs::Workspace => {}
+        }
+        match account.account_id.as_deref().and_then(path_segment) {
+            Some(account_id) => Ok(account_id),
+            None => refuse(ErrorKind::NoAccountId, "the credentials do not tell which account they are for".to_owned()),
+        }
+    }
+}
