@@ -363,11 +363,46 @@ fn an_api_key_goes_to_the_public_api_and_to_this_machine() {
 }
 
 #[test]
-fn the_base_url_of_the_other_mode_is_not_looked_at() {
-    let codex = offline().openai_base_url("https://evil.test").chatgpt(ChatGptTokens::new("opaque-access-token"));
-    assert_eq!(codex.build().unwrap().base_url(), "https://chatgpt.com/backend-api");
-    let api = offline().codex_base_url("https://evil.test").api_key("sk-example");
-    assert_eq!(api.build().unwrap().base_url(), "https://api.openai.com/v1");
+fn a_base_url_of_the_other_route_alone_builds_no_client() {
+    for url in ["http://127.0.0.1:9/v1", "https://gateway.test", "nothing"] {
+        let codex = offline().openai_base_url(url).chatgpt(ChatGptTokens::new("opaque-access-token")).build();
+        let anonymous = offline().openai_base_url(url).without_credentials().build();
+        let api = offline().codex_base_url(url).api_key("sk-example").build();
+        for (error, mode, needed) in [
+            (codex.unwrap_err(), "CodexBackend", ".codex_base_url(..)"),
+            (anonymous.unwrap_err(), "NoAuth", ".codex_base_url(..)"),
+            (api.unwrap_err(), "OpenAiApi", ".openai_base_url(..)"),
+        ] {
+            let told = error.to_string();
+            assert!(told.contains(&format!("set `{needed}`")) && told.contains(mode), "{told}");
+            assert!(matches!(error, ConfigError::OtherBaseUrl { .. }), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_client_with_a_base_url_on_loopback_is_not_built_for_production() {
+    for local in ["http://127.0.0.1:9/v1", "http://localhost:9", "http://[::1]:9/backend-api"] {
+        let tokens = ChatGptTokens::new("opaque-access-token");
+        let codex = offline().codex_base_url("https://chatgpt.com/backend-api").openai_base_url(local).chatgpt(tokens);
+        let api = offline().openai_base_url("https://api.openai.com/v1").codex_base_url(local).api_key("sk-example");
+        for error in [codex.build().unwrap_err(), api.build().unwrap_err()] {
+            assert!(error.to_string().contains("loopback") && matches!(error, ConfigError::Conflict(_)), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_auth_itself_asks_stays_on_loopback_with_any_base_url_there() {
+    let backend = Backend::start().unwrap();
+    let token = backend.issue_personal_access_token("acct-1");
+    let origin = backend.codex_base_url();
+    let builder = Client::builder().openai_base_url(&origin).environment(Environment::empty());
+    let context = builder.auth_context().unwrap();
+    assert_eq!(context.base_url(), origin);
+    // The server of the test knows the token, and no other server does.
+    codex_backend::auth::PersonalAccessToken::verify(token, &context).await.unwrap();
+    assert_eq!(backend.requests().len(), 1);
 }
 
 #[test]

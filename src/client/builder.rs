@@ -2,6 +2,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use url::Url;
+
 use super::Client;
 #[cfg(feature = "agent-identity")]
 use crate::auth::{AgentAuthApi, AgentProvider};
@@ -13,7 +15,7 @@ use crate::error::{AuthError, ConfigError};
 use crate::exchange::RootCertificates;
 use crate::exchange::{
     BaseUrl, Clock, Exchange, Identity, Origin, ProxySettings, ReqwestTransport, RetryPolicy, Route, SystemClock,
-    Timeouts, Transport, TransportSettings,
+    Timeouts, Transport, TransportSettings, is_loopback,
 };
 use crate::mode::{Authenticated, CodexBackend, CredentialsSet, CredentialsUnset, Mode, NoAuth, OpenAiApi, Unset};
 
@@ -147,7 +149,9 @@ fn erase<P: AuthProvider>(provider: P) -> Arc<dyn ErasedProvider> {
 }
 
 impl<S> ClientBuilder<S> {
-    /// Where the Codex backend is. Used by clients for [`CodexBackend`] and without credentials.
+    /// Where the Codex backend is: the base URL of clients for [`CodexBackend`] and of those without credentials. A client
+    /// for [`OpenAiApi`] uses it for endpoints that accept any client, and has to be given
+    /// [`openai_base_url`](Self::openai_base_url) as well.
     ///
     /// Known hosts are `chatgpt.com`, `chatgpt-staging.com` and their subdomains, and `chat.openai.com`, by `https` on
     /// the default port; and this machine, on any port. On `chatgpt.com` and `chat.openai.com`, `/backend-api` is added
@@ -157,7 +161,8 @@ impl<S> ClientBuilder<S> {
         self
     }
 
-    /// Where the OpenAI API is. Used by clients for [`OpenAiApi`].
+    /// Where the OpenAI API is: the base URL of clients for [`OpenAiApi`]. Where it alone is set, no other client can be
+    /// built.
     ///
     /// The known host is `api.openai.com`, by `https` on the default port; and this machine, on any port. A gateway
     /// needs [`dangerously_allow_origin`](Self::dangerously_allow_origin).
@@ -274,7 +279,12 @@ impl<S> ClientBuilder<S> {
     ///
     /// A [`ConfigError`] when a setting cannot be used.
     pub fn auth_context(&self) -> Result<AuthContext, ConfigError> {
-        self.settings.clone().into_context(CodexBackend::NAME)
+        let mut settings = self.settings.clone();
+        // The mode is still open. What is on loopback serves all of it; a gateway for the OpenAI API is no Codex backend.
+        if settings.codex_base_url.is_none() {
+            settings.codex_base_url = settings.openai_base_url.take().filter(|url| is_loopback_url(url));
+        }
+        settings.into_context(CodexBackend::NAME)
     }
 }
 
@@ -296,13 +306,26 @@ impl Settings {
         allowed.collect()
     }
 
+    /// The base URL of a mode. Where only the other route's is set, the client would go to production unnoticed.
     fn base_url(&self, mode: &'static str, allowed: &[Origin]) -> Result<BaseUrl, ConfigError> {
-        let (route, given) = if mode == OpenAiApi::NAME {
-            (Route::openai_api(mode), &self.openai_base_url)
+        let (codex, openai) =
+            ((".codex_base_url(..)", &self.codex_base_url), (".openai_base_url(..)", &self.openai_base_url));
+        let (route, (needed, given), (set, other)) = if mode == OpenAiApi::NAME {
+            (Route::openai_api(mode), openai, codex)
         } else {
-            (Route::codex_backend(mode), &self.codex_base_url)
+            (Route::codex_backend(mode), codex, openai)
         };
-        BaseUrl::new(given.as_deref().unwrap_or(route.default_base_url), route, allowed)
+        if given.is_none() && other.is_some() {
+            return Err(ConfigError::OtherBaseUrl { mode, set, needed });
+        }
+        let base_url = BaseUrl::new(given.as_deref().unwrap_or(route.default_base_url), route, allowed)?;
+        if !base_url.is_loopback() && other.as_deref().is_some_and(is_loopback_url) {
+            return Err(ConfigError::Conflict(
+                "one base URL is on loopback and the other is not: a client that has to do with a server on loopback \
+                 never reaches another; set both to loopback, or neither",
+            ));
+        }
+        Ok(base_url)
     }
 
     /// Where the Codex backend is, for the requests that any client may send there.
@@ -310,11 +333,13 @@ impl Settings {
         if mode != OpenAiApi::NAME {
             return CodexBackendAt::OwnBaseUrl;
         }
-        let at = |mode| self.allowed_origins(mode).and_then(|allowed| self.base_url(mode, &allowed));
-        if self.codex_base_url.is_none() && at(mode).is_ok_and(|own| own.is_loopback()) {
+        if self.codex_base_url.is_none() && self.openai_base_url.as_deref().is_some_and(is_loopback_url) {
             return CodexBackendAt::Unknown;
         }
-        match at(NoAuth::NAME) {
+        // A gateway for the OpenAI API says nothing of where the Codex backend is.
+        let settings =
+            Self { openai_base_url: self.codex_base_url.as_ref().and(self.openai_base_url.clone()), ..self.clone() };
+        match self.allowed_origins(mode).and_then(|allowed| settings.base_url(NoAuth::NAME, &allowed)) {
             Ok(base_url) => CodexBackendAt::Other(Box::new(base_url)),
             Err(error) => CodexBackendAt::Unusable(error),
         }
@@ -362,6 +387,10 @@ impl Settings {
             certificates,
         })))
     }
+}
+
+fn is_loopback_url(text: &str) -> bool {
+    Url::parse(text.trim()).is_ok_and(|url| is_loopback(&url))
 }
 
 impl<S> fmt::Debug for ClientBuilder<S> {

@@ -22,6 +22,16 @@ pub enum ConfigError {
         /// What is wrong with it. The URL itself is not repeated: it may hold a password.
         reason: &'static str,
     },
+    /// Only the base URL of the other route is set, so the client would go to the production host of its own.
+    #[error("`{set}` is not where a `Client<{mode}>` goes, and `{needed}` is not set: set `{needed}`, or neither")]
+    OtherBaseUrl {
+        /// The mode of the client.
+        mode: &'static str,
+        /// What is set.
+        set: &'static str,
+        /// What would have to be set.
+        needed: &'static str,
+    },
     /// The base URL is one that credentials of this mode do not belong to.
     #[error(
         "credentials of a `Client<{mode}>` are not sent to `{origin}`: not one of its known hosts, not loopback, and not \
