@@ -162,6 +162,7 @@ mod limits;
 pub mod mode;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod wire;
 
 /// The crates whose types stand in this API, in the versions that fit.
 #[doc(no_inline)]

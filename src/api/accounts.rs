@@ -12,9 +12,9 @@ use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
 use crate::exchange::{Operation, Pace, Repeat};
-use crate::limits::{Tolerant, open_enum, open_struct, read_member};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
+use crate::wire::{Tolerant, open_enum, open_struct, read_member};
 
 static CHECK: Operation = Operation {
     name: "accounts.check",

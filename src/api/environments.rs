@@ -13,9 +13,9 @@ use crate::call::Caller;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Operation, Pace, Repeat};
-use crate::limits::open_struct;
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
+use crate::wire::open_struct;
 
 static LIST: Operation = Operation {
     name: "environments.list",

@@ -22,9 +22,9 @@ use crate::call::Caller;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, Operation, Pace, Payload, Repeat};
-use crate::limits::{Tolerant, open_struct};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint, OpenAiApi};
+use crate::wire::{Tolerant, open_struct};
 
 static CATALOGUE: Operation = read("models.catalogue", "{codex}/models");
 static LIST: Operation = read("models.list", "/models");

@@ -30,9 +30,9 @@ use crate::exchange::{
     Activity, Body, CallOptions, Clock, IdleTimer, NotReceived, Opened, Operation, Outgoing, Pace, Payload, Receive,
     Repeat, RetryPolicy, Timeouts, ToTheEnd, path_segment,
 };
-use crate::limits::{open_enum, open_struct};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, Endpoint, OpenAiApi};
+use crate::wire::{open_enum, open_struct};
 
 // Acted on twice, it would leave a second file behind.
 static CREATE: Operation = Operation {

@@ -15,7 +15,7 @@ use crate::auth::AccountFacts;
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Answer, CallOptions, Operation, Payload, RetryPolicy, Timeouts, path_segment};
-use crate::limits::{Tolerant, Wire};
+use crate::wire::{Tolerant, Wire};
 
 /// A request whose answer is a `T`, made by the methods of endpoint handles; `.await` it.
 ///

@@ -14,7 +14,6 @@ mod stream;
 mod tool;
 mod tool_loop;
 mod turn;
-mod wire_struct;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -49,16 +48,15 @@ use self::conversation::id_value;
 use self::request::{CODEX, OPENAI};
 use self::rules::Rules;
 use self::stream::ReceiveStream;
-use self::wire_struct::wire_struct;
 use super::pager::{Page, PagedRequest};
 use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, LONGEST_EVENT, Operation, Outgoing, Pace, Payload, Repeat, path_segment};
-use crate::limits::{null_as_default, open_struct};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint, OpenAiApi};
+use crate::wire::{null_as_default, open_struct, wire_struct};
 
 static RETRIEVE: Operation = stored("responses.retrieve", Method::GET, "/responses/{response_id}", Repeat::Safe);
 // A second time there would be nothing left to delete, which is an error.
@@ -374,8 +372,7 @@ wire_struct! {
         #[serde(default, deserialize_with = "null_as_default")]
         output: Vec<ResponseItem>,
         /// What it cost, where the server tells it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        usage: Option<TokenUsage>,
+        usage?: TokenUsage,
     }
 }
 

@@ -13,10 +13,10 @@ use crate::error::{Error, ErrorKind};
 use crate::exchange::{Operation, Pace, Repeat};
 use crate::limits::{
     Credits, LimitWindow, PlanType, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SpendControl,
-    open_enum, open_struct,
 };
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
+use crate::wire::{open_enum, open_struct};
 
 static GET: Operation = Operation {
     name: "usage.get",

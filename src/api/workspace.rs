@@ -12,9 +12,9 @@ use crate::call::Caller;
 use crate::client::Client;
 use crate::error::Error;
 use crate::exchange::{CallOptions, Operation, Pace, Repeat};
-use crate::limits::open_struct;
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
+use crate::wire::open_struct;
 
 static SETTINGS: Operation = Operation {
     name: "workspace.settings",

@@ -16,7 +16,8 @@ use super::item::{ContentPart, ResponseItem};
 use super::plain_object::PlainObject;
 use super::response::ModelResponse;
 use crate::exchange::headers_of_json;
-use crate::limits::{ApiRateLimits, RateLimitSnapshot, null_as_default, open_enum, whole};
+use crate::limits::{ApiRateLimits, RateLimitSnapshot};
+use crate::wire::{null_as_default, open_enum, whole};
 
 /// One event of a [`ResponseStream`](crate::ResponseStream): what it is, and its JSON as it came.
 ///

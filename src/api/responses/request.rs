@@ -24,8 +24,8 @@ use crate::error::{Error, ErrorKind};
 use crate::exchange::{
     CallOptions, LONGEST_EVENT, Operation, Outgoing, Pace, Payload, Receive, Repeat, RetryPolicy, Timeouts, ToTheEnd,
 };
-use crate::limits::open_enum;
 use crate::mode::responses::{AnswersInOnePiece, KeepsResponses, TakesParameter, parameter};
+use crate::wire::open_enum;
 
 /// What is the same for all requests of one route.
 #[derive(Debug)]

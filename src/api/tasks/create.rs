@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::CREATE;
 use crate::error::{Error, ErrorKind};
-use crate::limits::open_struct;
+use crate::wire::open_struct;
 
 /// The most attempts at one task.
 const MOST_ATTEMPTS: u32 = 4;

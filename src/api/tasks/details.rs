@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::diff::DiffStats;
 use super::status::{TaskStatusDisplay, TaskSummary, TurnStatus, moment};
-use crate::limits::{Wire, open_struct};
+use crate::wire::{Wire, open_struct};
 
 open_struct! {
     /// A task as lists tell of it.

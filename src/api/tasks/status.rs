@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::diff::DiffStats;
-use crate::limits::{open_enum, open_struct};
+use crate::wire::{open_enum, open_struct};
 
 /// How far a task has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
