@@ -2,6 +2,7 @@
 
 mod collected;
 mod conversation;
+mod decode;
 mod event;
 mod item;
 mod plain_object;

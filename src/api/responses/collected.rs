@@ -1,3 +1,5 @@
+//! A response that is put together from the events of its stream.
+
 use super::event::{ResponseEvent, ResponseEventKind};
 use super::item::{CustomToolCall, FunctionCall, ResponseItem};
 use super::response::{ModelResponse, TokenUsage, output_text};

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::conversation::Conversation;
-use super::item::{MessageRole, ResponseItem};
+use super::item::ResponseItem;
 use super::response::ModelResponse;
 use super::rules::Rules;
 use super::stream::{ReceiveStream, ResponseStream};
@@ -725,9 +725,4 @@ impl<M> fmt::Debug for ResponseRequest<M> {
             .field("options", &content.options)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a message of the input speaks as the platform.
-pub(super) fn is_system(item: &Value) -> bool {
-    item.get("role").and_then(Value::as_str) == Some(MessageRole::System.as_str())
 }

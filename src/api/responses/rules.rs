@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::request::is_system;
+use super::item::MessageRole;
 
 /// The rules of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +165,11 @@ fn forget_id(item: &mut Value) {
     if ITEMS_WITH_IDS_OF_THE_SERVER.contains(&item_type) {
         members.remove("id");
     }
+}
+
+/// Whether a message of the input speaks as the platform.
+fn is_system(item: &Value) -> bool {
+    item.get("role").and_then(Value::as_str) == Some(MessageRole::System.as_str())
 }
 
 #[cfg(test)]

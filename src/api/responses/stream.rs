@@ -15,9 +15,10 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::Value;
 
 use super::collected::CollectedResponse;
-use super::event::{Decoded, EventText, ResponseEvent, ResponseEventKind, TURN_STATE, decode, header_events};
+use super::decode::{Decoded, decode, header_events};
+use super::event::{EventText, ResponseEvent, ResponseEventKind};
 use super::response::ModelResponse;
-use super::turn::ResponseTurn;
+use super::turn::{ResponseTurn, TURN_STATE};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
     Activity, Body, Clock, IdleTimer, NotReceived, Opened, Operation, Pace, Receive, Repeat, Scrubber, SseFailure,

@@ -1,7 +1,12 @@
+//! The turns of a conversation, and the state that the server has their requests carry.
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
+
+/// The header that carries the state of a turn.
+pub(super) const TURN_STATE: &str = "x-codex-turn-state";
 
 /// One turn of a conversation with the Codex backend: all requests from a user's word to the model's last one, the calls
 /// of tools in between included.
