@@ -1,6 +1,7 @@
 //! Uploading files to the Codex backend.
 
-pub(super) mod request;
+pub(super) mod progress;
+mod request;
 pub(super) mod source;
 mod wire;
 
@@ -11,15 +12,13 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::io::AsyncRead;
 
-pub use self::request::{UploadMany, UploadProgress, UploadRequest, UploadedFile};
+pub use self::progress::UploadProgress;
+pub use self::request::{UploadMany, UploadRequest, UploadedFile};
 use self::source::Source;
 use crate::call::Caller;
 use crate::client::Client;
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
-
-/// The largest file that can be uploaded: 512 MiB. A file of exactly this size passes.
-const LARGEST_FILE: u64 = 512 << 20;
 
 /// Uploads files to the Codex backend, where tools and models refer to them by `sediment://` URIs.
 ///

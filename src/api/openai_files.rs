@@ -1,5 +1,6 @@
 //! The files of the OpenAI API.
 
+mod file;
 mod large;
 mod multipart;
 
@@ -16,9 +17,10 @@ use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, Method, StatusCode};
 use tokio::io::AsyncRead;
 
+pub use self::file::{ApiFile, ApiFilePurpose};
 pub use self::large::LargeUpload;
 use self::multipart::{Form, Multipart};
-use super::files::request::{ProgressCallback, UploadProgress};
+use super::files::progress::{ProgressCallback, UploadProgress};
 use super::files::source::Source;
 use super::pager::PagedRequest;
 use super::request::{ApiRequest, awaited};
@@ -32,7 +34,6 @@ use crate::exchange::{
 };
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, Endpoint, OpenAiApi};
-use crate::wire::{open_enum, open_struct};
 
 // Acted on twice, it would leave a second file behind.
 static CREATE: Operation = Operation {
@@ -101,45 +102,6 @@ impl<M> Client<M> {
         M: Accepts<OpenAiFiles>,
     {
         OpenAiFiles::new(self)
-    }
-}
-
-open_enum! {
-    /// What a file is for.
-    ApiFilePurpose {
-        /// Assistants.
-        Assistants = "assistants",
-        /// What a batch is to do.
-        Batch = "batch",
-        /// Training.
-        FineTune = "fine-tune",
-        /// Images for models.
-        Vision = "vision",
-        /// Anything a model is given.
-        UserData = "user_data",
-        /// Evaluations.
-        Evals = "evals",
-    }
-}
-
-open_struct! {
-    /// A file of the OpenAI API.
-    #[derive(Eq)]
-    pub ApiFile {
-        /// Its id.
-        id: String,
-        /// Its name.
-        filename: String,
-        /// Its size.
-        bytes: u64,
-        /// When it was made, in seconds since 1970.
-        created_at: i64,
-        /// When it goes away, in seconds since 1970.
-        expires_at: Option<i64>,
-        /// What it is for.
-        purpose: Option<ApiFilePurpose>,
-        /// How far its processing has come.
-        status: Option<String>,
     }
 }
 
@@ -281,8 +243,8 @@ impl ApiFileUpload {
     }
 
     /// Called with 0 bytes when the content starts to be sent, and after every chunk. Keep it short.
-    pub fn with_progress(mut self, callback: impl Fn(UploadProgress) + Send + Sync + 'static) -> Self {
-        self.progress = Some(Arc::new(callback));
+    pub fn with_progress(mut self, callback: impl FnMut(UploadProgress) + Send + 'static) -> Self {
+        self.progress = Some(ProgressCallback::new(callback));
         self
     }
 

@@ -13,17 +13,16 @@ use http::Method;
 
 pub use self::attempts::TaskAttempt;
 use self::attempts::{sort_attempts, unified_diffs};
-use self::create::CreateAnswer;
+use self::create::{CREATE, CreateAnswer};
 pub use self::create::{CreatedTask, NewTask};
 pub use self::details::{
     CloudTask, ExternalPullRequest, Fragment, GitPullRequest, OutputDiff, StructuredFragment, TaskDetails,
     TaskListItem, Turn, TurnError, TurnItem, Worklog, WorklogAuthor, WorklogContent, WorklogMessage,
 };
-pub use self::diff::DiffStats;
+use self::details::{DETAILS, request_details};
+pub use self::diff::{DiffStats, WireDiffStats};
 pub(crate) use self::diff::{is_unified_diff, paths_of};
-pub use self::status::{
-    LatestTurnStatus, TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TurnStatus, WireDiffStats,
-};
+pub use self::status::{LatestTurnStatus, TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TurnStatus};
 pub use self::wait::{TaskChanges, TaskWait};
 use super::pager::{Page, PagedRequest};
 use super::request::ApiRequest;
@@ -42,25 +41,11 @@ static LIST: Operation = Operation {
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static DETAILS: Operation = Operation {
-    name: "tasks.details",
-    method: Method::GET,
-    path: "{prefix}/tasks/{task_id}",
-    repeat: Repeat::Safe,
-    pace: Pace::Bounded,
-};
 static SIBLING_TURNS: Operation = Operation {
     name: "tasks.sibling_turns",
     method: Method::GET,
     path: "{prefix}/tasks/{task_id}/turns/{turn_id}/sibling_turns",
     repeat: Repeat::Safe,
-    pace: Pace::Bounded,
-};
-static CREATE: Operation = Operation {
-    name: "tasks.create",
-    method: Method::POST,
-    path: "{prefix}/tasks",
-    repeat: Repeat::IfNotActedOn,
     pace: Pace::Bounded,
 };
 
@@ -161,7 +146,7 @@ impl CloudTasks {
     /// # Ok(()) }
     /// ```
     pub fn details(&self, task_id: &str) -> ApiRequest<TaskDetails> {
-        ApiRequest::json(&self.caller, &DETAILS).segment("task_id", task_id)
+        request_details(&self.caller, task_id)
     }
 
     /// The other attempts at a turn, in the order of [`TaskAttempt`]s.
@@ -249,7 +234,7 @@ impl CloudTasks {
 
     /// Waits until a task is done. See [`TaskWait`].
     pub fn wait(&self, task_id: &str) -> TaskWait {
-        TaskWait::new(self.clone(), task_id)
+        TaskWait::new(self.caller.clone(), task_id)
     }
 
     /// Where a person sees the task.

@@ -11,8 +11,8 @@ use http::{HeaderMap, Method};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::file::{ApiFile, ApiFilePurpose};
 use super::multipart::Form;
-use super::{ApiFile, ApiFilePurpose};
 use crate::api::request::{ApiRequest, awaited};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};

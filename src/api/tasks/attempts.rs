@@ -1,3 +1,5 @@
+//! The attempts at a turn, in their order.
+
 use std::cmp::Ordering;
 
 use super::details::Turn;

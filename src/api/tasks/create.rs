@@ -1,8 +1,19 @@
+//! Starting a task.
+
+use http::Method;
 use serde_json::{Value, json};
 
-use super::CREATE;
 use crate::error::{Error, ErrorKind};
+use crate::exchange::{Operation, Pace, Repeat};
 use crate::wire::open_struct;
+
+pub(super) static CREATE: Operation = Operation {
+    name: "tasks.create",
+    method: Method::POST,
+    path: "{prefix}/tasks",
+    repeat: Repeat::IfNotActedOn,
+    pace: Pace::Bounded,
+};
 
 /// The most attempts at one task.
 const MOST_ATTEMPTS: u32 = 4;

@@ -1,11 +1,31 @@
+//! What the backend tells of a task: in lists, and of one alone.
+
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::diff::DiffStats;
 use super::status::{TaskStatusDisplay, TaskSummary, TurnStatus, moment};
+use crate::api::request::ApiRequest;
+use crate::call::Caller;
+use crate::exchange::{Operation, Pace, Repeat};
 use crate::wire::{Wire, open_struct};
+
+pub(super) static DETAILS: Operation = Operation {
+    name: "tasks.details",
+    method: Method::GET,
+    path: "{prefix}/tasks/{task_id}",
+    repeat: Repeat::Safe,
+    pace: Pace::Bounded,
+};
+
+/// A request for all that the backend tells of a task.
+pub(super) fn request_details(caller: &Arc<Caller>, task_id: &str) -> ApiRequest<TaskDetails> {
+    ApiRequest::json(caller, &DETAILS).segment("task_id", task_id)
+}
 
 open_struct! {
     /// A task as lists tell of it.
