@@ -202,8 +202,9 @@ pub use self::api::responses::{
     OpenAiResponses, PartEvent, PartialImage, ReasoningEffort, ReasoningItem, ReasoningSummary, RefusalPart,
     ResponseError, ResponseEvent, ResponseEventKind, ResponseInput, ResponseItem, ResponseRequest, ResponseStatus,
     ResponseStream, ResponseTool, ResponseTurn, SafetyBuffering, ServiceTier, TextDelta, TextDone, TextPart,
-    TokenUsage, ToolCallOutput, ToolChoice, ToolInputDelta, ToolInputDone, ToolLoop, ToolLoopResult, ToolOutput,
-    ToolSearchCall, ToolSearchOutput, ToolSearchTool, Tools, UndecodableEvent, UnknownEvent, Verbosity, WebSearchCall,
+    TokenUsage, ToolCallOutput, ToolChoice, ToolInputDelta, ToolInputDone, ToolLoop, ToolLoopEvents, ToolLoopResult,
+    ToolOutput, ToolSearchCall, ToolSearchOutput, ToolSearchTool, Tools, UndecodableEvent, UnknownEvent, Verbosity,
+    WebSearchCall,
 };
 pub use self::api::tasks::{
     CloudTask, CloudTasks, CreatedTask, DiffStats, ExternalPullRequest, Fragment, GitPullRequest, LatestTurnStatus,

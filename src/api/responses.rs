@@ -42,7 +42,7 @@ pub use self::request::{
 pub use self::response::{IncompleteDetails, ModelResponse, ResponseError, ResponseStatus, TokenUsage};
 pub use self::stream::ResponseStream;
 pub use self::tool::{CustomTool, FunctionTool, HostedToolOptions, NamespaceTool, ResponseTool, ToolSearchTool};
-pub use self::tool_loop::{ToolLoop, ToolLoopResult, Tools};
+pub use self::tool_loop::{ToolLoop, ToolLoopEvents, ToolLoopResult, Tools};
 pub use self::turn::ResponseTurn;
 
 use self::conversation::id_value;

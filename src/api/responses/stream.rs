@@ -247,27 +247,21 @@ impl ResponseStream {
     }
 
     /// Reads the stream to its end and puts together what came; and the error, if the stream ended in one.
-    pub async fn collect_partial(self) -> (CollectedResponse, Option<Error>) {
-        self.collect_showing(|_| {}).await
-    }
-
-    /// The same; each event is shown before it is put to the others.
-    pub(super) async fn collect_showing(
-        mut self,
-        mut show: impl FnMut(&ResponseEvent),
-    ) -> (CollectedResponse, Option<Error>) {
+    pub async fn collect_partial(mut self) -> (CollectedResponse, Option<Error>) {
         let mut collected = CollectedResponse::default();
         let mut ended_in = None;
         while let Some(event) = self.next().await {
             match event {
-                Ok(event) => {
-                    show(&event);
-                    collected.add(event);
-                }
+                Ok(event) => collected.add(event),
                 Err(error) => ended_in = Some(error),
             }
         }
-        (collected.finish(self.last_response.take()), ended_in)
+        (collected.finish(self.take_last_response()), ended_in)
+    }
+
+    /// The response as the event described it that ended the stream in an error.
+    pub(super) fn take_last_response(&mut self) -> Option<Box<ModelResponse>> {
+        self.last_response.take()
     }
 
     /// Reads until there is something in `ready`, or the body has come to its end.
