@@ -22,15 +22,15 @@ use crate::mode::{Accepts, CodexBackend, Endpoint};
 
 /// Uploads files to the Codex backend, where tools and models refer to them by `sediment://` URIs.
 ///
-/// Accepts a `Client<CodexBackend>`. An upload is three requests: the backend names a file id and a pre-signed URL; the
-/// content is streamed to that URL, **without** any auth header; the backend is asked until it has processed the
-/// file. Memory does not grow with the file.
+/// Accepts a `Client<CodexBackend>`. An upload is three requests: the backend returns a file id and a pre-signed URL; the
+/// content is streamed to that URL, **without** any auth header; the backend is polled until it has processed the file.
+/// Memory does not grow with the file.
 ///
-/// | request | sent again after a failure | bounded by |
+/// | request | retried after a failure | bounded by |
 /// | --- | --- | --- |
 /// | `POST /files` | only if the server did not act on it | [`Timeouts`](crate::Timeouts) `attempt`, `call` |
 /// | `PUT` to the signed URL | yes, from the start, if the source is a path or bytes | `idle` alone |
-/// | `POST /files/{id}/uploaded` | yes; also repeated while the backend says `retry` | `attempt`, `call`; repeated for 30 s |
+/// | `POST /files/{id}/uploaded` | yes; also sent again while the backend answers `retry` | `attempt`, `call`; for 30 s |
 ///
 /// Dropping the future cancels the upload; what has been sent may stay on the server as an unfinished file that
 /// nobody can use.
@@ -89,13 +89,13 @@ impl OpenAiFileUpload {
         self.request(Source::Path(path.into()), None)
     }
 
-    /// Uploads bytes at hand under a name.
+    /// Uploads bytes in memory under a name.
     pub fn bytes(&self, file_name: impl Into<String>, content: impl Into<Bytes>) -> UploadRequest {
         self.request(Source::Bytes(content.into()), Some(file_name.into()))
     }
 
-    /// Uploads what a reader gives, which must be exactly `length` bytes. It can be read once, so a failed `PUT` is not
-    /// repeated.
+    /// Uploads what a reader yields, which must be exactly `length` bytes. It can be read only once, so a failed `PUT` is not
+    /// retried.
     pub fn reader<R>(&self, file_name: impl Into<String>, length: u64, reader: R) -> UploadRequest
     where
         R: AsyncRead + Send + 'static,
@@ -103,8 +103,8 @@ impl OpenAiFileUpload {
         self.request(Source::reader(length, reader), Some(file_name.into()))
     }
 
-    /// Uploads what a stream gives, which must be exactly `length` bytes. It can be read once, so a failed `PUT` is not
-    /// repeated.
+    /// Uploads what a stream yields, which must be exactly `length` bytes. It can be read only once, so a failed `PUT` is not
+    /// retried.
     pub fn stream<S, E>(&self, file_name: impl Into<String>, length: u64, stream: S) -> UploadRequest
     where
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,

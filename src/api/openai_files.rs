@@ -62,7 +62,7 @@ const fn operation(name: &'static str, method: Method, path: &'static str, repea
 /// The files of the OpenAI API. Accepts a `Client<OpenAiApi>`: files for the Codex backend are
 /// [`OpenAiFileUpload`](crate::OpenAiFileUpload)'s, which is another protocol.
 ///
-/// | method | request | sent again after a failure | bounded by |
+/// | method | request | retried after a failure | bounded by |
 /// | --- | --- | --- | --- |
 /// | [`path`](Self::path), [`bytes`](Self::bytes), … | `POST /files`, streamed | only if the server did not act on it, and the source can be read again | `idle` |
 /// | [`large_path`](Self::large_path), [`large_bytes`](Self::large_bytes) | `POST /uploads`, parts, `…/complete` | parts: yes; the others: only if the server did not act on it | `idle`; attempt, call |
@@ -120,7 +120,7 @@ impl OpenAiFiles {
         self.upload(Source::Path(path.into()), None, purpose)
     }
 
-    /// Uploads bytes at hand under a name.
+    /// Uploads bytes in memory under a name.
     pub fn bytes(
         &self,
         file_name: impl Into<String>,
@@ -130,7 +130,7 @@ impl OpenAiFiles {
         self.upload(Source::Bytes(content.into()), Some(file_name.into()), purpose)
     }
 
-    /// Uploads what a reader gives, which must be exactly `length` bytes. It can be read once.
+    /// Uploads what a reader yields, which must be exactly `length` bytes. It can be read only once.
     pub fn reader(
         &self,
         file_name: impl Into<String>,
@@ -158,7 +158,7 @@ impl OpenAiFiles {
         LargeUpload::new(self.caller.clone(), large::Origin::Path(path.into()), None, purpose)
     }
 
-    /// Uploads bytes at hand in parts.
+    /// Uploads bytes in memory in parts.
     pub fn large_bytes(
         &self,
         file_name: impl Into<String>,
@@ -242,13 +242,14 @@ impl ApiFileUpload {
         self
     }
 
-    /// Called with 0 bytes when the content starts to be sent, and after every chunk. Keep it short.
+    /// Called with 0 bytes when the content starts to be sent, and after every chunk. The upload waits for it, so keep it
+    /// short. If it panics, the upload fails.
     pub fn with_progress(mut self, callback: impl FnMut(UploadProgress) + Send + 'static) -> Self {
         self.progress = Some(ProgressCallback::new(callback));
         self
     }
 
-    /// Other time limits than the client's.
+    /// Other time-outs than the client's.
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.options.timeouts = Some(timeouts);
         self

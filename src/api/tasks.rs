@@ -1,4 +1,4 @@
-//! Cloud tasks: work that the Codex backend does in an environment of its own.
+//! Cloud tasks: work that the Codex backend does in a cloud environment.
 
 mod attempts;
 mod create;
@@ -49,7 +49,7 @@ static SIBLING_TURNS: Operation = Operation {
     pace: Pace::Bounded,
 };
 
-/// Cloud tasks: work that the Codex backend does in an environment of its own, and that ends in a diff. Accepts a
+/// Cloud tasks: work that the Codex backend does in a cloud environment, and that ends in a diff. Accepts a
 /// `Client<CodexBackend>`.
 ///
 /// ```
@@ -224,8 +224,8 @@ impl CloudTasks {
         })
     }
 
-    /// Starts a task. `POST {prefix}/tasks`. Sent again only if it is certain that the backend did not act on it: a
-    /// second request would be a second task.
+    /// Starts a task. `POST {prefix}/tasks`. Retried only if it is certain that the backend did not act on it: a second
+    /// request would start a second task.
     #[allow(clippy::needless_pass_by_value, reason = "a task is started once")]
     pub fn create(&self, task: NewTask) -> ApiRequest<CreatedTask> {
         let request = ApiRequest::<CreateAnswer>::json(&self.caller, &CREATE);

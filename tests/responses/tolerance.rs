@@ -1,6 +1,6 @@
 //! Members of an event that are odd, missing or somewhere else lose nothing that can still be told.
 
-use codex_backend::{ErrorKind, ResponseEvent, ResponseEventKind as Kind, ResponseStream};
+use codex_backend::{ErrorKind, ResponseEvent, ResponseEventKind as Kind, ResponseStream, SafetyBuffering};
 use serde_json::{Value, json};
 
 use super::support::read;
@@ -148,13 +148,14 @@ async fn an_event_of_any_type_may_carry_headers_and_a_word_about_safety_bufferin
             event["headers"] = json!({ "openai-model": "gpt-b", "x-codex-safety-buffering-faster-model": "gpt-fast" });
             event["safety_buffering"] = json!({ "use_cases": ["u"] });
             let (events, _) = read(stream(&[event])).await;
-            let told = |is: fn(&Kind) -> bool| events.iter().filter(|event| is(&event.kind)).count();
-            assert_eq!(told(|kind| matches!(kind, Kind::ServerModel(model) if model == "gpt-b")), 1, "{events:?}");
-            let buffers = |kind: &Kind| matches!(kind, Kind::SafetyBuffering(told) if told.retry_model.as_deref() == Some("gpt-fast"));
-            assert_eq!(told(buffers), 1, "{events:?}");
+            let told = |is: &dyn Fn(&Kind) -> bool| events.iter().filter(|event| is(&event.kind)).count();
+            assert_eq!(told(&|kind| matches!(kind, Kind::ServerModel(model) if model == "gpt-b")), 1, "{events:?}");
+            let faster = |told: &SafetyBuffering| told.retry_model.as_deref() == Some("gpt-fast");
+            let buffers = |kind: &Kind| matches!(kind, Kind::SafetyBuffering(told) if faster(told));
+            assert_eq!(told(&buffers), 1, "{events:?}");
             let ends = ["response.incomplete", "response.failed", "error"].contains(&event_type.as_str());
             assert_eq!(events.len(), if ends || (event_type == "response.completed" && !is_whole) { 2 } else { 3 });
-            assert!(!is_whole || told(|kind| matches!(kind, Kind::Undecodable(_))) == 0, "{events:?}");
+            assert!(!is_whole || told(&|kind| matches!(kind, Kind::Undecodable(_))) == 0, "{events:?}");
         }
     }
 }

@@ -103,7 +103,7 @@ impl UploadRequest {
         self
     }
 
-    /// Other time limits than the client's.
+    /// Other time-outs than the client's.
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.upload.options.timeouts = Some(timeouts);
         self
@@ -115,13 +115,13 @@ impl UploadRequest {
         self
     }
 
-    /// How long to wait before asking again whether the backend has processed the file. Default 250 ms.
+    /// How long to wait between two questions whether the backend has processed the file. Default 250 ms.
     pub fn with_finalize_interval(mut self, interval: Duration) -> Self {
         self.upload.finalize_interval = interval;
         self
     }
 
-    /// How long to go on asking. Default 30 s from the first time.
+    /// How long to go on asking, from the first time. Default 30 s.
     pub fn with_finalize_time_limit(mut self, limit: Duration) -> Self {
         self.upload.finalize_time_limit = limit;
         self

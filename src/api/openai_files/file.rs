@@ -30,9 +30,9 @@ open_struct! {
         filename: String,
         /// Its size.
         bytes: u64,
-        /// When it was made, in seconds since 1970.
+        /// When it was created, in seconds since 1970.
         created_at: i64,
-        /// When it goes away, in seconds since 1970.
+        /// When it expires, in seconds since 1970.
         expires_at: Option<i64>,
         /// What it is for.
         purpose: Option<ApiFilePurpose>,

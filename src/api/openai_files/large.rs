@@ -109,7 +109,7 @@ impl LargeUpload {
         self
     }
 
-    /// Other time limits than the client's.
+    /// Other time-outs than the client's.
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.options.timeouts = Some(timeouts);
         self

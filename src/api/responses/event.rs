@@ -68,7 +68,7 @@ impl ResponseEvent {
 pub enum ResponseEventKind {
     /// The server has taken the request.
     Created(Box<ModelResponse>),
-    /// The response waits for its turn.
+    /// The response is queued.
     Queued(Box<ModelResponse>),
     /// The model works on it.
     InProgress(Box<ModelResponse>),
@@ -114,9 +114,9 @@ pub enum ResponseEventKind {
     ReasoningSummaryTextDelta(TextDelta),
     /// A text of a summary is whole.
     ReasoningSummaryTextDone(TextDone),
-    /// The next piece of the model's thoughts.
+    /// The next piece of the model's reasoning.
     ReasoningTextDelta(TextDelta),
-    /// A text of the model's thoughts is whole.
+    /// A text of the model's reasoning is whole.
     ReasoningTextDone(TextDone),
     /// A tool that the server runs has come further.
     HostedToolProgress(HostedToolProgress),
@@ -128,20 +128,20 @@ pub enum ResponseEventKind {
     /// How much of a limit of the Codex backend is used. From headers, where they tell anything of it, or
     /// `codex.rate_limits`.
     RateLimits(Box<RateLimitSnapshot>),
-    /// How much may still be asked of the OpenAI API. From headers.
+    /// What remains of the OpenAI API's rate limits. From headers.
     ApiRateLimits(ApiRateLimits),
     /// The version of the model catalogue on the server. From the header `x-models-etag`.
     ModelsEtag(EventText),
-    /// The input's reasoning counts as part of it already. From the header `x-reasoning-included`.
+    /// The server's count of input tokens already includes earlier reasoning. From the header `x-reasoning-included`.
     ReasoningIncluded,
-    /// The state to send with the further requests of the same turn. From `x-codex-turn-state`; a
+    /// The state to send with further requests of the same turn. From `x-codex-turn-state`;
     /// [`ResponseTurn`](crate::ResponseTurn) does it by itself.
     TurnState(EventText),
-    /// The server recommends that the user verifies something about them.
+    /// The server recommends that the user completes these verifications, by their names.
     VerificationRecommended(Vec<String>),
-    /// What moderation said.
+    /// Moderation's metadata, as it came.
     ModerationMetadata(Value),
-    /// The server holds output back to look at it more closely.
+    /// The server holds output back for a safety check.
     SafetyBuffering(SafetyBuffering),
     /// Other members of `response.metadata`; all of an event of that type that holds nothing else of the above, be it
     /// `null`.
@@ -154,8 +154,8 @@ pub enum ResponseEventKind {
     Undecodable(UndecodableEvent),
 }
 
-/// Text inside an event: a slice of the bytes that came, where the JSON allows it. Keeping one keeps the chunk it came in;
-/// make a `String` of what is to be kept for long.
+/// Text inside an event: a slice of the bytes received, where the JSON has no escapes. It keeps the whole chunk in memory;
+/// make a `String` of text that is kept for long.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct EventText(pub(super) ByteString);
 
@@ -361,23 +361,23 @@ pub struct PartialImage {
     pub item_id: Option<EventText>,
     /// The item's place in the output.
     pub output_index: Option<u32>,
-    /// Which of the images on the way it is.
+    /// The number of this partial image.
     pub index: Option<u32>,
     /// The image, in base64.
     pub image: EventText,
 }
 
-/// The server holds output back to look at it more closely.
+/// The server holds output back for a safety check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SafetyBuffering {
-    /// For which uses.
+    /// The use cases that it concerns.
     #[serde(default, deserialize_with = "null_as_default")]
     pub use_cases: Vec<String>,
     /// Why.
     #[serde(default, deserialize_with = "null_as_default")]
     pub reasons: Vec<String>,
-    /// A model that would answer without.
+    /// A model that would answer without it.
     #[serde(default)]
     pub retry_model: Option<String>,
 }

@@ -1,12 +1,12 @@
-//! The items of which inputs and outputs consist.
+//! The items of inputs and outputs.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::wire::{null_as_default, open_enum, optional_count, wire_struct};
 
-/// One item of a conversation: what goes to the model and what comes from it, so that an output can be given back as
-/// input. What this crate does not know is kept: items as [`Other`](Self::Other), members in `extra`.
+/// One item of a conversation, in an input or in an output; an output can be given back as input. What this crate does not
+/// know is kept: items as [`Other`](Self::Other), members in `extra`.
 ///
 /// ```
 /// use codex_backend::{MessageRole, ResponseItem};
@@ -26,15 +26,15 @@ pub enum ResponseItem {
     /// A message.
     #[serde(deserialize_with = "message")]
     Message(MessageItem),
-    /// What the model thought.
+    /// The model's reasoning.
     Reasoning(ReasoningItem),
     /// The model calls a function.
     FunctionCall(FunctionCall),
-    /// What the function gave.
+    /// What the function returned.
     FunctionCallOutput(ToolCallOutput),
-    /// The model calls a tool that takes text of its own form.
+    /// The model calls a tool that takes free-form text.
     CustomToolCall(CustomToolCall),
-    /// What that tool gave.
+    /// What that tool returned.
     CustomToolCallOutput(ToolCallOutput),
     /// The model asks for a command to be run.
     LocalShellCall(LocalShellCall),
@@ -46,7 +46,7 @@ pub enum ResponseItem {
     WebSearchCall(WebSearchCall),
     /// The model made an image.
     ImageGenerationCall(ImageGenerationCall),
-    /// A conversation made short, readable by the server alone.
+    /// A compacted conversation, which only the server can read.
     #[serde(alias = "compaction_summary")]
     Compaction(CompactionItem),
     /// One of a kind or form that this crate does not know, as it came.
@@ -65,7 +65,7 @@ impl ResponseItem {
         Self::message(MessageRole::Developer, ContentPart::input_text(text))
     }
 
-    /// A message that the model is to have written.
+    /// A message of the model.
     pub fn assistant(text: impl Into<String>) -> Self {
         Self::message(
             MessageRole::Assistant,
@@ -73,12 +73,12 @@ impl ResponseItem {
         )
     }
 
-    /// What a function gave for the call with this id.
+    /// What a function returned for the call with this id.
     pub fn function_call_output(call_id: impl Into<String>, output: impl Into<ToolOutput>) -> Self {
         Self::FunctionCallOutput(ToolCallOutput::new(call_id.into(), output.into()))
     }
 
-    /// What a custom tool gave for the call with this id.
+    /// What a custom tool returned for the call with this id.
     pub fn custom_tool_call_output(call_id: impl Into<String>, output: impl Into<ToolOutput>) -> Self {
         Self::CustomToolCallOutput(ToolCallOutput::new(call_id.into(), output.into()))
     }
@@ -231,16 +231,16 @@ fn message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MessageItem, D:
 }
 
 wire_struct! {
-    /// What the model thought.
+    /// The model's reasoning.
     ReasoningItem {
         /// The server's id.
         id?: String,
         /// A summary for people.
         #[serde(default, deserialize_with = "null_as_default")]
         summary: Vec<ContentPart>,
-        /// The thoughts themselves, where the model shows them.
+        /// The reasoning itself, where the model shows it.
         content?: Vec<ContentPart>,
-        /// The thoughts, readable by the server alone: given back, they spare the model thinking the same again.
+        /// The reasoning, which only the server can read. Given back as input, it saves the model reasoning the same twice.
         encrypted_content?: String,
     }
 }
@@ -264,7 +264,7 @@ wire_struct! {
         name: String,
         /// The namespace that the function is in.
         namespace?: String,
-        /// The arguments, as JSON in text; empty when there are none. It is the model's work: it may be no JSON.
+        /// The arguments, as JSON in text; empty when there are none. The model writes them: they may not be valid JSON.
         #[serde(default, deserialize_with = "null_as_default")]
         arguments: String,
         /// How far it has come.
@@ -284,7 +284,7 @@ impl FunctionCall {
 }
 
 wire_struct! {
-    /// The model calls a tool that takes text of its own form.
+    /// The model calls a tool that takes free-form text.
     CustomToolCall {
         /// The server's id of the item.
         id?: String,
@@ -301,13 +301,13 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// What a tool gave.
+    /// What a tool returned.
     ToolCallOutput {
         /// The server's id of the item.
         id?: String,
         /// The id of the call.
         call_id: String,
-        /// What it gave.
+        /// What it returned.
         output: ToolOutput,
         /// The tool.
         name?: String,
@@ -320,7 +320,7 @@ impl ToolCallOutput {
     }
 }
 
-/// What a tool gave: text, or text and images.
+/// What a tool returned: text, or text and images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
@@ -445,7 +445,7 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// A conversation made short, readable by the server alone.
+    /// A compacted conversation, which only the server can read.
     CompactionItem {
         /// The server's id of the item.
         id?: String,
@@ -469,9 +469,9 @@ pub enum ContentPart {
     OutputText(TextPart),
     /// The model declines.
     Refusal(RefusalPart),
-    /// A part of a summary of what the model thought.
+    /// A part of a summary of the model's reasoning.
     SummaryText(TextPart),
-    /// A part of what the model thought.
+    /// A part of the model's reasoning.
     ReasoningText(TextPart),
     /// Text, of an older form.
     Text(TextPart),

@@ -1,4 +1,4 @@
-//! What each route demands and refuses of a request, checked before anything is sent.
+//! What each route requires and refuses of a request, checked before anything is sent.
 
 use serde_json::{Map, Value, json};
 
@@ -146,7 +146,7 @@ impl Rules {
         violations
     }
 
-    /// Whether the server keeps the response, so that a repeat would leave a second one behind.
+    /// Whether the server stores the response, so that a retry could store a second one.
     pub(super) fn is_kept(self, fields: &Map<String, Value>) -> bool {
         let is = |name: &str, value: bool| fields.get(name) == Some(&json!(value));
         match self {

@@ -30,8 +30,8 @@ const ROUNDS: u32 = 16;
 
 /// Functions of the application's that a model may call, by name.
 ///
-/// A function takes its arguments as a type of its own and gives anything that can be written as JSON, or an error, whose
-/// text goes to the model so that it can do better. Clones share the functions.
+/// A function takes its arguments as a deserializable type and returns anything that can be written as JSON, or an error,
+/// whose text goes to the model so that it can correct itself. Clones share the functions.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -72,13 +72,13 @@ struct Function {
 type Run = Arc<dyn Fn(&FunctionCall) -> BoxFuture<'static, String> + Send + Sync>;
 
 impl Tools {
-    /// None yet.
+    /// No functions yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a function. One of the same name takes the place of the one before.
+    /// Adds a function. It replaces one of the same name.
     #[must_use]
     pub fn function<A, F, R, T, E>(mut self, tool: FunctionTool, function: F) -> Self
     where
@@ -179,7 +179,7 @@ pub struct ToolLoopResult {
     pub items: Vec<ResponseItem>,
     /// How many responses there were, including one that broke off.
     pub rounds: u32,
-    /// What they cost together, as far as the server told it.
+    /// The tokens of all responses, as far as the server told them.
     pub usage: TokenUsage,
 }
 

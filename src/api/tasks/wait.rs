@@ -18,11 +18,11 @@ use crate::error::{Error, ErrorKind};
 /// No two questions follow each other faster than this.
 const LEAST_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Waiting for a task, made by [`CloudTasks::wait`](crate::CloudTasks::wait): `.await` it for the details of the task when it is done, or take the
-/// [`changes`](Self::changes) on the way.
+/// Waiting for a task, made by [`CloudTasks::wait`](crate::CloudTasks::wait): `.await` it for the details of the task when
+/// it is done, or take the [`changes`](Self::changes) on the way.
 ///
-/// The backend is asked again and again, less and less often while nothing changes. What fails in a way that may pass is
-/// asked again, too. Dropping the future or the stream ends the waiting; the task goes on.
+/// The backend is polled, less and less often while nothing changes. A retryable error does not end the waiting. Dropping
+/// the future or the stream ends the waiting; the task goes on.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -60,20 +60,19 @@ impl TaskWait {
         }
     }
 
-    /// How long to wait before asking again, at first and after each change; then it grows by half each time. Default
-    /// 2 s, and 100 ms at the least.
+    /// The polling interval at first and after each change; then it grows by half each time. Default 2 s, at least 100 ms.
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// How long to wait before asking again at the most. Default 30 s, and 100 ms at the least.
+    /// The longest polling interval. Default 30 s, at least 100 ms.
     pub fn with_longest_interval(mut self, interval: Duration) -> Self {
         self.longest_interval = interval;
         self
     }
 
-    /// How long to wait in all, from the first question on. Default 1 h. Then [`ErrorKind::TaskNotReady`] is the error.
+    /// How long to wait in all, from the first request on. Default 1 h; then [`ErrorKind::TaskNotReady`].
     pub fn with_time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
