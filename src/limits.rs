@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderMap;
 use serde_json::Value;
 
-pub use self::headers::{ApiRateLimit, ApiRateLimits};
+pub use self::headers::{OpenAiRateLimit, OpenAiRateLimits};
 pub use self::plan::PlanType;
 pub use self::rate_limit::{
     Credits, LimitWindow, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SnapshotWindow, SpendControl,

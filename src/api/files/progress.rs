@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How far an upload's content has come. Given to the callback of
-/// [`UploadRequest::with_progress`](crate::UploadRequest::with_progress).
+/// [`UploadRequest::with_progress`](crate::files::UploadRequest::with_progress).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadProgress {

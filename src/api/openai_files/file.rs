@@ -4,7 +4,7 @@ use crate::wire::{open_enum, open_struct};
 
 open_enum! {
     /// What a file is for.
-    ApiFilePurpose {
+    OpenAiFilePurpose {
         /// Assistants.
         Assistants = "assistants",
         /// What a batch is to do.
@@ -23,7 +23,7 @@ open_enum! {
 open_struct! {
     /// A file of the OpenAI API.
     #[derive(Eq)]
-    pub ApiFile {
+    pub OpenAiFile {
         /// Its id.
         id: String,
         /// Its name.
@@ -35,7 +35,7 @@ open_struct! {
         /// When it expires, in seconds since 1970.
         expires_at: Option<i64>,
         /// What it is for.
-        purpose: Option<ApiFilePurpose>,
+        purpose: Option<OpenAiFilePurpose>,
         /// How far its processing has come.
         status: Option<String>,
     }

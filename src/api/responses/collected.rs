@@ -3,9 +3,9 @@
 use super::event::{ResponseEvent, ResponseEventKind};
 use super::item::{CustomToolCall, FunctionCall, ResponseItem};
 use super::response::{ModelResponse, TokenUsage, output_text};
-use crate::limits::{ApiRateLimits, RateLimitSnapshot};
+use crate::limits::{OpenAiRateLimits, RateLimitSnapshot};
 
-/// A response assembled from its stream. Made by [`ResponseStream::collect`](crate::ResponseStream::collect).
+/// A response assembled from its stream. Made by [`ResponseStream::collect`](crate::responses::ResponseStream::collect).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,7 +26,7 @@ pub struct CollectedResponse {
     /// How much of each limit of the Codex backend is used, as last reported.
     pub rate_limits: Vec<RateLimitSnapshot>,
     /// What remains of the OpenAI API's rate limits.
-    pub api_rate_limits: Option<ApiRateLimits>,
+    pub api_rate_limits: Option<OpenAiRateLimits>,
     /// The model that answered, where the server tells it.
     pub server_model: Option<String>,
     /// The version of the model catalogue on the server.
@@ -57,7 +57,7 @@ impl CollectedResponse {
                     None => self.rate_limits.push(*snapshot),
                 }
             }
-            ResponseEventKind::ApiRateLimits(limits) => self.api_rate_limits = Some(limits),
+            ResponseEventKind::OpenAiRateLimits(limits) => self.api_rate_limits = Some(limits),
             ResponseEventKind::ServerModel(model) => self.server_model = Some(model.to_string()),
             ResponseEventKind::ModelsEtag(etag) => self.models_etag = Some(etag.to_string()),
             _ => {}

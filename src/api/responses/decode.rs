@@ -22,7 +22,7 @@ use super::plain_object::PlainObject;
 use super::response::ModelResponse;
 use super::turn::TURN_STATE;
 use crate::exchange::headers_of_json;
-use crate::limits::{ApiRateLimits, RateLimitSnapshot};
+use crate::limits::{OpenAiRateLimits, RateLimitSnapshot};
 use crate::wire::whole;
 
 /// What a decoded event means for its stream.
@@ -203,7 +203,7 @@ pub(super) fn header_events(headers: &HeaderMap) -> Vec<ResponseEventKind> {
     // An event about a limit of which nothing is said would tell nothing.
     let snapshots = RateLimitSnapshot::all_from_headers(headers).into_iter().filter(RateLimitSnapshot::says_something);
     events.extend(snapshots.map(|snapshot| ResponseEventKind::RateLimits(Box::new(snapshot))));
-    events.extend(ApiRateLimits::from_headers(headers).map(ResponseEventKind::ApiRateLimits));
+    events.extend(OpenAiRateLimits::from_headers(headers).map(ResponseEventKind::OpenAiRateLimits));
     events.extend(text("x-models-etag").map(ResponseEventKind::ModelsEtag));
     events.extend(headers.contains_key("x-reasoning-included").then_some(ResponseEventKind::ReasoningIncluded));
     events.extend(text(TURN_STATE).map(ResponseEventKind::TurnState));

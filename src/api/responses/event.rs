@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use super::item::{ContentPart, ResponseItem};
 use super::response::ModelResponse;
-use crate::limits::{ApiRateLimits, RateLimitSnapshot};
+use crate::limits::{OpenAiRateLimits, RateLimitSnapshot};
 use crate::wire::{null_as_default, open_enum};
 
-/// One event of a [`ResponseStream`](crate::ResponseStream): what it is, and its JSON as it came.
+/// One event of a [`ResponseStream`](crate::responses::ResponseStream): what it is, and its JSON as it came.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{ResponseEventKind, ResponseStream};
+/// use codex_backend::responses::{ResponseEventKind, ResponseStream};
 /// use futures_util::StreamExt;
 ///
 /// let transcript = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hello\",\"later\":7}\n\n";
@@ -129,13 +129,13 @@ pub enum ResponseEventKind {
     /// `codex.rate_limits`.
     RateLimits(Box<RateLimitSnapshot>),
     /// What remains of the OpenAI API's rate limits. From headers.
-    ApiRateLimits(ApiRateLimits),
+    OpenAiRateLimits(OpenAiRateLimits),
     /// The version of the model catalogue on the server. From the header `x-models-etag`.
     ModelsEtag(EventText),
     /// The server's count of input tokens already includes earlier reasoning. From the header `x-reasoning-included`.
     ReasoningIncluded,
     /// The state to send with further requests of the same turn. From `x-codex-turn-state`;
-    /// [`ResponseTurn`](crate::ResponseTurn) does it by itself.
+    /// [`ResponseTurn`](crate::responses::ResponseTurn) does it by itself.
     TurnState(EventText),
     /// The server recommends that the user completes these verifications, by their names.
     VerificationRecommended(Vec<String>),

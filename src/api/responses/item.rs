@@ -9,7 +9,7 @@ use crate::wire::{null_as_default, open_enum, optional_count, wire_struct};
 /// know is kept: items as [`Other`](Self::Other), members in `extra`.
 ///
 /// ```
-/// use codex_backend::{MessageRole, ResponseItem};
+/// use codex_backend::responses::{MessageRole, ResponseItem};
 ///
 /// let item: ResponseItem = serde_json::from_str(
 ///     r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"Hello"}],"later":1}"#,

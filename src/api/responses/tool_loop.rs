@@ -36,7 +36,7 @@ const ROUNDS: u32 = 16;
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use codex_backend::testing::{Backend, ScriptedResponse};
-/// use codex_backend::{FunctionTool, Tools};
+/// use codex_backend::responses::{FunctionTool, Tools};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Place {
@@ -207,14 +207,15 @@ impl ToolLoop {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use codex_backend::testing::{Backend, ScriptedResponse};
-    /// # use codex_backend::{FunctionTool, Tools};
+    /// # use codex_backend::responses::{FunctionTool, Tools};
     /// # let backend = Backend::start()?;
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
     /// # backend.script_response(ScriptedResponse::function_call("roll", "{}"));
     /// # let schema = serde_json::json!({ "type": "object", "properties": {} });
     /// # let roll = FunctionTool::new("roll", "Rolls a die.", schema);
     /// # let tools = Tools::new().function(roll, |_: serde_json::Value| async { Ok::<_, std::io::Error>(4) });
-    /// use codex_backend::{ErrorKind, ResponseTurn};
+    /// use codex_backend::responses::ResponseTurn;
+    /// use codex_backend::ErrorKind;
     ///
     /// let request = client.codex_responses().create("gpt-5.5", "You are terse.", "Roll a die.");
     /// let request = request.in_turn(&ResponseTurn::new());
@@ -252,14 +253,14 @@ impl ToolLoop {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use codex_backend::testing::{Backend, ScriptedResponse};
-    /// # use codex_backend::{FunctionTool, Tools};
+    /// # use codex_backend::responses::{FunctionTool, Tools};
     /// # let backend = Backend::start()?;
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
     /// # backend.script_response(ScriptedResponse::function_call("roll", "{}"));
     /// # let schema = serde_json::json!({ "type": "object", "properties": {} });
     /// # let roll = FunctionTool::new("roll", "Rolls a die.", schema);
     /// # let tools = Tools::new().function(roll, |_: serde_json::Value| async { Ok::<_, std::io::Error>(4) });
-    /// use codex_backend::ResponseEventKind;
+    /// use codex_backend::responses::ResponseEventKind;
     /// use futures_util::TryStreamExt;
     ///
     /// let request = client.codex_responses().create("gpt-5.5", "You are terse.", "Roll a die.");
@@ -284,7 +285,7 @@ impl ToolLoop {
 /// The events of a tool loop, made by [`ToolLoop::events`]: a `Stream` of `Result<ResponseEvent, Error>`.
 ///
 /// The events of one response follow those of the one before; each whole response ends with
-/// [`Completed`](crate::ResponseEventKind::Completed). Between two responses the functions run. The stream ends after the
+/// [`Completed`](crate::responses::ResponseEventKind::Completed). Between two responses the functions run. The stream ends after the
 /// last response, or with the error that ended the loop. No task stands behind it: dropping it cancels the request, or the
 /// functions, under way.
 #[must_use = "a stream does nothing unless polled"]

@@ -4,14 +4,14 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Operation, Pace, Repeat};
+use crate::exchange::{Operation, Pace, Retries};
 use crate::wire::open_struct;
 
 pub(super) static CREATE: Operation = Operation {
     name: "tasks.create",
     method: Method::POST,
     path: "{prefix}/tasks",
-    repeat: Repeat::IfNotActedOn,
+    retries: Retries::IfNotActedOn,
     pace: Pace::Bounded,
 };
 
@@ -21,7 +21,7 @@ const MOST_ATTEMPTS: u32 = 4;
 /// A task to be started.
 ///
 /// ```
-/// use codex_backend::NewTask;
+/// use codex_backend::tasks::NewTask;
 ///
 /// let task = NewTask::new("env_web", "Fix the flaky test").branch("main").best_of(3);
 /// # let _ = task;
@@ -52,7 +52,7 @@ impl NewTask {
 
     /// The branch, or another name of a commit, to start from. Default: the environment's own. Blank is the default.
     ///
-    /// [`WorkingTree::branch`](crate::WorkingTree::branch) finds the one a user is on.
+    /// [`WorkingTree::branch`](crate::tasks::WorkingTree::branch) finds the one a user is on.
     pub fn branch(mut self, branch: impl Into<String>) -> Self {
         self.branch = Some(branch.into()).filter(|branch: &String| !branch.trim().is_empty());
         self
