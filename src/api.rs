@@ -1,39 +1,37 @@
 //! One room for each endpoint family: its handle, its request builders, its wire types.
 //!
-//! What they share: `request` (one request, from its path's template to the decoded answer, and lists that come in pages),
-//! `cache` (what is remembered for a while).
+//! What they share: `endpoint` (how handles and operations are declared), `request` (one request, from its path's template
+//! to the decoded answer, and lists that come in pages), `cache` (what is remembered for a while).
 
+pub mod accounts;
 pub(crate) mod cache;
+pub mod connectors;
 pub(crate) mod endpoint;
+pub mod environments;
+pub mod files;
+#[cfg(feature = "managed-config")]
+pub mod managed_config;
+pub mod models;
+pub mod openai_files;
+pub mod plugins;
 pub mod request;
+pub mod responses;
+pub mod tasks;
+pub mod usage;
 pub(crate) mod working_tree;
+pub mod workspace;
 
+pub use self::accounts::Accounts;
+pub use self::connectors::Connectors;
+pub use self::environments::CloudEnvironments;
+pub use self::files::OpenAiFileUpload;
+#[cfg(feature = "managed-config")]
+pub use self::managed_config::ManagedConfig;
+pub use self::models::{CodexModels, OpenAiModels};
+pub use self::openai_files::OpenAiFiles;
+pub use self::plugins::{FeaturedPlugins, Plugins};
 pub use self::request::{ApiRequest, PagedRequest};
-
-/// Declares the families: each is a public module of the crate, and its handles stand in the crate's root as well.
-macro_rules! families {
-    ($($(#[$meta:meta])* $family:ident: $($handle:ident),+;)*) => {
-        $(
-            $(#[$meta])*
-            pub mod $family;
-            $(#[$meta])*
-            pub use self::$family::{$($handle),+};
-        )*
-    };
-}
-
-families! {
-    accounts: Accounts;
-    connectors: Connectors;
-    environments: CloudEnvironments;
-    files: OpenAiFileUpload;
-    #[cfg(feature = "managed-config")]
-    managed_config: ManagedConfig;
-    models: CodexModels, OpenAiModels;
-    openai_files: OpenAiFiles;
-    plugins: FeaturedPlugins, Plugins;
-    responses: CodexResponses, OpenAiResponses;
-    tasks: CloudTasks;
-    usage: Usage;
-    workspace: WorkspacePolicy;
-}
+pub use self::responses::{CodexResponses, OpenAiResponses};
+pub use self::tasks::CloudTasks;
+pub use self::usage::Usage;
+pub use self::workspace::WorkspacePolicy;

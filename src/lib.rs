@@ -163,6 +163,7 @@ pub mod mode;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transport;
+mod wire;
 
 /// The crates whose types stand in this API, in the versions that fit.
 #[doc(no_inline)]

@@ -6,9 +6,9 @@ use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::endpoint::{endpoint, operations};
 use super::request::ApiRequest;
-use crate::limits::{Tolerant, open_enum, open_struct, read_member};
+use crate::api::endpoint::{endpoint, operations};
+use crate::wire::{Tolerant, open_enum, open_struct, read_member};
 
 operations! {
     for Accounts;

@@ -12,9 +12,9 @@ use self::wire::DirectoryAnswer;
 pub use self::wire::{
     AppBatch, AppDetails, AppMetadata, AppReview, AppTool, ConnectorBranding, ConnectorScreenshot, DirectoryApp,
 };
-use crate::api::endpoint::{endpoint, operations};
 use super::cache::TtlCache;
 use super::request::{ApiRequest, Needs, Page, PagedRequest, PreparedRequest, Requirement};
+use crate::api::endpoint::{endpoint, operations};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};

@@ -4,12 +4,11 @@ mod github;
 
 use std::collections::HashMap;
 
-
 pub use self::github::GitHubRepository;
-use crate::api::endpoint::{endpoint, operations};
 use super::request::ApiRequest;
+use crate::api::endpoint::{endpoint, operations};
 use crate::error::{Error, ErrorKind};
-use crate::limits::open_struct;
+use crate::wire::open_struct;
 
 operations! {
     for CloudEnvironments;

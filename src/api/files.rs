@@ -1,7 +1,8 @@
 //! Uploading files to the Codex backend.
 
-pub(in crate::api) mod request;
-pub(in crate::api) mod source;
+pub(super) mod progress;
+mod request;
+pub(super) mod source;
 mod wire;
 
 use std::path::PathBuf;
@@ -10,26 +11,24 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::io::AsyncRead;
 
-pub use self::request::{UploadMany, UploadProgress, UploadRequest, UploadedFile};
+pub use self::progress::UploadProgress;
+pub use self::request::{UploadMany, UploadRequest, UploadedFile};
 use self::source::Source;
-pub use crate::exchange::SignedUrl;
 use crate::api::endpoint::endpoint;
-
-/// The largest file that can be uploaded: 512 MiB. A file of exactly this size passes.
-const LARGEST_FILE: u64 = 512 << 20;
+pub use crate::exchange::SignedUrl;
 
 endpoint! {
     /// Uploads files to the Codex backend, where tools and models refer to them by `sediment://` URIs.
     ///
-    /// Accepts a `Client<CodexBackend>`. An upload is three requests: the backend names a file id and a pre-signed URL; the
-    /// content is streamed to that URL, **without** any auth header; the backend is asked until it has processed the
-    /// file. Memory does not grow with the file.
+    /// Accepts a `Client<CodexBackend>`. An upload is three requests: the backend returns a file id and a pre-signed URL; the
+    /// content is streamed to that URL, **without** any auth header; the backend is polled until it has processed the file.
+    /// Memory does not grow with the file.
     ///
-    /// | request | sent again after a failure | bounded by |
+    /// | request | retried after a failure | bounded by |
     /// | --- | --- | --- |
     /// | `POST /files` | only if the server did not act on it | [`Timeouts`](crate::Timeouts) `attempt`, `call` |
     /// | `PUT` to the signed URL | yes, from the start, if the source is a path or bytes | `idle` alone |
-    /// | `POST /files/{id}/uploaded` | yes; also repeated while the backend says `retry` | `attempt`, `call`; repeated for 30 s |
+    /// | `POST /files/{id}/uploaded` | yes; also sent again while the backend answers `retry` | `attempt`, `call`; for 30 s |
     ///
     /// Dropping the future cancels the upload; what has been sent may stay on the server as an unfinished file that
     /// nobody can use.
@@ -60,13 +59,13 @@ impl OpenAiFileUpload {
         self.upload(Source::Path(path.into()), None)
     }
 
-    /// Uploads bytes at hand under a name.
+    /// Uploads bytes in memory under a name.
     pub fn bytes(&self, file_name: impl Into<String>, content: impl Into<Bytes>) -> UploadRequest {
         self.upload(Source::Bytes(content.into()), Some(file_name.into()))
     }
 
-    /// Uploads what a reader gives, which must be exactly `length` bytes. It can be read once, so a failed `PUT` is not
-    /// repeated.
+    /// Uploads what a reader yields, which must be exactly `length` bytes. It can be read only once, so a failed `PUT` is not
+    /// retried.
     pub fn reader<R>(&self, file_name: impl Into<String>, length: u64, reader: R) -> UploadRequest
     where
         R: AsyncRead + Send + 'static,
@@ -74,8 +73,8 @@ impl OpenAiFileUpload {
         self.upload(Source::reader(length, reader), Some(file_name.into()))
     }
 
-    /// Uploads what a stream gives, which must be exactly `length` bytes. It can be read once, so a failed `PUT` is not
-    /// repeated.
+    /// Uploads what a stream yields, which must be exactly `length` bytes. It can be read only once, so a failed `PUT` is not
+    /// retried.
     pub fn stream<S, E>(&self, file_name: impl Into<String>, length: u64, stream: S) -> UploadRequest
     where
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,

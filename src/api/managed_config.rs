@@ -8,14 +8,13 @@ mod wire;
 
 use std::sync::Arc;
 
-
 pub use self::cache::{CacheStatus, ConfigCache};
 pub use self::document::ManagedDocument;
 pub use self::error::ManagedConfigError;
 pub use self::load::{ConfigLoadSource, LoadedConfig, ManagedLoad, ManagedRefreshes};
 pub use self::wire::{ConfigBundle, ConfigFragment, ConfigRequirements, DeliveredConfig, ManagedLayers};
-use crate::api::endpoint::{endpoint, operations};
 use super::request::{ApiRequest, Needs, Requirement};
+use crate::api::endpoint::{endpoint, operations};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
 

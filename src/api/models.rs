@@ -16,12 +16,12 @@ pub use self::catalogue::{
     InstructionsVariables, ModelCatalogue, ModelInfo, ModelMessages, ModelNotice, ModelServiceTier, ModelUpgrade,
     ModelVisibility, ReasoningLevel, TruncationPolicy,
 };
-use crate::api::endpoint::{endpoint, operations};
 use super::request::ApiRequest;
+use crate::api::endpoint::{endpoint, operations};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, ToTheEnd};
-use crate::limits::{Tolerant, open_struct};
+use crate::wire::{Tolerant, open_struct};
 
 operations! {
     for CodexModels;

@@ -1,5 +1,6 @@
 //! The files of the OpenAI API.
 
+mod file;
 mod large;
 mod multipart;
 
@@ -15,19 +16,20 @@ use futures_util::{Stream, StreamExt};
 use http::StatusCode;
 use tokio::io::AsyncRead;
 
+pub use self::file::{OpenAiFile, OpenAiFilePurpose};
 pub use self::large::OpenAiLargeUpload;
 use self::multipart::{Form, Multipart};
-use crate::api::endpoint::{endpoint, operations};
-use super::files::request::{ProgressCallback, UploadProgress};
+use super::files::progress::{ProgressCallback, UploadProgress};
 use super::files::source::Source;
 use super::request::{ApiRequest, PagedRequest, PreparedRequest, awaited};
 use super::responses::{DeletedObject, ListPage};
+use crate::api::endpoint::{endpoint, operations};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
-    Activity, Body, CallOptions, Clock, IdleTimer, NotReceived, Opened, Operation, Receive, RetryPolicy, Timeouts, ToTheEnd,
+    Activity, Body, CallOptions, Clock, IdleTimer, NotReceived, Opened, Operation, Receive, RetryPolicy, Timeouts,
+    ToTheEnd,
 };
-use crate::limits::{open_enum, open_struct};
 
 operations! {
     for OpenAiFiles;
@@ -45,7 +47,7 @@ endpoint! {
     /// The files of the OpenAI API. Accepts a `Client<OpenAiApi>`: files for the Codex backend are
     /// [`OpenAiFileUpload`](crate::OpenAiFileUpload)'s, which is another protocol.
     ///
-    /// | method | request | sent again after a failure | bounded by |
+    /// | method | request | retried after a failure | bounded by |
     /// | --- | --- | --- | --- |
     /// | [`path`](Self::path), [`bytes`](Self::bytes), … | `POST /files`, streamed | only if the server did not act on it, and the source can be read again | `idle` |
     /// | [`large_path`](Self::large_path), [`large_bytes`](Self::large_bytes) | `POST /uploads`, parts, `…/complete` | parts: yes; the others: only if the server did not act on it | `idle`; attempt, call |
@@ -70,52 +72,13 @@ endpoint! {
     pub OpenAiFiles accepts OpenAiApi as openai_files;
 }
 
-open_enum! {
-    /// What a file is for.
-    OpenAiFilePurpose {
-        /// Assistants.
-        Assistants = "assistants",
-        /// What a batch is to do.
-        Batch = "batch",
-        /// Training.
-        FineTune = "fine-tune",
-        /// Images for models.
-        Vision = "vision",
-        /// Anything a model is given.
-        UserData = "user_data",
-        /// Evaluations.
-        Evals = "evals",
-    }
-}
-
-open_struct! {
-    /// A file of the OpenAI API.
-    #[derive(Eq)]
-    pub OpenAiFile {
-        /// Its id.
-        id: String,
-        /// Its name.
-        filename: String,
-        /// Its size.
-        bytes: u64,
-        /// When it was made, in seconds since 1970.
-        created_at: i64,
-        /// When it goes away, in seconds since 1970.
-        expires_at: Option<i64>,
-        /// What it is for.
-        purpose: Option<OpenAiFilePurpose>,
-        /// How far its processing has come.
-        status: Option<String>,
-    }
-}
-
 impl OpenAiFiles {
     /// Uploads the file at a path, under its own name, up to 512 MiB. If it changes meanwhile, the upload fails.
     pub fn path(&self, path: impl Into<PathBuf>, purpose: OpenAiFilePurpose) -> OpenAiUploadRequest {
         self.upload(Source::Path(path.into()), None, purpose)
     }
 
-    /// Uploads bytes at hand under a name.
+    /// Uploads bytes in memory under a name.
     pub fn bytes(
         &self,
         file_name: impl Into<String>,
@@ -125,7 +88,7 @@ impl OpenAiFiles {
         self.upload(Source::Bytes(content.into()), Some(file_name.into()), purpose)
     }
 
-    /// Uploads what a reader gives, which must be exactly `length` bytes. It can be read once.
+    /// Uploads what a reader yields, which must be exactly `length` bytes. It can be read only once.
     pub fn reader(
         &self,
         file_name: impl Into<String>,
@@ -153,7 +116,7 @@ impl OpenAiFiles {
         OpenAiLargeUpload::new(self.caller.clone(), large::Origin::Path(path.into()), None, purpose)
     }
 
-    /// Uploads bytes at hand in parts.
+    /// Uploads bytes in memory in parts.
     pub fn large_bytes(
         &self,
         file_name: impl Into<String>,
@@ -246,13 +209,14 @@ impl OpenAiUploadRequest {
         self
     }
 
-    /// Called with 0 bytes when the content starts to be sent, and after every chunk. Keep it short.
-    pub fn with_progress(mut self, callback: impl Fn(UploadProgress) + Send + Sync + 'static) -> Self {
-        self.progress = Some(Arc::new(callback));
+    /// Called with 0 bytes when the content starts to be sent, and after every chunk. The upload waits for it, so keep it
+    /// short. If it panics, the upload fails.
+    pub fn with_progress(mut self, callback: impl FnMut(UploadProgress) + Send + 'static) -> Self {
+        self.progress = Some(ProgressCallback::new(callback));
         self
     }
 
-    /// Other time limits than the client's.
+    /// Other time-outs than the client's.
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.options.timeouts = Some(timeouts);
         self

@@ -2,13 +2,11 @@
 
 mod wire;
 
-
-
 use self::wire::PluginListAnswer;
 pub use self::wire::{Plugin, PluginInterface, PluginRelease, PluginScope, PluginSkill, PluginSkillInterface};
+use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
 use crate::api::endpoint::{endpoint, operations};
 use crate::exchange::Operation;
-use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
 
 operations! {
     for Plugins;

@@ -1,7 +1,8 @@
-//! Asking models: requests typed by mode, streams of events, and what belongs to them.
+//! The Responses API: requests typed by mode, streams of events, and the items of a conversation.
 
 mod collected;
 mod conversation;
+mod decode;
 mod event;
 mod item;
 mod plain_object;
@@ -14,8 +15,6 @@ mod stream;
 mod tool;
 mod tool_loop;
 mod turn;
-mod wire_struct;
-
 
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName};
@@ -39,19 +38,18 @@ pub use self::request::{
 pub use self::response::{IncompleteDetails, ModelResponse, ResponseError, ResponseStatus, TokenUsage};
 pub use self::stream::ResponseStream;
 pub use self::tool::{CustomTool, FunctionTool, HostedToolOptions, NamespaceTool, ResponseTool, ToolSearchTool};
-pub use self::tool_loop::{ToolLoop, ToolLoopResult, Tools};
+pub use self::tool_loop::{ToolLoop, ToolLoopEvents, ToolLoopResult, Tools};
 pub use self::turn::ResponseTurn;
 
 use self::conversation::id_value;
 use self::request::{CODEX, OPENAI};
 use self::rules::Rules;
 use self::stream::ReceiveStream;
-use self::wire_struct::wire_struct;
-use crate::api::endpoint::{endpoint, operations};
 use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
+use crate::api::endpoint::{endpoint, operations};
 use crate::exchange::LONGEST_EVENT;
-use crate::limits::{null_as_default, open_struct};
 use crate::mode::{CodexBackend, OpenAiApi};
+use crate::wire::{null_as_default, open_struct, wire_struct};
 
 operations! {
     for CodexResponses;
@@ -73,12 +71,12 @@ operations! {
 endpoint! {
     /// Asks models through the Codex backend. Accepts a `Client<CodexBackend>`.
     ///
-    /// The backend keeps no responses and answers only with a stream; it demands instructions, and refuses what tunes the
+    /// The backend stores no responses, answers only with a stream, requires instructions, and refuses parameters that tune the
     /// model (`temperature`, `max_output_tokens`, …). So instructions are an argument here, constants are filled in, and
-    /// setters of the rest do not compile.
+    /// setters of refused parameters do not compile.
     ///
     /// `POST /codex/responses` and `POST /codex/responses/compact`, or below `/api/codex` where the base URL does not end in
-    /// `/backend-api`. See [`ResponseRequest`] for what is sent again and for time limits.
+    /// `/backend-api`. See [`ResponseRequest`] for retries and time-outs.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -97,7 +95,7 @@ endpoint! {
 endpoint! {
     /// Asks models through the OpenAI API. Accepts a `Client<OpenAiApi>`.
     ///
-    /// | method | path | sent again after a failure | time limit |
+    /// | method | path | retried after a failure | time-out |
     /// | --- | --- | --- | --- |
     /// | [`create`](Self::create) | `POST /responses` | see [`ResponseRequest`] | stream idle |
     /// | [`retrieve`](Self::retrieve) | `GET /responses/{response_id}` | yes | attempt, call |
@@ -124,7 +122,7 @@ endpoint! {
 }
 
 impl CodexResponses {
-    /// A request to a model: its slug, how it is to answer, and what.
+    /// A request to a model: the model's slug, the instructions, and the input.
     pub fn create(
         &self,
         model: impl Into<String>,
@@ -136,11 +134,11 @@ impl CodexResponses {
         request.instructions(instructions).input(input)
     }
 
-    /// A request that an application has already, in types of its own or of another crate's.
+    /// A request that the application has already, in its own types or those of another crate.
     ///
-    /// What the backend demands and refuses is then checked when the request is sent, before a byte leaves, and each rule
-    /// that it breaks is named. `store` and `stream` may be left out; an input that is text becomes a message; and items
-    /// lose the ids by which another server kept them, since this one keeps none.
+    /// What the backend requires and refuses is checked at run time, before anything is sent; the error names each rule that
+    /// the request breaks. `store` and `stream` may be left out. An input that is text becomes a message. Items lose the ids
+    /// that another server gave them, since the backend stores no items.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -160,20 +158,20 @@ impl CodexResponses {
 }
 
 impl OpenAiResponses {
-    /// A request to a model: its id, and what it is to answer.
+    /// A request to a model: the model's id, and the input.
     pub fn create(&self, model: impl Into<String>, input: impl Into<ResponseInput>) -> ResponseRequest<OpenAiApi> {
         let mut request = ResponseRequest::new(self.caller.clone(), &OPENAI);
         request.content.set("model", model.into());
         request.input(input)
     }
 
-    /// A request that an application has already, in types of its own or of another crate's. `stream`, if it is there,
-    /// must fit the way in which the request is sent.
+    /// A request that the application has already, in its own types or those of another crate. `stream`, if present, must
+    /// agree with how the request is sent: true for `stream()`, false for `send()`.
     pub fn create_from(&self, request: &impl Serialize) -> ResponseRequest<OpenAiApi> {
         ResponseRequest::new(self.caller.clone(), &OPENAI).given(request)
     }
 
-    /// A response that the server keeps.
+    /// A stored response.
     pub fn retrieve(&self, response_id: &str) -> ApiRequest<ModelResponse> {
         self.request(&RETRIEVE).segment("response_id", response_id).json()
     }
@@ -191,17 +189,17 @@ impl OpenAiResponses {
         })
     }
 
-    /// Deletes a response that the server keeps.
+    /// Deletes a stored response.
     pub fn delete(&self, response_id: &str) -> ApiRequest<DeletedObject> {
         self.request(&DELETE).segment("response_id", response_id).json()
     }
 
-    /// Ends a response in the background.
+    /// Cancels a background response.
     pub fn cancel(&self, response_id: &str) -> ApiRequest<ModelResponse> {
         self.request(&CANCEL).segment("response_id", response_id).json()
     }
 
-    /// The items that a response was given, page by page, the newest first.
+    /// The input items of a response, page by page, the newest first.
     pub fn input_items(&self, response_id: &str) -> PagedRequest<ResponseItem> {
         let (caller, response_id) = (self.caller.clone(), response_id.to_owned());
         PagedRequest::new(INPUT_ITEMS.name, move |cursor| {
@@ -211,15 +209,15 @@ impl OpenAiResponses {
         })
     }
 
-    /// How many tokens the input of a request would take.
+    /// How many tokens the input of a request has.
     pub fn input_tokens(&self, request: &ResponseRequest<OpenAiApi>) -> ApiRequest<InputTokens> {
         request.content.checked(self.request(&INPUT_TOKENS), &NOT_OF_INPUT).json()
     }
 }
 
-/// What a request has beside its input and what shapes it.
+/// Fields of a request that do not change how many tokens its input has.
 const NOT_OF_INPUT: [&str; 5] = ["stream", "store", "background", "include", "stream_options"];
-/// What compacting looks at.
+/// The fields that compacting takes.
 const COMPACTED: [&str; 10] = [
     "model",
     "input",
@@ -234,11 +232,11 @@ const COMPACTED: [&str; 10] = [
 ];
 
 impl<M> ResponseRequest<M> {
-    /// Has the server make the input short, in place of answering it: its output takes the input's place in further
-    /// requests. Nothing is as short as can be: for an empty list nothing is sent, and the output is empty.
+    /// Has the server compact the input instead of answering it: the output replaces the input in further requests. For an
+    /// empty input nothing is sent, and the output is empty.
     ///
-    /// What only concerns an answer is left out. The headers are those of the conversation, and the installation's id
-    /// ([`client_metadata`](Self::client_metadata)) is one of them here.
+    /// Fields that only concern an answer are left out. The headers are those of the conversation; the installation's id
+    /// ([`client_metadata`](Self::client_metadata)) is sent as a header too.
     pub fn compact(self) -> ApiRequest<CompactedResponse> {
         let content = &self.content;
         let operation = match content.route.rules {
@@ -264,7 +262,7 @@ impl<M> ResponseRequest<M> {
 const INSTALLATION_ID: &str = "x-codex-installation-id";
 
 open_struct! {
-    /// How many tokens an input takes.
+    /// How many tokens an input has.
     #[derive(Eq)]
     pub InputTokens {
         /// The number.
@@ -278,20 +276,19 @@ open_struct! {
     pub DeletedObject {
         /// Its id.
         id: String,
-        /// Whether it is gone.
+        /// Whether it was deleted.
         deleted: bool,
     }
 }
 
 wire_struct! {
-    /// An input that was made short.
+    /// An input that was compacted.
     CompactedResponse {
-        /// What takes its place.
+        /// The items that replace it.
         #[serde(default, deserialize_with = "null_as_default")]
         output: Vec<ResponseItem>,
         /// What it cost, where the server tells it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        usage: Option<TokenUsage>,
+        usage?: TokenUsage,
     }
 }
 
@@ -312,7 +309,7 @@ impl<T> From<ListPage<T>> for Page<T> {
 }
 
 impl request::RequestContent {
-    /// The headers of a request to make the input short, or what is wrong with them.
+    /// The headers of a request to compact the input, or what is wrong with them.
     fn headers_to_compact(&self) -> Result<HeaderMap, String> {
         let mut headers = self.conversation.headers()?;
         // In the body of other requests.

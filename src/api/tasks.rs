@@ -1,4 +1,4 @@
-//! Cloud tasks: work that the Codex backend does in an environment of its own.
+//! Cloud tasks: work that the Codex backend does in a cloud environment.
 
 mod attempts;
 mod create;
@@ -7,38 +7,33 @@ mod diff;
 mod status;
 mod wait;
 
-
-
 pub use self::attempts::TaskAttempt;
 use self::attempts::{sort_attempts, unified_diffs};
-use self::create::CreateAnswer;
+use self::create::{CREATE, CreateAnswer};
 pub use self::create::{CreatedTask, NewTask};
 pub use self::details::{
-    CloudTask, ExternalPullRequest, TaskFragment, GitPullRequest, OutputDiff, StructuredTaskFragment, TaskDetails,
+    CloudTask, ExternalPullRequest, GitPullRequest, OutputDiff, StructuredTaskFragment, TaskDetails, TaskFragment,
     TaskListItem, TaskTurn, TaskTurnError, TaskTurnItem, Worklog, WorklogAuthor, WorklogContent, WorklogMessage,
 };
-pub use self::diff::DiffStats;
+use self::details::{DETAILS, request_details};
+pub use self::diff::{DiffStats, WireDiffStats};
 pub(crate) use self::diff::{is_unified_diff, paths_of};
-pub use self::status::{
-    LatestTurnStatus, TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TaskTurnStatus, WireDiffStats,
-};
+pub use self::status::{LatestTurnStatus, TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TaskTurnStatus};
 pub use self::wait::{TaskChanges, TaskWait};
+use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
 pub use super::working_tree::{ApplyOutcome, ApplyStatus, GitError, WorkingTree};
 use crate::api::endpoint::{endpoint, operations};
-use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
 use crate::error::{Error, ErrorKind};
-use crate::limits::open_struct;
+use crate::wire::open_struct;
 
 operations! {
     for CloudTasks;
     LIST: "tasks.list" = GET "{prefix}/tasks/list", Safe, Bounded;
-    DETAILS: "tasks.details" = GET "{prefix}/tasks/{task_id}", Safe, Bounded;
     SIBLING_TURNS: "tasks.sibling_turns" = GET "{prefix}/tasks/{task_id}/turns/{turn_id}/sibling_turns", Safe, Bounded;
-    CREATE: "tasks.create" = POST "{prefix}/tasks", IfNotActedOn, Bounded;
 }
 
 endpoint! {
-    /// Cloud tasks: work that the Codex backend does in an environment of its own, and that ends in a diff. Accepts a
+    /// Cloud tasks: work that the Codex backend does in a cloud environment, and that ends in a diff. Accepts a
     /// `Client<CodexBackend>`.
     ///
     /// ```
@@ -109,7 +104,7 @@ impl CloudTasks {
     /// # Ok(()) }
     /// ```
     pub fn details(&self, task_id: &str) -> ApiRequest<TaskDetails> {
-        self.request(&DETAILS).segment("task_id", task_id).json()
+        request_details(&self.caller, task_id)
     }
 
     /// The other attempts at a turn, in the order of [`TaskAttempt`]s.
@@ -187,8 +182,8 @@ impl CloudTasks {
         })
     }
 
-    /// Starts a task. `POST {prefix}/tasks`. Sent again only if it is certain that the backend did not act on it: a
-    /// second request would be a second task.
+    /// Starts a task. `POST {prefix}/tasks`. Retried only if it is certain that the backend did not act on it: a second
+    /// request would start a second task.
     #[allow(clippy::needless_pass_by_value, reason = "a task is started once")]
     pub fn create(&self, task: NewTask) -> ApiRequest<CreatedTask> {
         let request = self.request(&CREATE).body(&task.body()).refused(task.flaw());
@@ -197,7 +192,7 @@ impl CloudTasks {
 
     /// Waits until a task is done. See [`TaskWait`].
     pub fn wait(&self, task_id: &str) -> TaskWait {
-        TaskWait::new(self.clone(), task_id)
+        TaskWait::new(self.caller.clone(), task_id)
     }
 
     /// Where a person sees the task.

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::api::endpoint::{endpoint, operations};
 use super::request::ApiRequest;
+use crate::api::endpoint::{endpoint, operations};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{
     Credits, LimitWindow, PlanType, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SpendControl,
-    open_enum, open_struct,
 };
+use crate::wire::{open_enum, open_struct};
 
 operations! {
     for Usage;
@@ -20,7 +20,6 @@ operations! {
     REDEEM_RESET_CREDIT: "usage.redeem_reset_credit" = POST "{prefix}/rate-limit-reset-credits/consume", Safe, Bounded;
     THREADS: "usage.threads" = POST "{prefix}/usage/thread_usage/query", Safe, Bounded;
 }
-
 
 /// How many threads can be asked about at once.
 const MOST_THREADS: usize = 100;
@@ -127,7 +126,11 @@ impl Usage {
             thread_ids.iter().any(|id| id.trim().is_empty()).then(|| "a thread id is blank".to_owned())
         };
         let request = self.request(&THREADS);
-        request.body(&ThreadUsageQuery { thread_ids }).refused(reason).json().and_then(move |answer: ThreadUsageAnswer| answer.check(asked))
+        request
+            .body(&ThreadUsageQuery { thread_ids })
+            .refused(reason)
+            .json()
+            .and_then(move |answer: ThreadUsageAnswer| answer.check(asked))
     }
 }
 

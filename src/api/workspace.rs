@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-
-use crate::api::endpoint::{endpoint, operations};
 use super::cache::TtlCache;
 use super::request::{ApiRequest, Needs, Requirement};
+use crate::api::endpoint::{endpoint, operations};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
 use crate::error::Error;
 use crate::exchange::CallOptions;
-use crate::limits::open_struct;
+use crate::wire::open_struct;
 
 operations! {
     for WorkspacePolicy;

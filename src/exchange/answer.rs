@@ -14,7 +14,8 @@ use super::retry::retry_after;
 use super::scrub::Scrubber;
 use super::{LONGEST_ERROR_BODY, Operation, Origin};
 use crate::error::{Error, ErrorKind};
-use crate::limits::{UsageLimit, from_json};
+use crate::limits::UsageLimit;
+use crate::wire::from_json;
 
 /// The codes with which the backend says that it does not know an agent's task any more.
 pub(crate) const TASK_CODES: [&str; 3] = ["invalid_task_id", "task_not_found", "task_expired"];

@@ -44,7 +44,8 @@
 //!
 //! Whatever goes wrong with a call — arguments that do not fit, an error, a panic, a function that does not exist — is told
 //! to the model, which then does better or explains. The number of rounds is bounded. When a loop ends in an error,
-//! [`collect_partial`](crate::responses::ToolLoop::collect_partial) in place of `.await` gives the rounds before it too. With the feature
+//! [`collect_partial`](crate::responses::ToolLoop::collect_partial) in place of `.await` gives the rounds before it too.
+//! [`events`](crate::responses::ToolLoop::events) gives the events as a stream, without a callback. With the feature
 //! `schemars`, `FunctionTool::of` makes the schema from the type of the arguments.
 //!
 //! To answer calls by yourself, take them from [`function_calls`](crate::responses::CollectedResponse::function_calls), and give back

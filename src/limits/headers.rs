@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderMap;
 use serde::Deserialize;
 
-use super::{Credits, RateLimitSnapshot, SnapshotWindow, read_member};
+use super::rate_limit::{Credits, RateLimitSnapshot, SnapshotWindow};
+use crate::wire::read_member;
 
 /// The limit whose headers have no other name.
 const DEFAULT_LIMIT: &str = "codex";

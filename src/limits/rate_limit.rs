@@ -1,9 +1,11 @@
+//! The rate limits of the Codex backend: windows, credits, spend limits, and snapshots of them.
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::PlanType;
-use super::wire::{open_enum, open_struct};
+use super::plan::PlanType;
+use crate::wire::{open_enum, open_struct};
 
 open_struct! {
     /// A window in which usage is counted.

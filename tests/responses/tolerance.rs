@@ -1,7 +1,7 @@
 //! Members of an event that are odd, missing or somewhere else lose nothing that can still be told.
 
 use codex_backend::ErrorKind;
-use codex_backend::responses::{ResponseEvent, ResponseEventKind as Kind, ResponseStream};
+use codex_backend::responses::{ResponseEvent, ResponseEventKind as Kind, ResponseStream, SafetyBuffering};
 use serde_json::{Value, json};
 
 use super::support::read;
@@ -123,6 +123,42 @@ async fn the_model_is_told_by_the_headers_that_name_it() {
     });
     assert_eq!(models.collect::<Vec<_>>(), ["gpt-beside", "gpt-within"]);
     assert!(events.iter().any(|event| matches!(&event.kind, Kind::SafetyBuffering(told) if told.use_cases == ["u"])));
+}
+
+#[tokio::test]
+async fn an_event_of_any_type_may_carry_headers_and_a_word_about_safety_buffering() {
+    let texts = ["output_text", "refusal", "reasoning_text", "reasoning_summary_text", "function_call_arguments"];
+    let texts = texts.into_iter().chain(["custom_tool_call_input", "mcp_call_arguments", "code_interpreter_call_code"]);
+    let parts = ["output_item", "content_part", "reasoning_summary_part"];
+    let responses = ["created", "queued", "in_progress", "completed", "incomplete", "failed", "metadata"];
+    let types = texts
+        .flat_map(|text| [format!("response.{text}.delta"), format!("response.{text}.done")])
+        .chain(parts.into_iter().flat_map(|part| [format!("response.{part}.added"), format!("response.{part}.done")]))
+        .chain(responses.map(|response| format!("response.{response}")))
+        .chain(["image_generation_call.partial_image", "web_search_call.searching"].map(|of| format!("response.{of}")))
+        .chain(["response.output_text.annotation.added", "error", "codex.rate_limits", "later"].map(str::to_owned));
+    // Whether it holds what its type needs, or not.
+    let whole = json!({ "delta": "a", "text": "a", "refusal": "a", "arguments": "a", "input": "a", "code": "a",
+        "content_index": 0, "item_id": "i", "item": { "type": "later" }, "part": { "type": "later" }, "annotation": {},
+        "partial_image_b64": "AAAA", "response": { "id": "r" },
+        "rate_limits": { "primary": { "used_percent": 1, "window_minutes": 60, "reset_at": 1_700_000_000 } } });
+    for event_type in types {
+        for mut event in [whole.clone(), json!({})] {
+            let is_whole = event != json!({});
+            event["type"] = json!(event_type);
+            event["headers"] = json!({ "openai-model": "gpt-b", "x-codex-safety-buffering-faster-model": "gpt-fast" });
+            event["safety_buffering"] = json!({ "use_cases": ["u"] });
+            let (events, _) = read(stream(&[event])).await;
+            let told = |is: &dyn Fn(&Kind) -> bool| events.iter().filter(|event| is(&event.kind)).count();
+            assert_eq!(told(&|kind| matches!(kind, Kind::ServerModel(model) if model == "gpt-b")), 1, "{events:?}");
+            let faster = |told: &SafetyBuffering| told.retry_model.as_deref() == Some("gpt-fast");
+            let buffers = |kind: &Kind| matches!(kind, Kind::SafetyBuffering(told) if faster(told));
+            assert_eq!(told(&buffers), 1, "{events:?}");
+            let ends = ["response.incomplete", "response.failed", "error"].contains(&event_type.as_str());
+            assert_eq!(events.len(), if ends || (event_type == "response.completed" && !is_whole) { 2 } else { 3 });
+            assert!(!is_whole || told(&|kind| matches!(kind, Kind::Undecodable(_))) == 0, "{events:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use codex_backend::ErrorKind;
-use codex_backend::responses::{FunctionTool, ResponseEventKind, ResponseItem, TokenUsage, Tools};
+use codex_backend::responses::{FunctionTool, ResponseEventKind, ResponseItem, TokenUsage, ToolLoopEvents, Tools};
 use codex_backend::testing::{Backend, Route, ScriptedResponse};
+use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -189,6 +190,120 @@ async fn what_a_loop_brought_before_an_error_is_not_lost() {
     let (result, ended_in) = guard(run().collect_partial()).await;
     assert_eq!((result.rounds, result.items.len(), result.last.id()), (0, 0, None));
     assert_eq!((result.usage.total_tokens, ended_in.map(|error| error.kind())), (0, Some(ErrorKind::InvalidRequest)));
+}
+
+/// The next event that is text or the end of a response.
+async fn next_text_or_end(events: &mut ToolLoopEvents) -> Option<String> {
+    while let Some(event) = guard(events.next()).await {
+        match event.unwrap().kind {
+            ResponseEventKind::OutputTextDelta(piece) => return Some(piece.delta.to_string()),
+            ResponseEventKind::Completed(_) => return Some("completed".to_owned()),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn events_come_while_the_loop_runs() {
+    let backend = Backend::start().unwrap();
+    backend.script_response(ScriptedResponse::function_call("describe", "{}"));
+    let (runs, shown) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (counted, counted_shown) = (runs.clone(), shown.clone());
+    let tools = Tools::new().function(tool("describe"), move |_: Value| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async { Ok::<_, String>(1) }
+    });
+    let mut events = ask(&codex(&backend))
+        .run_tools(&tools)
+        .on_event(move |_| _ = counted_shown.fetch_add(1, Ordering::Relaxed))
+        .events();
+    assert_eq!(backend.requests().len(), 0, "nothing is sent before the stream is polled");
+
+    assert_eq!(next_text_or_end(&mut events).await.as_deref(), Some("completed"));
+    assert_eq!((backend.requests().len(), runs.load(Ordering::Relaxed)), (1, 0), "the first response is told at once");
+    assert_eq!(next_text_or_end(&mut events).await.as_deref(), Some("Hello, "));
+    assert_eq!((backend.requests().len(), runs.load(Ordering::Relaxed)), (2, 1));
+    while next_text_or_end(&mut events).await.is_some() {}
+    assert!(guard(events.next()).await.is_none(), "the end is the end");
+
+    let streamed = events.into_result();
+    backend.script_response(ScriptedResponse::function_call("describe", "{}"));
+    let awaited = guard(ask(&codex(&backend)).run_tools(&tools)).await.unwrap();
+    assert_eq!(
+        (streamed.rounds, streamed.items.len(), streamed.usage),
+        (awaited.rounds, awaited.items.len(), awaited.usage)
+    );
+    assert_eq!(streamed.last.text(), awaited.last.text());
+    assert!(shown.load(Ordering::Relaxed) > 2, "a callback is called as well");
+}
+
+#[tokio::test]
+async fn an_error_ends_the_events_of_a_loop_and_what_came_before_is_kept() {
+    let backend = Backend::start().unwrap();
+    backend.script_response(ScriptedResponse::function_call("describe", "{}"));
+    backend.script_response(ScriptedResponse::events([
+        json!({ "type": "response.output_text.delta", "delta": "I see" }),
+        json!({ "type": "response.incomplete", "response": { "id": "r", "incomplete_details": { "reason": "max" } } }),
+    ]));
+    let mut events = ask(&codex(&backend)).run_tools(&tools()).events();
+    let mut ended_in = None;
+    while let Some(event) = guard(events.next()).await {
+        assert!(ended_in.is_none(), "an item behind the error: {event:?}");
+        ended_in = event.err();
+    }
+    assert_eq!(ended_in.unwrap().kind(), ErrorKind::Incomplete);
+    let result = events.into_result();
+    assert_eq!((result.rounds, result.last.text().as_str(), result.last.id()), (2, "I see", Some("r")));
+    assert_eq!(result.items.len(), 2, "the call and its output");
+
+    backend.script_response(ScriptedResponse::function_call("describe", "{}"));
+    let mut events = ask(&codex(&backend)).run_tools(&tools()).with_rounds(1).events();
+    let last = guard(async { events.by_ref().collect::<Vec<_>>().await.pop() }).await;
+    assert_eq!(last.unwrap().unwrap_err().kind(), ErrorKind::TooManyRounds);
+    assert_eq!(events.into_result().items.len(), 2, "the functions were run");
+}
+
+#[tokio::test]
+async fn dropping_the_events_of_a_loop_cancels_it() {
+    /// Tells when it is dropped.
+    struct Guard(Arc<AtomicU32>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    let backend = Backend::start().unwrap();
+    let (started, dropped) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (counted, guards) = (started.clone(), dropped.clone());
+    let tools = Tools::new().function(tool("wait"), move |_: Value| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let held = Guard(guards.clone());
+        async move {
+            std::future::pending::<()>().await;
+            drop(held);
+            Ok::<_, String>(1)
+        }
+    });
+    // While a function runs.
+    backend.script_response(ScriptedResponse::function_call("wait", "{}"));
+    let mut events = ask(&codex(&backend)).run_tools(&tools).events();
+    assert_eq!(next_text_or_end(&mut events).await.as_deref(), Some("completed"));
+    while started.load(Ordering::Relaxed) == 0 {
+        assert!(events.next().now_or_never().is_none(), "the function runs, and nothing is told meanwhile");
+        tokio::task::yield_now().await;
+    }
+    let result = events.into_result();
+    assert_eq!((started.load(Ordering::Relaxed), dropped.load(Ordering::Relaxed)), (1, 1));
+    assert_eq!((result.rounds, result.items.len(), backend.requests().len()), (1, 1, 1));
+
+    // While a response comes: it counts as one that broke off.
+    let mut events = ask(&codex(&backend)).run_tools(&tools).events();
+    assert_eq!(next_text_or_end(&mut events).await.as_deref(), Some("Hello, "));
+    let result = events.into_result();
+    assert_eq!((result.rounds, result.items.len(), result.last.text().as_str()), (1, 0, "Hello, "));
+    assert_eq!(backend.requests().len(), 2);
 }
 
 #[test]

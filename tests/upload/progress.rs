@@ -30,6 +30,22 @@ async fn progress_rises_from_nothing_to_the_total_for_every_source() {
 }
 
 #[tokio::test]
+async fn a_callback_may_keep_count_by_itself_over_all_attempts() {
+    let backend = start();
+    backend.inject(Route::PutFile, Fault::status(503));
+    let (tell, told) = std::sync::mpsc::channel();
+    let mut calls = 0;
+    let upload = uploads(&backend).bytes("a.bin", content(CHUNK)).with_progress(move |progress| {
+        calls += 1;
+        tell.send((calls, progress.attempt)).unwrap();
+    });
+    guard(upload).await.unwrap();
+    let told: Vec<(u32, u32)> = told.iter().collect();
+    assert_eq!(told.iter().map(|(calls, _)| *calls).collect::<Vec<_>>(), (1..=told.len() as u32).collect::<Vec<_>>());
+    assert_eq!((told.first().unwrap().1, told.last().unwrap().1), (1, 2), "{told:?}");
+}
+
+#[tokio::test]
 async fn an_empty_file_reports_once() {
     let (backend, folder) = (start(), folder());
     for (source, upload) in every_source(&uploads(&backend), &write(&folder, "path.bin", "")) {

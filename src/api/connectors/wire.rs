@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::limits::open_struct;
+use crate::wire::open_struct;
 
 open_struct! {
     pub(super) DirectoryAnswer {

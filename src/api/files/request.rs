@@ -1,3 +1,5 @@
+//! One upload to the Codex backend, and several at a time.
+
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -9,9 +11,10 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 
-use crate::api::endpoint::operations;
+use super::progress::{ProgressCallback, UploadProgress};
 use super::source::{Content, Source};
 use super::wire::{CreateAnswer, CreateRequest, FinalizeAnswer};
+use crate::api::endpoint::operations;
 use crate::api::request::{PreparedRequest, awaited};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
@@ -58,20 +61,6 @@ struct Upload {
     finalize_time_limit: Duration,
 }
 
-pub(in crate::api) type ProgressCallback = Arc<dyn Fn(UploadProgress) + Send + Sync>;
-
-/// How far an upload's content has come. Given to the callback of [`UploadRequest::with_progress`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UploadProgress {
-    /// How many bytes have been handed over to the transport. The server need not have them yet.
-    pub bytes_handed_over: u64,
-    /// The size of the file.
-    pub total_bytes: u64,
-    /// Which sending of the content this is, counted from 1. A new one starts at 0 bytes.
-    pub attempt: u32,
-}
-
 impl UploadRequest {
     pub(super) fn new(caller: Arc<Caller>, source: Source, file_name: Option<String>) -> Self {
         Self {
@@ -94,13 +83,13 @@ impl UploadRequest {
     }
 
     /// Called with 0 bytes when the content starts to be sent, and after every chunk (at most 256 KiB for paths and
-    /// bytes). It runs in the middle of the upload: keep it short. If it panics, the upload fails.
-    pub fn with_progress(mut self, callback: impl Fn(UploadProgress) + Send + Sync + 'static) -> Self {
-        self.progress = Some(Arc::new(callback));
+    /// bytes). The upload waits for it, so keep it short. If it panics, the upload fails.
+    pub fn with_progress(mut self, callback: impl FnMut(UploadProgress) + Send + 'static) -> Self {
+        self.progress = Some(ProgressCallback::new(callback));
         self
     }
 
-    /// Other time limits than the client's.
+    /// Other time-outs than the client's.
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.upload.options.timeouts = Some(timeouts);
         self
@@ -112,13 +101,13 @@ impl UploadRequest {
         self
     }
 
-    /// How long to wait before asking again whether the backend has processed the file. Default 250 ms.
+    /// How long to wait between two questions whether the backend has processed the file. Default 250 ms.
     pub fn with_finalize_interval(mut self, interval: Duration) -> Self {
         self.upload.finalize_interval = interval;
         self
     }
 
-    /// How long to go on asking. Default 30 s from the first time.
+    /// How long to go on asking, from the first time. Default 30 s.
     pub fn with_finalize_time_limit(mut self, limit: Duration) -> Self {
         self.upload.finalize_time_limit = limit;
         self

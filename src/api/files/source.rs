@@ -16,14 +16,15 @@ use futures_util::{FutureExt, Stream, StreamExt, stream};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::task::spawn_blocking;
 
-use super::LARGEST_FILE;
-use super::request::{ProgressCallback, UploadProgress};
+use super::progress::{ProgressCallback, UploadProgress};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Activity, Body, PayloadSource, Scrubber, TransportError};
 
 /// How errors name the work that is not a request.
 const UPLOAD: &str = "files.upload";
 const CHUNK: usize = 256 << 10;
+/// The largest file that can be uploaded: 512 MiB. A file of exactly this size can.
+const LARGEST_FILE: u64 = 512 << 20;
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
@@ -222,7 +223,7 @@ impl Report {
         let Some(callback) = &self.progress else { return Ok(()) };
         let progress =
             UploadProgress { bytes_handed_over: self.so_far, total_bytes: self.total, attempt: self.attempt };
-        catch_unwind(AssertUnwindSafe(|| callback(progress))).map_err(|_| panicked("progress callback"))
+        catch_unwind(AssertUnwindSafe(|| callback.call(progress))).map_err(|_| panicked("progress callback"))
     }
 }
 

@@ -1,3 +1,5 @@
+//! The bodies of requests and answers of an upload.
+
 use serde::{Deserialize, Serialize};
 
 /// `POST /files`.

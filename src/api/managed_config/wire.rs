@@ -2,7 +2,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::ManagedConfigError;
-use crate::limits::{Wire, open_struct, read_member};
+use crate::wire::{Wire, open_struct, read_member};
 
 open_struct! {
     /// The requirements of the administrators.
@@ -82,7 +82,7 @@ pub struct ConfigFragment {
 
 impl Wire for ConfigFragment {
     // What it demands would not hold.
-    const CAN_BE_LEFT_OUT: bool = false;
+    const CAN_BE_SKIPPED: bool = false;
 }
 
 impl ConfigBundle {

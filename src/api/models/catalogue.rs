@@ -1,7 +1,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::limits::{null_as_default, open_enum, open_struct};
+use crate::wire::{null_as_default, open_enum, open_struct};
 
 /// The models that the Codex backend offers an account.
 ///

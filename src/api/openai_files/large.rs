@@ -11,9 +11,9 @@ use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::api::endpoint::operations;
+use super::file::{OpenAiFile, OpenAiFilePurpose};
 use super::multipart::Form;
-use super::{OpenAiFile, OpenAiFilePurpose};
+use crate::api::endpoint::operations;
 use crate::api::request::{PreparedRequest, awaited};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
@@ -66,7 +66,12 @@ pub(super) enum Origin {
 }
 
 impl OpenAiLargeUpload {
-    pub(super) fn new(caller: Arc<Caller>, origin: Origin, file_name: Option<String>, purpose: OpenAiFilePurpose) -> Self {
+    pub(super) fn new(
+        caller: Arc<Caller>,
+        origin: Origin,
+        file_name: Option<String>,
+        purpose: OpenAiFilePurpose,
+    ) -> Self {
         let mime_type = "application/octet-stream".to_owned();
         Self { caller, origin, file_name, purpose, mime_type, part_size: PART_SIZE, options: CallOptions::default() }
     }
@@ -89,7 +94,7 @@ impl OpenAiLargeUpload {
         self
     }
 
-    /// Other time limits than the client's.
+    /// Other time-outs than the client's.
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.options.timeouts = Some(timeouts);
         self

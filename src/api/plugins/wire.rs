@@ -1,4 +1,4 @@
-use crate::limits::{open_enum, open_struct};
+use crate::wire::{open_enum, open_struct};
 
 open_struct! {
     pub(super) PluginListAnswer {

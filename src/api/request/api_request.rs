@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::prepared::PreparedRequest;
 use crate::error::Error;
 use crate::exchange::{Answer, CallOptions, Operation, Receive, RetryPolicy, Timeouts, ToTheEnd};
-use crate::limits::{Tolerant, Wire};
+use crate::wire::{Tolerant, Wire};
 
 /// A request whose answer is a `T`, made by the methods of endpoint handles; `.await` it.
 ///

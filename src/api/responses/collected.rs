@@ -1,9 +1,11 @@
+//! A response that is put together from the events of its stream.
+
 use super::event::{ResponseEvent, ResponseEventKind};
 use super::item::{CustomToolCall, FunctionCall, ResponseItem};
 use super::response::{ModelResponse, TokenUsage, output_text};
 use crate::limits::{OpenAiRateLimits, RateLimitSnapshot};
 
-/// What a stream brought, put together. Made by [`ResponseStream::collect`](crate::responses::ResponseStream::collect).
+/// A response assembled from its stream. Made by [`ResponseStream::collect`](crate::responses::ResponseStream::collect).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,9 +23,9 @@ pub struct CollectedResponse {
     pub response: Option<ModelResponse>,
     /// The items of the output that are whole, in their order. Give them back as input to go on.
     pub items: Vec<ResponseItem>,
-    /// How much of each limit of the Codex backend is used; the last word about each.
+    /// How much of each limit of the Codex backend is used, as last reported.
     pub rate_limits: Vec<RateLimitSnapshot>,
-    /// How much may still be asked of the OpenAI API.
+    /// What remains of the OpenAI API's rate limits.
     pub api_rate_limits: Option<OpenAiRateLimits>,
     /// The model that answered, where the server tells it.
     pub server_model: Option<String>,
@@ -94,7 +96,7 @@ impl CollectedResponse {
         self.response.as_ref().map(|response| response.id.as_str()).filter(|id| !id.is_empty())
     }
 
-    /// All text of the model's messages, put together; for a response that is cut off, as far as it came.
+    /// All text of the model's messages; of a response that broke off, as far as it came.
     #[must_use]
     pub fn text(&self) -> String {
         output_text(&self.items) + &self.unfinished_text
@@ -122,7 +124,7 @@ impl CollectedResponse {
         })
     }
 
-    /// The summaries of what the model thought, put together with blank lines.
+    /// The summaries of the model's reasoning, joined with blank lines.
     #[must_use]
     pub fn reasoning_summary(&self) -> String {
         let summaries = self.items.iter().filter_map(|item| match item {
@@ -132,7 +134,7 @@ impl CollectedResponse {
         summaries.filter(|summary| !summary.is_empty()).collect::<Vec<_>>().join("\n\n")
     }
 
-    /// The text, read as JSON of an application's type: for a request with a JSON schema.
+    /// The text, parsed as JSON into a type of the application's: for a request with a JSON schema.
     ///
     /// # Errors
     ///

@@ -2,8 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::event::TURN_STATE;
-use super::turn::ResponseTurn;
+use super::turn::{ResponseTurn, TURN_STATE};
 
 /// Ids of a conversation, as far as they were given.
 #[derive(Clone, Default)]

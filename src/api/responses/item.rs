@@ -1,13 +1,12 @@
-//! The items of which inputs and outputs consist.
+//! The items of inputs and outputs.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::wire_struct::wire_struct;
-use crate::limits::{null_as_default, open_enum, optional_count};
+use crate::wire::{null_as_default, open_enum, optional_count, wire_struct};
 
-/// One item of a conversation: what goes to the model and what comes from it, so that an output can be given back as
-/// input. What this crate does not know is kept: items as [`Other`](Self::Other), members in `extra`.
+/// One item of a conversation, in an input or in an output; an output can be given back as input. What this crate does not
+/// know is kept: items as [`Other`](Self::Other), members in `extra`.
 ///
 /// ```
 /// use codex_backend::responses::{MessageRole, ResponseItem};
@@ -27,15 +26,15 @@ pub enum ResponseItem {
     /// A message.
     #[serde(deserialize_with = "message")]
     Message(MessageItem),
-    /// What the model thought.
+    /// The model's reasoning.
     Reasoning(ReasoningItem),
     /// The model calls a function.
     FunctionCall(FunctionCall),
-    /// What the function gave.
+    /// What the function returned.
     FunctionCallOutput(ToolCallOutput),
-    /// The model calls a tool that takes text of its own form.
+    /// The model calls a tool that takes free-form text.
     CustomToolCall(CustomToolCall),
-    /// What that tool gave.
+    /// What that tool returned.
     CustomToolCallOutput(ToolCallOutput),
     /// The model asks for a command to be run.
     LocalShellCall(LocalShellCall),
@@ -47,7 +46,7 @@ pub enum ResponseItem {
     WebSearchCall(WebSearchCall),
     /// The model made an image.
     ImageGenerationCall(ImageGenerationCall),
-    /// A conversation made short, readable by the server alone.
+    /// A compacted conversation, which only the server can read.
     #[serde(alias = "compaction_summary")]
     Compaction(CompactionItem),
     /// One of a kind or form that this crate does not know, as it came.
@@ -66,7 +65,7 @@ impl ResponseItem {
         Self::message(MessageRole::Developer, ContentPart::input_text(text))
     }
 
-    /// A message that the model is to have written.
+    /// A message of the model.
     pub fn assistant(text: impl Into<String>) -> Self {
         Self::message(
             MessageRole::Assistant,
@@ -74,12 +73,12 @@ impl ResponseItem {
         )
     }
 
-    /// What a function gave for the call with this id.
+    /// What a function returned for the call with this id.
     pub fn function_call_output(call_id: impl Into<String>, output: impl Into<ToolOutput>) -> Self {
         Self::FunctionCallOutput(ToolCallOutput::new(call_id.into(), output.into()))
     }
 
-    /// What a custom tool gave for the call with this id.
+    /// What a custom tool returned for the call with this id.
     pub fn custom_tool_call_output(call_id: impl Into<String>, output: impl Into<ToolOutput>) -> Self {
         Self::CustomToolCallOutput(ToolCallOutput::new(call_id.into(), output.into()))
     }
@@ -178,22 +177,18 @@ wire_struct! {
     /// A message.
     MessageItem {
         /// The server's id.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
+        id?: String,
         /// Who speaks.
         role: MessageRole,
         /// What is said. Plain text is read as one part, and nothing as none.
         #[serde(default, deserialize_with = "content")]
         content: Vec<ContentPart>,
         /// How far it has come.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        status: Option<ItemStatus>,
+        status?: ItemStatus,
         /// What part it plays.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        phase: Option<MessagePhase>,
+        phase?: MessagePhase,
         /// Whether the turn ends with it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        end_turn: Option<bool>,
+        end_turn?: bool,
     }
 }
 
@@ -236,20 +231,17 @@ fn message<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MessageItem, D:
 }
 
 wire_struct! {
-    /// What the model thought.
+    /// The model's reasoning.
     ReasoningItem {
         /// The server's id.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
+        id?: String,
         /// A summary for people.
         #[serde(default, deserialize_with = "null_as_default")]
         summary: Vec<ContentPart>,
-        /// The thoughts themselves, where the model shows them.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        content: Option<Vec<ContentPart>>,
-        /// The thoughts, readable by the server alone: given back, they spare the model thinking the same again.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        encrypted_content: Option<String>,
+        /// The reasoning itself, where the model shows it.
+        content?: Vec<ContentPart>,
+        /// The reasoning, which only the server can read. Given back as input, it saves the model reasoning the same twice.
+        encrypted_content?: String,
     }
 }
 
@@ -265,21 +257,18 @@ wire_struct! {
     /// The model calls a function.
     FunctionCall {
         /// The server's id of the item.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
+        id?: String,
         /// The id to which the output refers.
         call_id: String,
         /// The function.
         name: String,
         /// The namespace that the function is in.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        namespace: Option<String>,
-        /// The arguments, as JSON in text; empty when there are none. It is the model's work: it may be no JSON.
+        namespace?: String,
+        /// The arguments, as JSON in text; empty when there are none. The model writes them: they may not be valid JSON.
         #[serde(default, deserialize_with = "null_as_default")]
         arguments: String,
         /// How far it has come.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        status: Option<ItemStatus>,
+        status?: ItemStatus,
     }
 }
 
@@ -295,11 +284,10 @@ impl FunctionCall {
 }
 
 wire_struct! {
-    /// The model calls a tool that takes text of its own form.
+    /// The model calls a tool that takes free-form text.
     CustomToolCall {
         /// The server's id of the item.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
+        id?: String,
         /// The id to which the output refers.
         call_id: String,
         /// The tool.
@@ -308,24 +296,21 @@ wire_struct! {
         #[serde(default, deserialize_with = "null_as_default")]
         input: String,
         /// How far it has come.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        status: Option<ItemStatus>,
+        status?: ItemStatus,
     }
 }
 
 wire_struct! {
-    /// What a tool gave.
+    /// What a tool returned.
     ToolCallOutput {
         /// The server's id of the item.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
+        id?: String,
         /// The id of the call.
         call_id: String,
-        /// What it gave.
+        /// What it returned.
         output: ToolOutput,
         /// The tool.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        name: Option<String>,
+        name?: String,
     }
 }
 
@@ -335,7 +320,7 @@ impl ToolCallOutput {
     }
 }
 
-/// What a tool gave: text, or text and images.
+/// What a tool returned: text, or text and images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
@@ -368,8 +353,7 @@ wire_struct! {
     /// The model asks for a command to be run.
     LocalShellCall {
         /// The server's id of the item.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
+        id?: String,
         /// The id to which the output refers.
         #[serde(default)]
         call_id: Option<String>,
@@ -390,11 +374,10 @@ wire_struct! {
         #[serde(default, deserialize_with = "null_as_default")]
         command: Vec<String>,
         /// How long it may take, in milliseconds.
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_count")]
-        timeout_ms: Option<u64>,
+        #[serde(deserialize_with = "optional_count")]
+        timeout_ms?: u64,
         /// Where to run it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        working_directory: Option<String>,
+        working_directory?: String,
     }
 }
 
@@ -402,8 +385,7 @@ wire_struct! {
     /// The model searches among tools.
     ToolSearchCall {
         /// The server's id of the item.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
+        id?: String,
         /// The id to which the output refers.
         #[serde(default)]
         call_id: Option<String>,
@@ -413,8 +395,7 @@ wire_struct! {
         #[serde(default)]
         arguments: Value,
         /// How far it has come.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        status: Option<ItemStatus>,
+        status?: ItemStatus,
     }
 }
 
@@ -422,8 +403,7 @@ wire_struct! {
     /// The tools that were found.
     ToolSearchOutput {
         /// The server's id of the item.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
+        id?: String,
         /// The id of the call.
         #[serde(default)]
         call_id: Option<String>,
@@ -441,14 +421,11 @@ wire_struct! {
     /// The model searched the web.
     WebSearchCall {
         /// The server's id of the item.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
+        id?: String,
         /// How far it has come.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        status: Option<ItemStatus>,
+        status?: ItemStatus,
         /// What it did: `search`, `open_page`, `find_in_page`, with their members.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        action: Option<Value>,
+        action?: Value,
     }
 }
 
@@ -456,14 +433,11 @@ wire_struct! {
     /// The model made an image.
     ImageGenerationCall {
         /// The server's id of the item.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
+        id?: String,
         /// How far it has come.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        status: Option<ItemStatus>,
+        status?: ItemStatus,
         /// What was asked for in the end.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        revised_prompt: Option<String>,
+        revised_prompt?: String,
         /// The image, in base64.
         #[serde(default)]
         result: Option<String>,
@@ -471,11 +445,10 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// A conversation made short, readable by the server alone.
+    /// A compacted conversation, which only the server can read.
     CompactionItem {
         /// The server's id of the item.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<String>,
+        id?: String,
         /// The conversation.
         encrypted_content: String,
     }
@@ -496,9 +469,9 @@ pub enum ContentPart {
     OutputText(TextPart),
     /// The model declines.
     Refusal(RefusalPart),
-    /// A part of a summary of what the model thought.
+    /// A part of a summary of the model's reasoning.
     SummaryText(TextPart),
-    /// A part of what the model thought.
+    /// A part of the model's reasoning.
     ReasoningText(TextPart),
     /// Text, of an older form.
     Text(TextPart),
@@ -550,14 +523,11 @@ wire_struct! {
     /// An image for the model.
     ImagePart {
         /// Its URL (`https:`, or `data:` with the image itself).
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        image_url: Option<String>,
+        image_url?: String,
         /// The id under which it was uploaded.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        file_id: Option<String>,
+        file_id?: String,
         /// How closely the model looks: `auto`, `low`, `high`, `original`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        detail: Option<String>,
+        detail?: String,
     }
 }
 
@@ -565,14 +535,11 @@ wire_struct! {
     /// A file for the model.
     FilePart {
         /// The id under which it was uploaded.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        file_id: Option<String>,
+        file_id?: String,
         /// Its name.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        filename: Option<String>,
+        filename?: String,
         /// Its content, as a `data:` URL.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        file_data: Option<String>,
+        file_data?: String,
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::conversation::Conversation;
-use super::item::{MessageRole, ResponseItem};
+use super::item::ResponseItem;
 use super::response::ModelResponse;
 use super::rules::Rules;
 use super::stream::{ReceiveStream, ResponseStream};
@@ -23,13 +23,11 @@ use crate::api::endpoint::operations;
 use crate::api::request::PreparedRequest;
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{
-    CallOptions, LONGEST_EVENT, Operation, Retries, RetryPolicy, Timeouts,
-};
-use crate::limits::open_enum;
+use crate::exchange::{CallOptions, LONGEST_EVENT, Operation, Retries, RetryPolicy, Timeouts};
 use crate::mode::responses::{AnswersInOnePiece, KeepsResponses, TakesParameter, parameter};
+use crate::wire::open_enum;
 
-// One that is kept is not retried in this case; see `RequestContent::prepare`.
+// How a request is retried depends on whether its response is stored; see `RequestContent::prepare`.
 operations! {
     for CodexResponses;
     CREATE_CODEX: "responses.create" = POST "{codex}/responses",
@@ -54,7 +52,7 @@ pub(super) static OPENAI: CreateRoute = CreateRoute { rules: Rules::OpenAiApi, c
 /// A request for a response, made by [`CodexResponses::create`](crate::CodexResponses::create) or
 /// [`OpenAiResponses::create`](crate::OpenAiResponses::create). `M` is the mode of the client it goes through.
 ///
-/// What a mode demands was an argument there. What it refuses does not compile here:
+/// What a mode requires is an argument of `create`. A setter of what it refuses does not compile:
 ///
 /// ```compile_fail,E0277
 /// # let client = codex_backend::Client::builder().chatgpt(codex_backend::ChatGptTokens::new("t")).build()?;
@@ -66,10 +64,10 @@ pub(super) static OPENAI: CreateRoute = CreateRoute { rules: Rules::OpenAiApi, c
 /// Send it with [`stream`](Self::stream), [`send`](Self::send) (the OpenAI API alone) or
 /// [`run_tools`](Self::run_tools).
 ///
-/// | it | is sent again after a failure | time limit |
+/// | the response | the request is retried after a failure | time-out |
 /// | --- | --- | --- |
-/// | is not kept by the server (`store` is false; always on the Codex backend) | until the first event of the body has come | [`Timeouts::stream_idle`] |
-/// | is kept, or runs in the background | only if the server did not act on it | the same |
+/// | is not stored (`store` is false; always on the Codex backend) | until the first event of the body has come | [`Timeouts::stream_idle`] |
+/// | is stored, or runs in the background | only if the server did not act on it | the same |
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -145,7 +143,7 @@ impl<const N: usize> From<[ResponseItem; N]> for ResponseInput {
 }
 
 open_enum! {
-    /// How long a model thinks.
+    /// How much a model reasons.
     ReasoningEffort {
         /// Not at all.
         None = "none",
@@ -165,7 +163,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// How a model tells what it thought.
+    /// How a model summarizes its reasoning.
     ReasoningSummary {
         /// As the model likes.
         Auto = "auto",
@@ -255,8 +253,8 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    /// Sets a field by its name on the wire: for what is newer than this crate. What the route refuses is refused when the
-    /// request is sent, before a byte leaves.
+    /// Sets a field by its name on the wire, for fields that this crate does not know. What the route refuses is an error when
+    /// the request is sent, before anything leaves.
     pub fn field(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         self.content.set(&name.into(), value);
         self
@@ -272,24 +270,24 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    /// What the model is and how it is to answer. On the Codex backend it was given at the start, and this replaces it.
+    /// The instructions of the model. On the Codex backend this replaces those that were given to `create`.
     pub fn instructions(self, text: impl Into<String>) -> Self {
         self.with("instructions", text.into())
     }
 
-    /// Adds to the input. Items that a response gave can be given back as they are: the Codex backend, which keeps none,
-    /// gets them without the ids by which it would look for them.
+    /// Adds to the input. The items of a response can be given back as they are: for the Codex backend, which stores none,
+    /// their ids are left out.
     pub fn input(mut self, input: impl Into<ResponseInput>) -> Self {
         self.content.add_input(input.into().0);
         self
     }
 
-    /// Offers a tool to the model.
+    /// Adds a tool that the model may use.
     pub fn tool(self, tool: impl Into<ResponseTool>) -> Self {
         self.tools([tool.into()])
     }
 
-    /// Offers tools to the model, beside those before.
+    /// Adds tools that the model may use.
     pub fn tools(mut self, tools: impl IntoIterator<Item = ResponseTool>) -> Self {
         for tool in tools {
             self.content.push("tools", &tool);
@@ -297,7 +295,7 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    /// Whether the model must use a tool. Default: it may.
+    /// Whether the model must use a tool. Default: it may, and need not.
     pub fn tool_choice(self, choice: ToolChoice) -> Self {
         self.with("tool_choice", choice.into_json())
     }
@@ -307,12 +305,12 @@ impl<M> ResponseRequest<M> {
         self.with("parallel_tool_calls", allowed)
     }
 
-    /// How long the model thinks.
+    /// How much the model reasons.
     pub fn reasoning_effort(self, effort: ReasoningEffort) -> Self {
         self.with_in("reasoning", "effort", effort)
     }
 
-    /// How the model tells what it thought. Default: not at all.
+    /// How the model summarizes its reasoning. Default: not at all.
     pub fn reasoning_summary(self, summary: ReasoningSummary) -> Self {
         self.with_in("reasoning", "summary", summary)
     }
@@ -339,8 +337,8 @@ impl<M> ResponseRequest<M> {
         self.json_schema(super::schema::name_of::<T>(), super::schema::strict_schema_of::<T>())
     }
 
-    /// Asks for something that is otherwise left out, such as `reasoning.encrypted_content` (which is always asked for on
-    /// the Codex backend, where the server keeps nothing).
+    /// Asks for output that is otherwise left out, such as `reasoning.encrypted_content` (always included on the Codex backend,
+    /// which stores nothing).
     pub fn include(mut self, what: impl Into<String>) -> Self {
         let what = what.into();
         self.content.push("include", &what);
@@ -352,18 +350,18 @@ impl<M> ResponseRequest<M> {
         self.with("service_tier", tier)
     }
 
-    /// Requests with the same key and the same beginning share what the server has worked out about it.
+    /// The key of the server's prompt cache: requests with the same key and the same beginning share cached tokens.
     pub fn prompt_cache_key(self, key: impl Into<String>) -> Self {
         self.with("prompt_cache_key", key.into())
     }
 
-    /// A word for the server about the client, such as `x-codex-installation-id`, the id of its installation.
+    /// Metadata about the client, such as `x-codex-installation-id`, the id of its installation.
     pub fn client_metadata(self, name: &str, value: impl Into<String>) -> Self {
         self.with_in("client_metadata", name, value.into())
     }
 
-    /// The conversation's id, as headers `session_id` and `session-id`: it leads the requests of one conversation to the same
-    /// place. At most 256 visible ASCII characters, as all ids here.
+    /// The conversation's id, as headers `session_id` and `session-id`: requests of one conversation are routed to the same
+    /// place. 1 to 256 visible ASCII characters, as for all ids here.
     pub fn session_id(mut self, id: impl Into<String>) -> Self {
         self.content.conversation.session_id = Some(id.into());
         self
@@ -376,15 +374,15 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    /// How often the thread has been made short ([`compact`](Self::compact)) before, within the header `x-codex-window-id`.
-    /// Default: never.
+    /// How often the thread has been compacted ([`compact`](Self::compact)) before, as part of the header `x-codex-window-id`.
+    /// Default 0.
     pub fn compactions(mut self, times: u32) -> Self {
         self.content.conversation.compactions = times;
         self
     }
 
-    /// An agent that works for another one: what it is for (`review`, `compact`, …), as header `x-openai-subagent`; and the
-    /// thread that it was started from, if any, as header `x-codex-parent-thread-id`.
+    /// The request is a subagent's: what the subagent is for (`review`, `compact`, …), as header `x-openai-subagent`; and the
+    /// thread that started it, if any, as header `x-codex-parent-thread-id`.
     pub fn subagent(mut self, name: impl Into<String>, parent_thread_id: Option<String>) -> Self {
         self.content.conversation.subagent = Some(name.into());
         self.content.conversation.parent_thread_id = parent_thread_id;
@@ -397,7 +395,7 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    /// How random the model is: from 0, not at all, to 2.
+    /// The sampling temperature, from 0 to 2.
     pub fn temperature(self, temperature: f64) -> Self
     where
         M: TakesParameter<parameter::temperature>,
@@ -405,7 +403,7 @@ impl<M> ResponseRequest<M> {
         self.with("temperature", temperature)
     }
 
-    /// From how likely a set the model draws: up to 1, all.
+    /// Nucleus sampling: the probability mass that tokens are drawn from, up to 1.
     pub fn top_p(self, share: f64) -> Self
     where
         M: TakesParameter<parameter::top_p>,
@@ -413,7 +411,7 @@ impl<M> ResponseRequest<M> {
         self.with("top_p", share)
     }
 
-    /// How many of the likeliest tokens are told for each place.
+    /// How many of the most likely tokens are returned at each position.
     pub fn top_logprobs(self, tokens: u32) -> Self
     where
         M: TakesParameter<parameter::top_logprobs>,
@@ -421,7 +419,7 @@ impl<M> ResponseRequest<M> {
         self.with("top_logprobs", tokens)
     }
 
-    /// How long the answer may be, thoughts included. A longer one ends in [`ErrorKind::Incomplete`].
+    /// The maximum number of output tokens, reasoning included. A longer answer ends in [`ErrorKind::Incomplete`].
     pub fn max_output_tokens(self, tokens: u64) -> Self
     where
         M: TakesParameter<parameter::max_output_tokens>,
@@ -429,7 +427,7 @@ impl<M> ResponseRequest<M> {
         self.with("max_output_tokens", tokens)
     }
 
-    /// How many tools that the server runs may be called.
+    /// The maximum number of calls of tools that the server runs.
     pub fn max_tool_calls(self, calls: u32) -> Self
     where
         M: TakesParameter<parameter::max_tool_calls>,
@@ -437,7 +435,7 @@ impl<M> ResponseRequest<M> {
         self.with("max_tool_calls", calls)
     }
 
-    /// A pair that is kept with the response: at most 16, names up to 64 characters, values up to 512.
+    /// A pair that is stored with the response: at most 16 pairs, names up to 64 characters, values up to 512.
     pub fn metadata(self, name: &str, value: impl Into<String>) -> Self
     where
         M: TakesParameter<parameter::metadata>,
@@ -445,7 +443,7 @@ impl<M> ResponseRequest<M> {
         self.with_in("metadata", name, value.into())
     }
 
-    /// A prompt that is kept on the server, with its variables.
+    /// A prompt that is stored on the server, with its variables.
     pub fn prompt(self, prompt: Value) -> Self
     where
         M: TakesParameter<parameter::prompt>,
@@ -453,7 +451,7 @@ impl<M> ResponseRequest<M> {
         self.with("prompt", prompt)
     }
 
-    /// How long what was worked out about the prompt is kept, such as `24h`.
+    /// How long the prompt stays cached, such as `24h`.
     pub fn prompt_cache_retention(self, retention: impl Into<String>) -> Self
     where
         M: TakesParameter<parameter::prompt_cache_retention>,
@@ -461,7 +459,7 @@ impl<M> ResponseRequest<M> {
         self.with("prompt_cache_retention", retention.into())
     }
 
-    /// An id of the application's user that tells nothing about them.
+    /// An id of the application's user that does not identify the person, such as a hash.
     pub fn safety_identifier(self, id: impl Into<String>) -> Self
     where
         M: TakesParameter<parameter::safety_identifier>,
@@ -469,7 +467,7 @@ impl<M> ResponseRequest<M> {
         self.with("safety_identifier", id.into())
     }
 
-    /// What happens to an input that is too long: `auto` or `disabled`.
+    /// What happens to an input that is too long: `auto` (items are dropped) or `disabled` (an error).
     pub fn truncation(self, how: impl Into<String>) -> Self
     where
         M: TakesParameter<parameter::truncation>,
@@ -477,8 +475,8 @@ impl<M> ResponseRequest<M> {
         self.with("truncation", how.into())
     }
 
-    /// The application's user. [`safety_identifier`](Self::safety_identifier) and
-    /// [`prompt_cache_key`](Self::prompt_cache_key) take its place.
+    /// The application's user. Replaced by [`safety_identifier`](Self::safety_identifier) and
+    /// [`prompt_cache_key`](Self::prompt_cache_key).
     pub fn user(self, user: impl Into<String>) -> Self
     where
         M: TakesParameter<parameter::user>,
@@ -486,7 +484,7 @@ impl<M> ResponseRequest<M> {
         self.with("user", user.into())
     }
 
-    /// Whether the server keeps the response. Default on the OpenAI API: yes.
+    /// Whether the server stores the response. Default on the OpenAI API: yes.
     pub fn store(self, store: bool) -> Self
     where
         M: KeepsResponses<parameter::store>,
@@ -494,7 +492,7 @@ impl<M> ResponseRequest<M> {
         self.with("store", store)
     }
 
-    /// Whether the model works on when nobody waits for it.
+    /// Whether the response is made in the background, without a connection that waits for it.
     pub fn background(self, background: bool) -> Self
     where
         M: KeepsResponses<parameter::background>,
@@ -502,7 +500,7 @@ impl<M> ResponseRequest<M> {
         self.with("background", background)
     }
 
-    /// Goes on after a response that the server keeps.
+    /// Continues after a stored response.
     pub fn previous_response_id(self, id: impl Into<String>) -> Self
     where
         M: KeepsResponses<parameter::previous_response_id>,
@@ -510,7 +508,7 @@ impl<M> ResponseRequest<M> {
         self.with("previous_response_id", id.into())
     }
 
-    /// Belongs to a conversation that the server keeps.
+    /// The stored conversation that the request belongs to.
     pub fn conversation(self, id: impl Into<String>) -> Self
     where
         M: KeepsResponses<parameter::conversation>,
@@ -518,7 +516,7 @@ impl<M> ResponseRequest<M> {
         self.with("conversation", id.into())
     }
 
-    /// Sends the body compressed by zstd. It is compressed once for all attempts.
+    /// Compresses the body with zstd, once for all attempts.
     #[cfg(feature = "zstd")]
     pub fn compressed(mut self) -> Self
     where
@@ -528,14 +526,14 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    /// Another limit on the length of one event's data, in bytes, than 16 MiB. A longer event ends the stream in
+    /// The maximum length of one event's data, in bytes. Default 16 MiB. A longer event ends the stream in
     /// [`ErrorKind::ResponseTooLarge`].
     pub fn with_longest_event(mut self, bytes: usize) -> Self {
         self.content.longest_event = bytes;
         self
     }
 
-    /// Other time limits than the client's. The one that counts is [`Timeouts::stream_idle`].
+    /// Other time-outs than the client's. The one that counts is [`Timeouts::stream_idle`].
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.content.options.timeouts = Some(timeouts);
         self
@@ -547,14 +545,14 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    /// Sends the request, and is done when the first event of the answer has come. Dropping the future, or the stream that
-    /// it gives, ends the request.
+    /// Sends the request, and is ready when the first event of the answer has come. Dropping the future, or the stream,
+    /// cancels the request.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] when the request breaks the rules of its route: nothing is sent then. Otherwise what the
-    /// server or the network said.
-    #[must_use = "nothing is asked unless awaited"]
+    /// [`ErrorKind::InvalidInput`] when the request breaks the rules of its route; nothing is sent then. Otherwise as the server
+    /// or the network failed.
+    #[must_use = "nothing is sent unless awaited"]
     pub fn stream(self) -> Pin<Box<dyn Future<Output = Result<ResponseStream, Error>> + Send>> {
         let mut content = self.content;
         Box::pin(async move { content.stream().await })
@@ -562,20 +560,19 @@ impl<M> ResponseRequest<M> {
 
     /// Sends the request, and waits for the whole response.
     ///
-    /// A response that failed or is incomplete is no error here: look at its `status`.
+    /// A response that failed or is incomplete is not an error here: see its `status`.
     ///
     /// # Errors
     ///
-    /// As [`stream`](Self::stream). No byte comes before the model is done, so [`Timeouts::stream_idle`] bounds all of it.
-    #[must_use = "nothing is asked unless awaited"]
+    /// As [`stream`](Self::stream). Nothing comes before the model is done, so [`Timeouts::stream_idle`] bounds the whole
+    /// response.
+    #[must_use = "nothing is sent unless awaited"]
     pub fn send(self) -> Pin<Box<dyn Future<Output = Result<ModelResponse, Error>> + Send>>
     where
         M: AnswersInOnePiece,
     {
         let mut content = self.content;
-        Box::pin(async move {
-            content.prepare(false)?.json().await
-        })
+        Box::pin(async move { content.prepare(false)?.json().await })
     }
 }
 
@@ -652,7 +649,7 @@ impl RequestContent {
         if !violations.is_empty() {
             return Err(invalid(format!("{}: {}", rules.refusal(), violations.join("; "))));
         }
-        // A second response that is not kept costs tokens and does no harm; a second one that is kept stays behind.
+        // A retry costs tokens and does no harm where the response is not stored; else it could store a second one.
         let retries = if rules.is_kept(fields) { Retries::IfNotActedOn } else { Retries::Safe };
         let mut headers = self.conversation.headers().map_err(invalid)?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -699,9 +696,4 @@ impl<M> fmt::Debug for ResponseRequest<M> {
             .field("options", &content.options)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a message of the input speaks as the platform.
-pub(super) fn is_system(item: &Value) -> bool {
-    item.get("role").and_then(Value::as_str) == Some(MessageRole::System.as_str())
 }

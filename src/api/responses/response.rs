@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::item::ResponseItem;
-use super::wire_struct::wire_struct;
-use crate::limits::{count, null_as_default, open_enum, optional_count};
+use crate::wire::{count, null_as_default, open_enum, optional_count, wire_struct};
 
 wire_struct! {
     /// A response as the server describes it: inside events, and where it is asked for whole.
@@ -16,32 +15,24 @@ wire_struct! {
         /// Its id. Empty in an event that tells none, which is not the one that completes a response.
         id: String,
         /// How far it has come.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        status: Option<ResponseStatus>,
+        status?: ResponseStatus,
         /// The model that answers.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        model: Option<String>,
+        model?: String,
         /// When it was made, in seconds since 1970.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        created_at: Option<f64>,
+        created_at?: f64,
         /// What the model gave.
         #[serde(default, deserialize_with = "null_as_default")]
         output: Vec<ResponseItem>,
         /// What it cost.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        usage: Option<TokenUsage>,
+        usage?: TokenUsage,
         /// Why it failed.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        error: Option<ResponseError>,
+        error?: ResponseError,
         /// Why it is incomplete.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        incomplete_details: Option<IncompleteDetails>,
+        incomplete_details?: IncompleteDetails,
         /// The tier that served it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        service_tier: Option<String>,
+        service_tier?: String,
         /// Whether the model is done, or wants to go on after its tools have run.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        end_turn: Option<bool>,
+        end_turn?: bool,
     }
 }
 
@@ -96,11 +87,9 @@ wire_struct! {
     /// Why a response failed.
     ResponseError {
         /// The server's code.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        code: Option<String>,
+        code?: String,
         /// The server's words.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        message: Option<String>,
+        message?: String,
     }
 }
 
@@ -108,8 +97,7 @@ wire_struct! {
     /// Why a response is incomplete.
     IncompleteDetails {
         /// `max_output_tokens`, `content_filter`, ….
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
+        reason?: String,
     }
 }
 

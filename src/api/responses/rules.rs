@@ -1,8 +1,8 @@
-//! What each route demands and refuses of a request, checked before anything is sent.
+//! What each route requires and refuses of a request, checked before anything is sent.
 
 use serde_json::{Map, Value, json};
 
-use super::request::is_system;
+use super::item::MessageRole;
 
 /// The rules of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl Rules {
         violations
     }
 
-    /// Whether the server keeps the response, so that a repeat would leave a second one behind.
+    /// Whether the server stores the response, so that a retry could store a second one.
     pub(super) fn is_kept(self, fields: &Map<String, Value>) -> bool {
         let is = |name: &str, value: bool| fields.get(name) == Some(&json!(value));
         match self {
@@ -165,6 +165,11 @@ fn forget_id(item: &mut Value) {
     if ITEMS_WITH_IDS_OF_THE_SERVER.contains(&item_type) {
         members.remove("id");
     }
+}
+
+/// Whether a message of the input speaks as the platform.
+fn is_system(item: &Value) -> bool {
+    item.get("role").and_then(Value::as_str) == Some(MessageRole::System.as_str())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A stream of events, from the first byte of its body to its one end.
+//! The stream of a response's events, from the first byte of its body to its end.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,9 +15,10 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::Value;
 
 use super::collected::CollectedResponse;
-use super::event::{Decoded, EventText, ResponseEvent, ResponseEventKind, TURN_STATE, decode, header_events};
+use super::decode::{Decoded, decode, header_events};
+use super::event::{EventText, ResponseEvent, ResponseEventKind};
 use super::response::ModelResponse;
-use super::turn::ResponseTurn;
+use super::turn::{ResponseTurn, TURN_STATE};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
     Activity, Body, Clock, IdleTimer, NotReceived, Opened, Operation, Pace, Receive, Retries, Scrubber, SseFailure,
@@ -43,8 +44,8 @@ const TURNS_TO_END: u32 = 4;
 /// | idle: not one byte came within [`Timeouts::stream_idle`](crate::Timeouts::stream_idle) | `Err` [`Timeout`](ErrorKind::Timeout) |
 /// | the connection broke, or the body is no event stream | `Err` [`Interrupted`](ErrorKind::Interrupted), [`Decode`](ErrorKind::Decode), [`ResponseTooLarge`](ErrorKind::ResponseTooLarge) |
 ///
-/// Each of these errors tells [how many events](Error::events_delivered) had been delivered. Nothing is sent again once
-/// the first event of the body has come.
+/// Each of these errors tells [how many events](Error::events_delivered) had been delivered. Once the first event of the
+/// body has come, the request is not retried.
 ///
 /// No task and no channel stand behind it: bytes are read when it is polled, and dropping it closes the connection. An
 /// event of an unknown type, or one that cannot be decoded, is an event like the others.
@@ -120,7 +121,7 @@ impl Receive for ReceiveStream {
         }
     }
 
-    /// Waits for the first event of the body: up to then the request may be sent again.
+    /// Waits for the first event of the body: up to then the request may be retried.
     async fn receive(&self, opened: Opened, activity: Option<&Activity>) -> Result<ResponseStream, NotReceived> {
         let content_type = opened.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         let media_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
@@ -179,7 +180,7 @@ impl ResponseStream {
         Self::from_body(Body::from(body.into()))
     }
 
-    /// The events of a body that comes in chunks, however it is split. No time limit applies.
+    /// The events of a body that comes in chunks, however it is split. No time-out applies.
     pub fn from_chunks<E>(chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Self
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -207,15 +208,14 @@ impl ResponseStream {
         Self::new(opened, Arc::new(SystemClock::new()), None)
     }
 
-    /// Another limit on the length of one event's data, in bytes, than 16 MiB. A longer event ends the stream in an
-    /// error.
+    /// The maximum length of one event's data, in bytes. Default 16 MiB. A longer event ends the stream in an error.
     #[must_use]
     pub fn with_longest_event(mut self, bytes: usize) -> Self {
         self.reader.limit_event(bytes);
         self
     }
 
-    /// The id under which the server logged the request.
+    /// The server's id of the request.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.about.request_id.as_deref()
@@ -227,18 +227,18 @@ impl ResponseStream {
         self.delivered
     }
 
-    /// The `id` that stood last in the stream, where the server sends any.
+    /// The last `id` in the stream, where the server sends any.
     #[must_use]
     pub fn last_event_id(&self) -> Option<&str> {
         self.reader.last_event_id()
     }
 
-    /// Reads the stream to its end and puts the response together. Takes time and memory in proportion to what comes.
+    /// Reads the stream to its end and assembles the response.
     ///
     /// # Errors
     ///
-    /// When the stream ends in anything but a completed response. [`collect_partial`](Self::collect_partial) gives what
-    /// came up to then as well.
+    /// When the stream ends in anything but a completed response. [`collect_partial`](Self::collect_partial) also gives what
+    /// came before the error.
     pub async fn collect(self) -> Result<CollectedResponse, Error> {
         match self.collect_partial().await {
             (collected, None) => Ok(collected),
@@ -246,28 +246,22 @@ impl ResponseStream {
         }
     }
 
-    /// Reads the stream to its end and puts together what came; and the error, if the stream ended in one.
-    pub async fn collect_partial(self) -> (CollectedResponse, Option<Error>) {
-        self.collect_showing(|_| {}).await
-    }
-
-    /// The same; each event is shown before it is put to the others.
-    pub(super) async fn collect_showing(
-        mut self,
-        mut show: impl FnMut(&ResponseEvent),
-    ) -> (CollectedResponse, Option<Error>) {
+    /// Reads the stream to its end and assembles what came; and gives the error, if the stream ended in one.
+    pub async fn collect_partial(mut self) -> (CollectedResponse, Option<Error>) {
         let mut collected = CollectedResponse::default();
         let mut ended_in = None;
         while let Some(event) = self.next().await {
             match event {
-                Ok(event) => {
-                    show(&event);
-                    collected.add(event);
-                }
+                Ok(event) => collected.add(event),
                 Err(error) => ended_in = Some(error),
             }
         }
-        (collected.finish(self.last_response.take()), ended_in)
+        (collected.finish(self.take_last_response()), ended_in)
+    }
+
+    /// The response as the event described it that ended the stream in an error.
+    pub(super) fn take_last_response(&mut self) -> Option<Box<ModelResponse>> {
+        self.last_response.take()
     }
 
     /// Reads until there is something in `ready`, or the body has come to its end.

@@ -1,13 +1,16 @@
-//! Functions that the model may call, and going on until it has what it needs.
+//! Functions that the model may call, and the loop that runs them until the model has what it needs.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
+use futures_util::{FutureExt, Stream, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,6 +19,7 @@ use super::event::ResponseEvent;
 use super::item::{FunctionCall, ResponseItem};
 use super::request::{RequestContent, ResponseRequest};
 use super::response::TokenUsage;
+use super::stream::ResponseStream;
 use super::tool::FunctionTool;
 use super::turn::ResponseTurn;
 use crate::api::request::awaited;
@@ -26,8 +30,8 @@ const ROUNDS: u32 = 16;
 
 /// Functions of the application's that a model may call, by name.
 ///
-/// A function takes its arguments as a type of its own and gives anything that can be written as JSON, or an error, whose
-/// text goes to the model so that it can do better. Clones share the functions.
+/// A function takes its arguments as a deserializable type and returns anything that can be written as JSON, or an error,
+/// whose text goes to the model so that it can correct itself. Clones share the functions.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -68,13 +72,13 @@ struct Function {
 type Run = Arc<dyn Fn(&FunctionCall) -> BoxFuture<'static, String> + Send + Sync>;
 
 impl Tools {
-    /// None yet.
+    /// No functions yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a function. One of the same name takes the place of the one before.
+    /// Adds a function. It replaces one of the same name.
     #[must_use]
     pub fn function<A, F, R, T, E>(mut self, tool: FunctionTool, function: F) -> Self
     where
@@ -130,33 +134,34 @@ fn failure(message: &str) -> String {
 }
 
 impl<M> ResponseRequest<M> {
-    /// Sends the request, runs the functions that the model calls, gives it what they gave, and so on until it calls none;
-    /// `.await` it.
+    /// Sends the request, runs the functions that the model calls, sends what they returned, and so on until the model calls
+    /// none. `.await` the loop for its result, or take its [`events`](ToolLoop::events) as they come.
     ///
-    /// Calls of one round run at the same time. A call of a function that does not exist, arguments that do not fit, an
-    /// error and a panic are all told to the model. Each round is a request of its own, repeated by itself as any other; all
-    /// belong to one [`ResponseTurn`]. Calls of custom tools end the loop: they are the application's to answer. Dropping it
-    /// ends the round that is under way.
+    /// The calls of one round run concurrently. A call of a function that does not exist, arguments that do not fit, an
+    /// error and a panic are all told to the model. Each round is a request of its own, with its own retries; all belong to
+    /// one [`ResponseTurn`]. A call of a custom tool ends the loop: the application has to answer it. Dropping the future or
+    /// the stream cancels the request, or the functions, under way.
     ///
     /// # Errors
     ///
-    /// As [`stream`](Self::stream), in whichever round, and [`ErrorKind::TooManyRounds`].
-    /// [`collect_partial`](ToolLoop::collect_partial) gives what came up to then as well.
+    /// As [`stream`](Self::stream), in any round, and [`ErrorKind::TooManyRounds`].
+    /// [`collect_partial`](ToolLoop::collect_partial) and [`events`](ToolLoop::events) also give what came before the error.
     pub fn run_tools(mut self, tools: &Tools) -> ToolLoop {
         for function in tools.functions.values() {
             self = self.tool(function.tool.clone());
         }
         let mut content = self.content;
         content.conversation.turn.get_or_insert_with(ResponseTurn::new);
-        ToolLoop { content, tools: tools.clone(), rounds: ROUNDS, on_event: None }
+        ToolLoop { content, tools: Arc::new(tools.clone()), rounds: ROUNDS, on_event: None }
     }
 }
 
-/// A conversation between the model and the application's functions, made by [`ResponseRequest::run_tools`]; `.await` it.
-#[must_use = "nothing is asked unless awaited"]
+/// A conversation between the model and the application's functions, made by [`ResponseRequest::run_tools`]: `.await` it,
+/// or take its [`events`](Self::events).
+#[must_use = "nothing is sent unless awaited"]
 pub struct ToolLoop {
     content: RequestContent,
-    tools: Tools,
+    tools: Arc<Tools>,
     rounds: u32,
     on_event: Option<EventCallback>,
 }
@@ -167,36 +172,37 @@ type EventCallback = Box<dyn FnMut(&ResponseEvent) + Send>;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ToolLoopResult {
-    /// The last response; one that broke off, as far as it came. Empty when there was none.
+    /// The last response. If it broke off: as far as it came. Empty when there was none.
     pub last: CollectedResponse,
-    /// All that was said beyond the request's own input: what the model gave and what the functions gave. Of a response that
-    /// broke off there is nothing here, since the functions that it calls were not run; see [`last`](Self::last).
+    /// All items beyond the request's own input: the model's output and what the functions returned. A response that broke
+    /// off adds nothing, since the functions that it calls were not run; see [`last`](Self::last).
     pub items: Vec<ResponseItem>,
-    /// How many responses there were, one that broke off included.
+    /// How many responses there were, including one that broke off.
     pub rounds: u32,
-    /// What they cost together, as far as the server told it.
+    /// The tokens of all responses, as far as the server told them.
     pub usage: TokenUsage,
 }
 
 impl ToolLoop {
-    /// How many responses are asked for at the most. Default 16. If the model still calls functions then, the loop ends in
+    /// The maximum number of responses. Default 16. If the model still calls functions then, the loop ends in
     /// [`ErrorKind::TooManyRounds`].
     pub fn with_rounds(mut self, rounds: u32) -> Self {
         self.rounds = rounds.max(1);
         self
     }
 
-    /// Called with each event as it comes, to show text while it is written. Keep it short.
+    /// Called with each event as it comes, to show text while it is written. The loop waits for it, so keep it short. For
+    /// events without a callback, see [`events`](Self::events).
     pub fn on_event(mut self, callback: impl FnMut(&ResponseEvent) + Send + 'static) -> Self {
         self.on_event = Some(Box::new(callback));
         self
     }
 
-    /// Goes on until the model calls no function, and gives what came; and the error, if the loop ended in one.
+    /// Runs the loop, and gives what came; and the error, if the loop ended in one.
     ///
-    /// What the model and the functions have done is not lost then: the same request with
-    /// [`items`](ToolLoopResult::items) behind its input goes on from there. Dropping the future ends the round that is under
-    /// way, and loses all rounds.
+    /// What the model and the functions did before the error is kept: the same request with
+    /// [`items`](ToolLoopResult::items) after its input continues from there. Dropping the future cancels the loop, and loses
+    /// all of its rounds.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -223,10 +229,16 @@ impl ToolLoop {
     /// # assert_eq!((answer.rounds, answer.last.text().as_str()), (1, "Hello, world"));
     /// # Ok(()) }
     /// ```
-    pub async fn collect_partial(mut self) -> (ToolLoopResult, Option<Error>) {
-        let mut result = ToolLoopResult::default();
-        let ended_in = self.go_on(&mut result).await.err();
-        (result, ended_in)
+    pub async fn collect_partial(self) -> (ToolLoopResult, Option<Error>) {
+        let mut events = self.events();
+        let mut ended_in = None;
+        while let Some(event) = poll_fn(|context| events.poll_event(context)).await {
+            match event {
+                Ok(event) => events.keep(event),
+                Err(error) => ended_in = Some(error),
+            }
+        }
+        (events.into_result(), ended_in)
     }
 
     async fn run(self) -> Result<ToolLoopResult, Error> {
@@ -236,36 +248,183 @@ impl ToolLoop {
         }
     }
 
-    /// Puts what comes into `result` as it comes.
-    async fn go_on(&mut self, result: &mut ToolLoopResult) -> Result<(), Error> {
-        while result.rounds < self.rounds {
-            let stream = self.content.stream().await?;
-            let on_event = &mut self.on_event;
-            let (last, ended_in) =
-                stream.collect_showing(|event| on_event.iter_mut().for_each(|call| call(event))).await;
-            result.rounds += 1;
-            result.usage += last.usage().unwrap_or_default();
-            result.last = last;
-            if let Some(error) = ended_in {
-                return Err(error);
+    /// The events of all responses of the loop, as they come. The loop runs as far as the stream is polled.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use codex_backend::testing::{Backend, ScriptedResponse};
+    /// # use codex_backend::responses::{FunctionTool, Tools};
+    /// # let backend = Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// # backend.script_response(ScriptedResponse::function_call("roll", "{}"));
+    /// # let schema = serde_json::json!({ "type": "object", "properties": {} });
+    /// # let roll = FunctionTool::new("roll", "Rolls a die.", schema);
+    /// # let tools = Tools::new().function(roll, |_: serde_json::Value| async { Ok::<_, std::io::Error>(4) });
+    /// use codex_backend::responses::ResponseEventKind;
+    /// use futures_util::TryStreamExt;
+    ///
+    /// let request = client.codex_responses().create("gpt-5.5", "You are terse.", "Roll a die.");
+    /// let mut events = request.run_tools(&tools).events();
+    /// let mut text = String::new();
+    /// while let Some(event) = events.try_next().await? {
+    ///     if let ResponseEventKind::OutputTextDelta(piece) = &event.kind {
+    ///         text.push_str(&piece.delta);
+    ///     }
+    /// }
+    /// let result = events.into_result();
+    /// assert_eq!((result.rounds, text), (2, result.last.text()));
+    /// # Ok(()) }
+    /// ```
+    pub fn events(self) -> ToolLoopEvents {
+        let Self { content, tools, rounds, on_event } = self;
+        let step = Step::send(content);
+        ToolLoopEvents { tools, rounds, on_event, step, result: ToolLoopResult::default() }
+    }
+}
+
+/// The events of a tool loop, made by [`ToolLoop::events`]: a `Stream` of `Result<ResponseEvent, Error>`.
+///
+/// The events of one response follow those of the one before; each whole response ends with
+/// [`Completed`](crate::responses::ResponseEventKind::Completed). Between two responses the functions run. The stream ends after the
+/// last response, or with the error that ended the loop. No task stands behind it: dropping it cancels the request, or the
+/// functions, under way.
+#[must_use = "a stream does nothing unless polled"]
+pub struct ToolLoopEvents {
+    tools: Arc<Tools>,
+    rounds: u32,
+    on_event: Option<EventCallback>,
+    step: Step,
+    /// Without the response that is being read.
+    result: ToolLoopResult,
+}
+
+/// What a loop does at the moment. The request goes through all steps, since each round adds to its input.
+enum Step {
+    Sending(BoxFuture<'static, (RequestContent, Result<ResponseStream, Error>)>),
+    Reading(Box<Reading>),
+    /// Gives what the functions returned.
+    RunningFunctions(BoxFuture<'static, (RequestContent, Vec<ResponseItem>)>),
+    Ended,
+}
+
+struct Reading {
+    content: RequestContent,
+    stream: ResponseStream,
+    collected: CollectedResponse,
+}
+
+impl Step {
+    fn send(mut content: RequestContent) -> Self {
+        Self::Sending(Box::pin(async move {
+            let stream = content.stream().await;
+            (content, stream)
+        }))
+    }
+}
+
+impl ToolLoopEvents {
+    /// What the loop has brought so far. After the end of the stream that is all; before it, the loop is cancelled, and the
+    /// response that was being read counts as one that broke off.
+    #[must_use]
+    pub fn into_result(mut self) -> ToolLoopResult {
+        self.end_response();
+        self.result
+    }
+
+    /// The next event, which the caller has to [`keep`](Self::keep) before it polls again.
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<ResponseEvent, Error>>> {
+        loop {
+            let next = match &mut self.step {
+                Step::Sending(sending) => match ready!(sending.poll_unpin(context)) {
+                    (content, Ok(stream)) => {
+                        let collected = CollectedResponse::default();
+                        Ok(Step::Reading(Box::new(Reading { content, stream, collected })))
+                    }
+                    (_, Err(error)) => Err(error),
+                },
+                Step::Reading(reading) => match ready!(reading.stream.poll_next_unpin(context)) {
+                    Some(Ok(event)) => {
+                        if let Some(callback) = &mut self.on_event {
+                            callback(&event);
+                        }
+                        return Poll::Ready(Some(Ok(event)));
+                    }
+                    Some(Err(error)) => {
+                        self.end_response();
+                        Err(error)
+                    }
+                    None => Ok(self.end_response().map_or(Step::Ended, |content| self.run_functions(content))),
+                },
+                Step::RunningFunctions(running) => {
+                    let (mut content, outputs) = ready!(running.poll_unpin(context));
+                    self.result.items.extend(outputs.iter().cloned());
+                    content.add_input(self.result.last.items.clone());
+                    content.add_input(outputs);
+                    self.next_round(content)
+                }
+                Step::Ended => return Poll::Ready(None),
+            };
+            match next {
+                Ok(step) => self.step = step,
+                Err(error) => {
+                    self.step = Step::Ended;
+                    return Poll::Ready(Some(Err(error)));
+                }
             }
-            let last = &result.last;
-            result.items.extend(last.items.iter().cloned());
-            let calls: Vec<&FunctionCall> = last.function_calls().collect();
-            if calls.is_empty() || last.custom_tool_calls().next().is_some() {
-                return Ok(());
-            }
-            let outputs = join_all(calls.iter().map(|call| self.tools.run(call))).await;
-            let outputs = calls.iter().zip(outputs);
-            let outputs: Vec<ResponseItem> =
-                outputs.map(|(call, output)| ResponseItem::function_call_output(&call.call_id, output)).collect();
-            result.items.extend(outputs.iter().cloned());
-            self.content.add_input(last.items.clone());
-            self.content.add_input(outputs);
         }
-        let operation = self.content.route.create.name;
+    }
+
+    fn keep(&mut self, event: ResponseEvent) {
+        if let Step::Reading(reading) = &mut self.step {
+            reading.collected.add(event);
+        }
+    }
+
+    /// Puts the response that was being read into the result, if there is one, and gives the request back.
+    fn end_response(&mut self) -> Option<RequestContent> {
+        let Step::Reading(reading) = std::mem::replace(&mut self.step, Step::Ended) else { return None };
+        let Reading { content, mut stream, collected } = *reading;
+        let last = collected.finish(stream.take_last_response());
+        self.result.rounds += 1;
+        self.result.usage += last.usage().unwrap_or_default();
+        self.result.last = last;
+        Some(content)
+    }
+
+    /// After a response that is whole: runs the functions that it calls.
+    fn run_functions(&mut self, content: RequestContent) -> Step {
+        let last = &self.result.last;
+        self.result.items.extend(last.items.iter().cloned());
+        let calls: Vec<FunctionCall> = last.function_calls().cloned().collect();
+        if calls.is_empty() || last.custom_tool_calls().next().is_some() {
+            return Step::Ended;
+        }
+        let tools = self.tools.clone();
+        Step::RunningFunctions(Box::pin(async move {
+            let outputs = join_all(calls.iter().map(|call| tools.run(call))).await;
+            let outputs = calls.iter().zip(outputs);
+            (content, outputs.map(|(call, output)| ResponseItem::function_call_output(&call.call_id, output)).collect())
+        }))
+    }
+
+    fn next_round(&self, content: RequestContent) -> Result<Step, Error> {
+        if self.result.rounds < self.rounds {
+            return Ok(Step::send(content));
+        }
         let message = format!("the model still calls functions after {} responses", self.rounds);
-        Err(Error::new(ErrorKind::TooManyRounds, operation, message).sent(true))
+        Err(Error::new(ErrorKind::TooManyRounds, content.route.create.name, message).sent(true))
+    }
+}
+
+impl Stream for ToolLoopEvents {
+    type Item = Result<ResponseEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let event = ready!(self.poll_event(context));
+        if let Some(Ok(event)) = &event {
+            self.keep(event.clone());
+        }
+        Poll::Ready(event)
     }
 }
 
@@ -274,6 +433,15 @@ awaited!(ToolLoop => ToolLoopResult);
 impl fmt::Debug for ToolLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ToolLoop").field("tools", &self.tools).field("rounds", &self.rounds).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ToolLoopEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolLoopEvents")
+            .field("tools", &self.tools)
+            .field("rounds", &self.result.rounds)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,13 +1,18 @@
+//! The turns of a conversation, and the state that the server has their requests carry.
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderValue;
 
-/// One turn of a conversation with the Codex backend: all requests from a user's word to the model's last one, the calls
-/// of tools in between included.
+/// The header that carries the state of a turn.
+pub(super) const TURN_STATE: &str = "x-codex-turn-state";
+
+/// One turn of a conversation with the Codex backend: all requests from the user's message to the model's final answer,
+/// calls of tools in between included.
 ///
-/// The server may hand out a state with the first answer (`x-codex-turn-state`); every further request of the same turn
-/// carries it, and no request of another. The first state counts. Clones are the same turn.
+/// The server may send a state with the first answer (`x-codex-turn-state`). All further requests of the same turn carry it,
+/// and requests of other turns do not. Only the first state counts. Clones are the same turn.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,7 +33,7 @@ pub struct ResponseTurn {
 }
 
 impl ResponseTurn {
-    /// A turn that begins.
+    /// A new turn.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

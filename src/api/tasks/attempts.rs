@@ -1,3 +1,5 @@
+//! The attempts at a turn, in their order.
+
 use std::cmp::Ordering;
 
 use super::details::TaskTurn;
@@ -22,7 +24,8 @@ pub struct TaskAttempt {
 
 /// The attempts in order. `own_diff` is that of the first turn given.
 pub(super) fn sort_attempts(turns: Vec<TaskTurn>, own_diff: Option<&str>) -> Vec<TaskAttempt> {
-    let mut turns: Vec<(bool, TaskTurn)> = turns.into_iter().enumerate().map(|(index, turn)| (index == 0, turn)).collect();
+    let mut turns: Vec<(bool, TaskTurn)> =
+        turns.into_iter().enumerate().map(|(index, turn)| (index == 0, turn)).collect();
     turns.sort_by(|(_, one), (_, other)| by_placement(one, other));
     let attempt = |(index, (is_own, turn)): (usize, (bool, TaskTurn))| TaskAttempt {
         number: index + 1,

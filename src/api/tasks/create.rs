@@ -1,8 +1,15 @@
+//! Starting a task.
+
 use serde_json::{Value, json};
 
-use super::CREATE;
+use crate::api::endpoint::operations;
 use crate::error::{Error, ErrorKind};
-use crate::limits::open_struct;
+use crate::wire::open_struct;
+
+operations! {
+    for CloudTasks;
+    CREATE: "tasks.create" = POST "{prefix}/tasks", IfNotActedOn, Bounded;
+}
 
 /// The most attempts at one task.
 const MOST_ATTEMPTS: u32 = 4;

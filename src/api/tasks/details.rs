@@ -1,3 +1,6 @@
+//! What the backend tells of a task: in lists, and of one alone.
+
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -5,7 +8,20 @@ use serde_json::Value;
 
 use super::diff::DiffStats;
 use super::status::{TaskStatusDisplay, TaskSummary, TaskTurnStatus, moment};
-use crate::limits::{Wire, open_struct};
+use crate::api::endpoint::operations;
+use crate::api::request::{ApiRequest, PreparedRequest};
+use crate::call::Caller;
+use crate::wire::{Wire, open_struct};
+
+operations! {
+    for CloudTasks;
+    DETAILS: "tasks.details" = GET "{prefix}/tasks/{task_id}", Safe, Bounded;
+}
+
+/// A request for all that the backend tells of a task.
+pub(super) fn request_details(caller: &Arc<Caller>, task_id: &str) -> ApiRequest<TaskDetails> {
+    PreparedRequest::new(caller, &DETAILS).segment("task_id", task_id).json()
+}
 
 open_struct! {
     /// A task as lists tell of it.

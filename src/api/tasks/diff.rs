@@ -1,6 +1,8 @@
+//! Unified diffs: what they change, counted and by path.
+
 use std::collections::HashSet;
 
-use super::status::WireDiffStats;
+use crate::wire::open_struct;
 
 /// How much a diff changes.
 ///
@@ -53,6 +55,19 @@ impl DiffStats {
             stats.files_modified = 1;
         }
         stats
+    }
+}
+
+open_struct! {
+    /// How much a diff changes, as the backend counts it.
+    #[derive(Eq)]
+    pub WireDiffStats {
+        /// Files.
+        files_modified: i64,
+        /// Lines that are new.
+        lines_added: i64,
+        /// Lines that are gone.
+        lines_removed: i64,
     }
 }
 

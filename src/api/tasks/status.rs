@@ -1,7 +1,9 @@
+//! How far a task has come, and a task in short.
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::diff::DiffStats;
-use crate::limits::{open_enum, open_struct};
+use super::diff::{DiffStats, WireDiffStats};
+use crate::wire::{open_enum, open_struct};
 
 /// How far a task has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,19 +105,6 @@ open_struct! {
         updated_at: Option<f64>,
         /// When it was started, in seconds since 1970.
         created_at: Option<f64>,
-    }
-}
-
-open_struct! {
-    /// How much a diff changes, as the backend counts it.
-    #[derive(Eq)]
-    pub WireDiffStats {
-        /// Files.
-        files_modified: i64,
-        /// Lines that are new.
-        lines_added: i64,
-        /// Lines that are gone.
-        lines_removed: i64,
     }
 }
 

@@ -1,25 +1,28 @@
+//! Waiting for a task.
+
 use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
 
-use super::details::TaskDetails;
+use super::details::{DETAILS, TaskDetails, request_details};
 use super::status::TaskSummary;
-use super::{CloudTasks, DETAILS};
+use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 
 /// No two questions follow each other faster than this.
 const LEAST_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Waiting for a task, made by [`CloudTasks::wait`]: `.await` it for the details of the task when it is done, or take the
-/// [`changes`](Self::changes) on the way.
+/// Waiting for a task, made by [`CloudTasks::wait`](crate::CloudTasks::wait): `.await` it for the details of the task when
+/// it is done, or take the [`changes`](Self::changes) on the way.
 ///
-/// The backend is asked again and again, less and less often while nothing changes. What fails in a way that may pass is
-/// asked again, too. Dropping the future or the stream ends the waiting; the task goes on.
+/// The backend is polled, less and less often while nothing changes. A retryable error does not end the waiting. Dropping
+/// the future or the stream ends the waiting; the task goes on.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,7 +42,7 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 #[must_use = "waiting does nothing unless awaited"]
 pub struct TaskWait {
-    tasks: CloudTasks,
+    caller: Arc<Caller>,
     task_id: String,
     interval: Duration,
     longest_interval: Duration,
@@ -47,9 +50,9 @@ pub struct TaskWait {
 }
 
 impl TaskWait {
-    pub(super) fn new(tasks: CloudTasks, task_id: &str) -> Self {
+    pub(super) fn new(caller: Arc<Caller>, task_id: &str) -> Self {
         Self {
-            tasks,
+            caller,
             task_id: task_id.to_owned(),
             interval: Duration::from_secs(2),
             longest_interval: Duration::from_secs(30),
@@ -57,20 +60,19 @@ impl TaskWait {
         }
     }
 
-    /// How long to wait before asking again, at first and after each change; then it grows by half each time. Default
-    /// 2 s, and 100 ms at the least.
+    /// The polling interval at first and after each change; then it grows by half each time. Default 2 s, at least 100 ms.
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
     }
 
-    /// How long to wait before asking again at the most. Default 30 s, and 100 ms at the least.
+    /// The longest polling interval. Default 30 s, at least 100 ms.
     pub fn with_longest_interval(mut self, interval: Duration) -> Self {
         self.longest_interval = interval;
         self
     }
 
-    /// How long to wait in all, from the first question on. Default 1 h. Then [`ErrorKind::TaskNotReady`] is the error.
+    /// How long to wait in all, from the first request on. Default 1 h; then [`ErrorKind::TaskNotReady`].
     pub fn with_time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
@@ -78,7 +80,7 @@ impl TaskWait {
 
     /// The task as it is now, and then whenever its summary has changed. Ends with the state that is final.
     pub fn changes(self) -> TaskChanges {
-        let clock = self.tasks.caller.exchange().clock();
+        let clock = self.caller.exchange().clock();
         let watch = Watch { started: clock.monotonic(), pause: None, last: None, over: false, wait: self };
         TaskChanges { changes: stream::unfold(watch, Watch::next_change).boxed() }
     }
@@ -108,7 +110,7 @@ impl Watch {
     }
 
     async fn ask_until_changed(&mut self) -> Result<TaskDetails, Error> {
-        let clock = self.wait.tasks.caller.exchange().clock().clone();
+        let clock = self.wait.caller.exchange().clock().clone();
         loop {
             if let Some(pause) = self.pause {
                 let waited = clock.monotonic().saturating_sub(self.started);
@@ -120,7 +122,7 @@ impl Watch {
             }
             let within = |pause: Duration| pause.min(self.wait.longest_interval).max(LEAST_INTERVAL);
             let next = within(self.pause.map_or(self.wait.interval, |pause| pause.saturating_add(pause / 2)));
-            match self.wait.tasks.details(&self.wait.task_id).await {
+            match request_details(&self.wait.caller, &self.wait.task_id).await {
                 Ok(details) => {
                     let summary = details.summary();
                     if self.last.as_ref() != Some(&summary) {

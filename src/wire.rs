@@ -1,4 +1,19 @@
-//! How answers of the backend are declared, so that all of them are read with the same tolerance.
+//! How what servers send is declared and decoded, so that all of it is read with the same tolerance. The ground floor: it
+//! knows nothing of the rest of the crate.
+//!
+//! | declared by | what it is | what is not known |
+//! | --- | --- | --- |
+//! | [`open_enum!`] | a string out of a list | is kept, as `Other` |
+//! | [`open_struct!`] | an object that is only read | is skipped; `with_raw()` has it |
+//! | [`wire_struct!`] | an object that is read to be given back | is kept, in `extra` |
+//!
+//! An answer is read by [`from_json`]. In an `open_struct!` a member that is missing or `null` has its default, a whole number
+//! may be written as `1.0`, and an entry of a list that cannot be read is skipped. What its members may be is [`Wire`]: scalars,
+//! `Option`, `Vec`, and everything that `open_enum!` or `open_struct!` declares. In a `wire_struct!` a member that may be
+//! missing is written `name?: Type`; all others are required, unless an attribute of serde says otherwise
+//! ([`null_as_default`], [`count`], [`optional_count`]).
+
+mod wire_struct;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -6,6 +21,8 @@ use std::collections::BTreeMap;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Number, Value};
+
+pub(crate) use self::wire_struct::{KnownMembers, wire_struct};
 
 /// Declares an enum of the strings a server is known to send; any other string is kept as it came.
 macro_rules! open_enum {
@@ -52,14 +69,12 @@ macro_rules! open_enum {
             }
         }
 
-        impl crate::limits::Wire for $name {}
+        impl crate::wire::Wire for $name {}
     };
 }
 pub(crate) use open_enum;
 
-/// Declares an object that a server sends. Members that are missing or `null` have their default; members that are not
-/// declared are passed over, and so are, by [`from_json`], entries of lists that cannot be read; a whole number may be
-/// written as `1.0`.
+/// Declares an object that a server sends and that is only read.
 macro_rules! open_struct {
     ($(#[$meta:meta])* $visibility:vis $name:ident { $($(#[$member_meta:meta])* $member:ident: $type:ty,)* }) => {
         #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -67,38 +82,37 @@ macro_rules! open_struct {
         $(#[$meta])*
         #[non_exhaustive]
         $visibility struct $name {
-            $($(#[$member_meta])* #[serde(deserialize_with = "crate::limits::read_member")] pub $member: $type,)*
+            $($(#[$member_meta])* #[serde(deserialize_with = "crate::wire::read_member")] pub $member: $type,)*
         }
 
-        impl crate::limits::Wire for $name {}
+        impl crate::wire::Wire for $name {}
     };
 }
 pub(crate) use open_struct;
 
-/// Reads an answer; one that does not fit, again without those entries of its lists that cannot be read.
-///
-/// Nearly all answers fit, and reading each entry on its own takes twice as long.
+/// Reads an answer. One that does not fit is read a second time, without those entries of its lists that cannot be read:
+/// nearly all answers fit, and reading each entry on its own takes twice as long.
 pub(crate) fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(json).or_else(|error| {
         if !error.is_data() {
             return Err(error);
         }
-        PASSES_OVER_ENTRIES.set(true);
+        SKIPS_ENTRIES.set(true);
         let read = serde_json::from_slice(json);
-        PASSES_OVER_ENTRIES.set(false);
+        SKIPS_ENTRIES.set(false);
         read
     })
 }
 
 thread_local! {
     /// Serde has no way to hand this down.
-    static PASSES_OVER_ENTRIES: Cell<bool> = const { Cell::new(false) };
+    static SKIPS_ENTRIES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What can stand in an answer, and how it is read.
 pub(crate) trait Wire: DeserializeOwned {
-    /// Whether a list can do without those of its entries that cannot be read.
-    const CAN_BE_LEFT_OUT: bool = true;
+    /// Whether a list is read without those of its entries that cannot be read.
+    const CAN_BE_SKIPPED: bool = true;
 
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::deserialize(deserializer)
@@ -111,7 +125,7 @@ impl Wire for String {}
 impl Wire for Value {}
 impl Wire for BTreeMap<String, Value> {}
 
-/// Whole numbers, of which some encoders make `1.0`. What is behind the point is left out.
+/// Whole numbers, which some encoders write as `1.0`. What stands behind the point is dropped.
 macro_rules! whole_numbers {
     ($($number:ty)*) => {
         $(
@@ -135,7 +149,7 @@ impl<T: Wire> Wire for Option<T> {
 
 impl<T: Wire> Wire for Vec<T> {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if !PASSES_OVER_ENTRIES.get() {
+        if !SKIPS_ENTRIES.get() {
             return Ok(Vec::<Tolerant<T>>::deserialize(deserializer)?.into_iter().map(|read| read.0).collect());
         }
         let entries = Vec::<Entry<T>>::deserialize(deserializer)?;
@@ -165,12 +179,13 @@ impl<'de, T: Wire> Deserialize<'de> for Entry<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match T::read(Value::deserialize(deserializer)?) {
             Ok(entry) => Ok(Self(Some(entry))),
-            Err(_) if T::CAN_BE_LEFT_OUT => Ok(Self(None)),
+            Err(_) if T::CAN_BE_SKIPPED => Ok(Self(None)),
             Err(error) => Err(D::Error::custom(error)),
         }
     }
 }
 
+/// How `open_struct!` reads each of its members.
 pub(crate) fn read_member<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -179,6 +194,7 @@ where
     Ok(Option::read(deserializer)?.unwrap_or_default())
 }
 
+/// For members of `wire_struct!` that may be `null`.
 pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -193,7 +209,7 @@ pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
     whole(&number).ok_or_else(|| D::Error::custom("not a whole number of things"))
 }
 
-/// The same, of which nothing may be told.
+/// A number of things that may be `null`.
 pub(crate) fn optional_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let number = Option::<Number>::deserialize(deserializer)?;
     number.map(count).transpose().map_err(D::Error::custom)

@@ -8,18 +8,20 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, Map
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-/// Declares an item or a part of one: its members, and a map of those that this crate does not know.
+/// Declares an object that is read to be given back: its members, and a map of those that this crate does not know.
+///
+/// `name?: Type` is an `Option<Type>`: `None` where it is missing or `null`, and then not written.
 ///
 /// `serde(flatten)` is for writing only. Reading by it would first copy all members into a buffer.
 macro_rules! wire_struct {
     ($(#[$meta:meta])* $name:ident {
-        $($(#[doc = $doc:literal])* $(#[serde($($serde:tt)*)])? $member:ident: $type:ty,)*
+        $($(#[doc = $doc:literal])* $(#[serde($($serde:tt)*)])? $member:ident $(?: $optional:ty)? $(: $type:ty)?,)*
     }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq)]
         #[non_exhaustive]
         pub struct $name {
-            $($(#[doc = $doc])* pub $member: $type,)*
+            $($(#[doc = $doc])* pub $member: $(Option<$optional>)? $($type)?,)*
             /// Members that this crate does not know.
             pub extra: serde_json::Map<String, serde_json::Value>,
         }
@@ -32,7 +34,11 @@ macro_rules! wire_struct {
             #[derive(serde::Serialize, serde::Deserialize)]
             #[serde(remote = "Public", expecting = "an object")]
             struct Known {
-                $($(#[serde($($serde)*)])? $member: $type,)*
+                $(
+                    $(#[serde($($serde)*)])?
+                    $(#[serde(default, skip_serializing_if = "Option::is_none")] $member: Option<$optional>)?
+                    $($member: $type)?,
+                )*
                 #[serde(flatten, skip_deserializing)]
                 extra: serde_json::Map<String, serde_json::Value>,
             }
@@ -46,7 +52,7 @@ macro_rules! wire_struct {
             impl<'de> serde::Deserialize<'de> for Public {
                 fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                     let mut extra = serde_json::Map::new();
-                    let known = $crate::api::responses::wire_struct::KnownMembers { deserializer, extra: &mut extra };
+                    let known = $crate::wire::KnownMembers { deserializer, extra: &mut extra };
                     let read = Known::deserialize(known)?;
                     Ok(Self { extra, ..read })
                 }
@@ -54,12 +60,12 @@ macro_rules! wire_struct {
         };
     };
 }
-pub(super) use wire_struct;
+pub(crate) use wire_struct;
 
 /// Shows a struct the members that it names, and puts the others into `extra`.
-pub(super) struct KnownMembers<'e, D> {
-    pub(super) deserializer: D,
-    pub(super) extra: &'e mut Map<String, Value>,
+pub(crate) struct KnownMembers<'e, D> {
+    pub(crate) deserializer: D,
+    pub(crate) extra: &'e mut Map<String, Value>,
 }
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for KnownMembers<'_, D> {
