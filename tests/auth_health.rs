@@ -117,7 +117,7 @@ async fn a_token_that_does_not_tell_its_end_is_old_after_eight_days() {
 #[tokio::test]
 async fn a_renewal_is_seen_from_its_beginning_to_its_end() {
     let login = Login::with_foreign_members(EXPIRED);
-    login.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(300)));
+    login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(300)));
     let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
     let mut watch = client.watch_auth_health();
     assert_eq!(next(&mut watch).await, AuthHealth::Expiring);
@@ -177,7 +177,7 @@ async fn it_is_told_why_the_user_has_to_sign_in() {
     ] {
         let login = Login::with_foreign_members(EXPIRED);
         let body = json!({ "error": { "code": code } }).to_string();
-        login.backend.inject(Route::RefreshToken, Fault::status(400).body(body));
+        login.backend.inject(Route::REFRESH_TOKEN, Fault::status(400).body(body));
         let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
         let mut watch = client.watch_auth_health();
         assert_eq!(next(&mut watch).await, AuthHealth::Expiring);
@@ -242,13 +242,13 @@ async fn a_sign_in_that_was_removed_is_noticed_by_a_401_too() {
     let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
     let kept = login.document();
     fs::remove_file(login.path()).unwrap();
-    login.backend.inject(Route::GetUsage, Fault::unauthorized("token_revoked"));
+    login.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_revoked"));
     let error = usage(&client).await.unwrap_err();
     assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::Removed));
     assert_eq!(client.auth_health(), AuthHealth::ReauthRequired(ReauthReason::Removed));
     // It may come back, and was not the worse for it.
     fs::write(login.path(), kept.to_string()).unwrap();
-    login.backend.inject(Route::GetUsage, Fault::unauthorized("token_revoked"));
+    login.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_revoked"));
     usage(&client).await.unwrap();
     assert_eq!((client.auth_health(), login.redeemed().len()), (AuthHealth::Ready, 1));
 }
@@ -256,7 +256,7 @@ async fn a_sign_in_that_was_removed_is_noticed_by_a_401_too() {
 #[tokio::test]
 async fn a_failure_that_may_pass_leaves_them_expiring() {
     let login = Login::with_foreign_members(EXPIRED);
-    login.backend.inject(Route::RefreshToken, Fault::status(503));
+    login.backend.inject(Route::REFRESH_TOKEN, Fault::status(503));
     let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
     let mut watch = client.watch_auth_health();
     assert_eq!(next(&mut watch).await, AuthHealth::Expiring);

@@ -240,7 +240,7 @@ async fn tokens_that_a_host_application_left_in_a_file_are_used_and_never_renewe
     client.usage().get().await.unwrap();
     backend.revoke_access_token(&document["tokens"]["access_token"].as_str().unwrap().to_owned().into());
     client.usage().get().await.unwrap_err();
-    assert!(backend.requests_to(Route::RefreshToken).is_empty());
+    assert!(backend.requests_to(Route::REFRESH_TOKEN).is_empty());
 }
 
 #[tokio::test]
@@ -318,7 +318,7 @@ async fn a_personal_access_token_in_the_file_is_verified() {
         backend.client().codex_auth(&auth).unwrap().build().unwrap().usage().get().await.unwrap();
         assert_eq!(auth.forget().removed, [home.path().join("auth.json").to_str().unwrap()]);
     }
-    assert_eq!(backend.requests_to(Route::Whoami).len(), 3);
+    assert_eq!(backend.requests_to(Route::WHOAMI).len(), 3);
 }
 
 #[tokio::test]
@@ -677,10 +677,10 @@ async fn a_renewal_under_restrictions_uses_no_tokens_of_another_workspace_and_lo
         let auth = backend.client().load_auth(&ours).await.unwrap();
         let client = backend.client().codex_auth(&auth).unwrap().build().unwrap();
         let answer = json!({ "access_token": theirs.expose_secret(), "refresh_token": "theirs" });
-        backend.inject(Route::RefreshToken, Fault::status(200).body(answer.to_string()));
+        backend.inject(Route::REFRESH_TOKEN, Fault::status(200).body(answer.to_string()));
         let error = client.usage().get().await.unwrap_err();
         assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);
-        assert_eq!((file(), backend.requests_to(Route::GetUsage).len()), (before.clone(), 0));
+        assert_eq!((file(), backend.requests_to(Route::GET_USAGE).len()), (before.clone(), 0));
     }
 
     // What another process has put there meanwhile is not taken either.
@@ -691,12 +691,12 @@ async fn a_renewal_under_restrictions_uses_no_tokens_of_another_workspace_and_lo
     std::fs::write(home.path().join("auth.json"), &changed).unwrap();
     let error = client.usage().get().await.unwrap_err();
     assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);
-    assert_eq!((file(), backend.requests_to(Route::GetUsage).len()), (changed, 0));
+    assert_eq!((file(), backend.requests_to(Route::GET_USAGE).len()), (changed, 0));
 
     // With its own credentials in their place the same session goes on.
     std::fs::write(home.path().join("auth.json"), &before).unwrap();
     client.usage().get().await.unwrap();
-    assert_eq!(backend.requests_to(Route::GetUsage)[0].header("chatgpt-account-id"), Some("acct-1"));
+    assert_eq!(backend.requests_to(Route::GET_USAGE)[0].header("chatgpt-account-id"), Some("acct-1"));
     assert_ne!(file(), before);
 }
 
@@ -750,7 +750,7 @@ async fn clients_of_the_same_credentials_share_their_renewals() {
     for auth in [auth.clone(), auth] {
         backend.client().codex_auth(&auth).unwrap().build().unwrap().usage().get().await.unwrap();
     }
-    assert_eq!(backend.requests_to(Route::RefreshToken).len(), 1);
+    assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
 }
 
 // ---- where auth's own calls go ----
@@ -766,7 +766,7 @@ async fn the_environment_says_where_refresh_tokens_are_redeemed() {
     let builder = Client::builder().codex_base_url(elsewhere.codex_base_url()).environment(environment.clone());
     let client = builder.load_codex_backend(&AuthSources::default().environment(environment)).await.unwrap();
     client.build().unwrap().usage().get().await.unwrap();
-    assert_eq!(service.requests_to(Route::RefreshToken).len(), 1);
+    assert_eq!(service.requests_to(Route::REFRESH_TOKEN).len(), 1);
     let lines: Vec<String> = elsewhere.requests().into_iter().map(|request| request.line).collect();
     assert_eq!(lines, ["GET /backend-api/wham/usage HTTP/1.1"]);
 }
@@ -780,7 +780,7 @@ async fn the_environment_says_where_personal_access_tokens_are_verified() {
     // With the settings of a plain builder, whose backend is in production.
     let auth = CodexAuth::load(&sources(&vars)).await.unwrap();
     assert_eq!((auth.source(), auth.account_id()), ("CODEX_ACCESS_TOKEN", Some("acct-1")));
-    assert_eq!(service.requests_to(Route::Whoami).len(), 1);
+    assert_eq!(service.requests_to(Route::WHOAMI).len(), 1);
 }
 
 #[tokio::test]

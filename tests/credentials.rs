@@ -125,7 +125,7 @@ async fn the_backend_sees_these_headers_and_no_others_of_the_kind() {
     OpenAiFileUpload::new(&client).bytes("a.txt", "hello").await.unwrap();
     let auth = client.auth_headers().await.unwrap();
     for request in backend.requests() {
-        let is_put = request.route == Some(Route::PutFile);
+        let is_put = request.route == Some(Route::PUT_FILE);
         for (name, value) in auth.iter() {
             assert_eq!(request.headers.get(name), (!is_put).then_some(value), "{name} {:?}", request.route);
         }
@@ -500,7 +500,7 @@ async fn a_client_that_was_given_back_still_works() {
     let client = AnyClient::from(backend.client().chatgpt(backend.chatgpt_tokens()).build().unwrap());
     let client = client.into_openai_api().unwrap_err().into_client().into_codex_backend().unwrap();
     Usage::new(&client).get().await.unwrap();
-    assert_eq!(backend.requests_to(Route::GetUsage).len(), 1);
+    assert_eq!(backend.requests_to(Route::GET_USAGE).len(), 1);
 }
 
 // ---- what the types promise ----

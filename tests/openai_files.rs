@@ -41,7 +41,7 @@ async fn a_file_comes_back_as_it_was_sent() {
     assert_eq!(content(&files, &file.id).await, bytes);
     let seen = seen.lock().unwrap();
     assert!(seen[0] == 0 && seen.is_sorted() && *seen.last().unwrap() == 700_001, "{seen:?}");
-    let request = &backend.requests_to(Route::CreateApiFile)[0];
+    let request = &backend.requests_to(Route::CREATE_OPENAI_FILE)[0];
     assert_eq!(request.target, "/v1/files");
     assert_eq!(request.header("content-length").unwrap().parse::<usize>().unwrap(), request.body.len());
     assert_eq!(request.header("chatgpt-account-id"), None);
@@ -73,14 +73,14 @@ async fn every_source_of_any_length_is_taken() {
 async fn an_upload_is_repeated_only_if_the_server_did_not_act() {
     let backend = Backend::start().unwrap();
     let files = client(&backend).openai_files();
-    backend.inject(Route::CreateApiFile, Fault::status(429));
+    backend.inject(Route::CREATE_OPENAI_FILE, Fault::status(429));
     guard(files.bytes("a", "b", ApiFilePurpose::Batch)).await.unwrap();
-    assert_eq!(backend.requests_to(Route::CreateApiFile).len(), 2);
+    assert_eq!(backend.requests_to(Route::CREATE_OPENAI_FILE).len(), 2);
     for fault in [Fault::status(500), Fault::reset_before_headers()] {
-        let before = backend.requests_to(Route::CreateApiFile).len();
-        backend.inject(Route::CreateApiFile, fault);
+        let before = backend.requests_to(Route::CREATE_OPENAI_FILE).len();
+        backend.inject(Route::CREATE_OPENAI_FILE, fault);
         guard(files.bytes("a", "b", ApiFilePurpose::Batch)).await.unwrap_err();
-        assert_eq!(backend.requests_to(Route::CreateApiFile).len(), before + 1);
+        assert_eq!(backend.requests_to(Route::CREATE_OPENAI_FILE).len(), before + 1);
     }
 }
 
@@ -115,7 +115,7 @@ async fn content_that_breaks_off_is_an_error_and_not_an_end() {
     let backend = Backend::start().unwrap();
     let files = client(&backend).openai_files();
     let id = guard(files.bytes("a", vec![b'x'; 1000], ApiFilePurpose::Batch)).await.unwrap().id;
-    backend.inject(Route::ReadApiFile, Fault::reset_in_body());
+    backend.inject(Route::READ_OPENAI_FILE, Fault::reset_in_body());
     let mut stream = guard(files.content(&id)).await.unwrap();
     let mut error = None;
     while let Some(chunk) = guard(stream.next()).await {
@@ -124,7 +124,7 @@ async fn content_that_breaks_off_is_an_error_and_not_an_end() {
     }
     assert_eq!(error.unwrap().kind(), ErrorKind::Interrupted);
     // Before the head has come, it is asked for again.
-    backend.inject(Route::ReadApiFile, Fault::status(503));
+    backend.inject(Route::READ_OPENAI_FILE, Fault::status(503));
     assert_eq!(content(&files, &id).await.len(), 1000);
 }
 
@@ -136,20 +136,20 @@ async fn a_large_file_goes_in_parts_which_may_fail_and_is_cancelled_if_one_does_
     let path = folder.path().join("big.jsonl");
     let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
     std::fs::write(&path, &bytes).unwrap();
-    backend.inject(Route::AddApiUploadPart, Fault::status(503));
+    backend.inject(Route::ADD_OPENAI_UPLOAD_PART, Fault::status(503));
     let file = guard(files.large_path(&path, ApiFilePurpose::FineTune).with_part_size(150_000)).await.unwrap();
     assert_eq!((file.filename.as_str(), file.bytes), ("big.jsonl", 400_000));
     assert_eq!(content(&files, &file.id).await, bytes);
-    assert_eq!(backend.requests_to(Route::AddApiUploadPart).len(), 4);
+    assert_eq!(backend.requests_to(Route::ADD_OPENAI_UPLOAD_PART).len(), 4);
 
     let file =
         guard(files.large_bytes("b", bytes.clone(), ApiFilePurpose::Batch).with_part_size(399_999)).await.unwrap();
     assert_eq!(content(&files, &file.id).await, bytes);
 
-    backend.inject(Route::AddApiUploadPart, Fault::status(400));
+    backend.inject(Route::ADD_OPENAI_UPLOAD_PART, Fault::status(400));
     let error = guard(files.large_path(&path, ApiFilePurpose::FineTune)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidRequest);
-    assert_eq!(backend.requests_to(Route::CancelApiUpload).len(), 1);
+    assert_eq!(backend.requests_to(Route::CANCEL_OPENAI_UPLOAD).len(), 1);
 
     for (path, kind) in
         [(folder.path().join("no"), ErrorKind::FileNotFound), (folder.path().to_owned(), ErrorKind::NotAFile)]

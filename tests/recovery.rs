@@ -145,20 +145,23 @@ async fn a_refused_request_is_sent_again_with_the_headers_that_the_provider_then
 #[tokio::test]
 async fn a_request_that_is_not_idempotent_is_sent_again_after_a_refusal_too() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::CreateFile, Fault::unauthorized("token_expired"));
-    backend.inject(Route::FinalizeFile, Fault::unauthorized("token_expired"));
+    backend.inject(Route::CREATE_FILE, Fault::unauthorized("token_expired"));
+    backend.inject(Route::FINALIZE_FILE, Fault::unauthorized("token_expired"));
     let (provider, noted) = scripted(answering(&backend, always(Recovery::Resend)));
     let client = client(&backend, provider);
     let file = guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap();
     assert_eq!(file.file_size_bytes(), 5);
     assert_eq!((backend.files().len(), noted.refusals().len()), (1, 2));
-    assert_eq!((backend.requests_to(Route::CreateFile).len(), backend.requests_to(Route::FinalizeFile).len()), (2, 2));
+    assert_eq!(
+        (backend.requests_to(Route::CREATE_FILE).len(), backend.requests_to(Route::FINALIZE_FILE).len()),
+        (2, 2)
+    );
 }
 
 #[tokio::test]
 async fn a_provider_that_gives_up_ends_the_call_with_the_servers_answer() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(9));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(9));
     let (provider, noted) = scripted(answering(&backend, always(Recovery::GiveUp)));
     let error = usage(&client(&backend, provider)).await.unwrap_err();
     assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Unauthorized, 401));
@@ -186,7 +189,7 @@ async fn the_default_answer_to_a_refusal_is_to_give_up() {
 #[tokio::test]
 async fn one_call_is_sent_three_times_at_the_most_whatever_the_provider_says() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(99));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(99));
     let (provider, noted) = scripted(answering(&backend, always(Recovery::Resend)));
     let error = usage(&client(&backend, provider)).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Auth, 3));
@@ -200,7 +203,7 @@ async fn one_call_is_sent_three_times_at_the_most_whatever_the_provider_says() {
 async fn refusals_for_the_first_requests_are_survived() {
     for (refusals, succeeds) in [(1, true), (2, true), (3, false)] {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(refusals));
+        backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(refusals));
         let (provider, _) = scripted(answering(&backend, always(Recovery::Resend)));
         assert_eq!(usage(&client(&backend, provider)).await.is_ok(), succeeds, "{refusals}");
         assert_eq!(backend.requests().len(), 3.min(usize::try_from(refusals).unwrap() + 1));
@@ -211,8 +214,8 @@ async fn refusals_for_the_first_requests_are_survived() {
 async fn a_refusal_tells_what_was_refused_and_what_the_server_said() {
     let backend = Backend::start().unwrap();
     let date = "Wed, 21 Oct 2026 07:28:00 GMT";
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").header("date", date));
-    backend.inject(Route::GetUsage, Fault::status(401).header("date", "some day"));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").header("date", date));
+    backend.inject(Route::GET_USAGE, Fault::status(401).header("date", "some day"));
     let (provider, noted) = scripted(answering(&backend, always(Recovery::Resend)));
     usage(&client(&backend, provider)).await.unwrap();
     let refusals = noted.refusals();
@@ -227,7 +230,7 @@ async fn a_refusal_tells_what_was_refused_and_what_the_server_said() {
 async fn a_generation_that_was_renewed_meanwhile_is_told_apart() {
     let backend = Backend::start().unwrap();
     let token = backend.issue_access_token(ACCOUNT);
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
     let mut script =
         answering(&backend, |refusal| Ok(if refusal.generation == 41 { Recovery::Resend } else { Recovery::GiveUp }));
     script.headers = Box::new(move |generation| AuthHeaders::new(41 + generation).with_bearer(&token));
@@ -246,7 +249,7 @@ async fn an_error_in_answer_to_a_refusal_ends_the_call() {
     ];
     for (make, kind, sign_in, retryable) in cases {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(9));
+        backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(9));
         let (provider, noted) = scripted(answering(&backend, move |_| Err(make())));
         let error = usage(&client(&backend, provider)).await.unwrap_err();
         assert_eq!((error.kind(), error.auth_error().unwrap().kind()), (ErrorKind::Auth, kind));
@@ -260,7 +263,7 @@ async fn an_error_in_answer_to_a_refusal_ends_the_call() {
 #[tokio::test]
 async fn an_error_in_answer_to_a_refusal_tells_how_often_the_call_was_sent() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(9));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(9));
     let (provider, _) = scripted(answering(&backend, |refusal| match refusal.count {
         1 => Ok(Recovery::Resend),
         _ => Err(AuthError::reauth_required("refused twice")),
@@ -323,7 +326,7 @@ async fn an_error_of_the_provider_keeps_its_cause_in_the_chain() {
 #[tokio::test]
 async fn a_provider_may_do_work_before_the_request_and_after_a_refusal() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
     let (provider, noted) = scripted(Script { pending: Some(3), ..answering(&backend, always(Recovery::Resend)) });
     usage(&client(&backend, provider)).await.unwrap();
     assert_eq!((backend.requests().len(), noted.headers_made(), noted.refusals().len()), (2, 2, 1));
@@ -345,7 +348,7 @@ async fn a_provider_that_does_io_of_its_own_is_awaited() {
         }
     }
     let (service, backend) = (Backend::start().unwrap(), Arc::new(Backend::start().unwrap()));
-    service.inject(Route::GetUsage, Fault::delay(Duration::from_millis(20)));
+    service.inject(Route::GET_USAGE, Fault::delay(Duration::from_millis(20)));
     let client = backend.client().provider(Remote(service, backend.clone())).build().unwrap();
     usage(&client).await.unwrap();
     assert_eq!(backend.requests().len(), 1);
@@ -385,7 +388,7 @@ impl AuthProvider for Brooding {
 #[tokio::test]
 async fn a_recovery_that_never_ends_is_bounded_by_the_limit_of_the_call() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH);
     let provider = Brooding(backend.issue_access_token(ACCOUNT));
     let timeouts = Timeouts::default().attempt(3 * SECOND).call(7 * SECOND);
@@ -402,7 +405,7 @@ async fn a_recovery_that_never_ends_is_bounded_by_the_limit_of_the_call() {
 #[tokio::test]
 async fn a_provider_behind_a_shared_trait_object_serves_its_route() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
     let (provider, noted) = scripted(answering(&backend, always(Recovery::Resend)));
     let provider: Arc<dyn AuthProvider<Route = CodexBackend>> = Arc::new(provider);
     let clients: Vec<Client<CodexBackend>> =
@@ -426,7 +429,7 @@ async fn repeats_and_recovery_do_not_multiply() {
     ] {
         let backend = Backend::start().unwrap();
         for status in &faults {
-            backend.inject(Route::GetUsage, Fault::status(*status));
+            backend.inject(Route::GET_USAGE, Fault::status(*status));
         }
         let (provider, _) = scripted(answering(&backend, always(Recovery::Resend)));
         let result = usage(&client(&backend, provider)).await;
@@ -437,7 +440,7 @@ async fn repeats_and_recovery_do_not_multiply() {
 #[tokio::test]
 async fn recovery_needs_no_retry_policy_and_takes_nothing_from_the_budget() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(2));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(2));
     let (provider, _) = scripted(answering(&backend, always(Recovery::Resend)));
     let policy = RetryPolicy::never().budget(0, 0.0);
     let client = backend.client().provider(provider).retry_policy(policy).build().unwrap();
@@ -449,7 +452,7 @@ async fn recovery_needs_no_retry_policy_and_takes_nothing_from_the_budget() {
 async fn only_a_401_is_a_refusal() {
     for fault in [Fault::status(403), Fault::status(407), Fault::status(500), Fault::reset_before_headers()] {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::GetUsage, fault.clone().times(9));
+        backend.inject(Route::GET_USAGE, fault.clone().times(9));
         let (provider, noted) = scripted(answering(&backend, always(Recovery::Resend)));
         usage(&client(&backend, provider)).await.unwrap_err();
         assert!(noted.refusals().is_empty(), "{fault:?}");
@@ -459,13 +462,13 @@ async fn only_a_401_is_a_refusal() {
 #[tokio::test]
 async fn a_refused_put_to_the_signed_url_asks_no_provider() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::PutFile, Fault::status(401));
+    backend.inject(Route::PUT_FILE, Fault::status(401));
     let (provider, noted) = scripted(answering(&backend, always(Recovery::Resend)));
     let client = client(&backend, provider);
     let error = guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap_err();
     assert_eq!((error.operation(), error.status().unwrap().as_u16()), ("files.put", 401));
     assert_eq!((noted.refusals().len(), noted.headers_made()), (0, 1));
-    assert_eq!(backend.requests_to(Route::PutFile).len(), 1);
+    assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 1);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use self::support::log::Log;
 async fn the_log_tells_how_a_stream_went_and_nothing_of_what_was_said() {
     let (log, logging) = Log::start();
     let backend = Backend::start().unwrap();
-    backend.inject(Route::CreateResponse, Fault::status(503));
+    backend.inject(Route::CREATE_RESPONSE, Fault::status(503));
     backend
         .script_response(ScriptedResponse::text("the model's own words").header("x-codex-turn-state", "turn-state-1"));
     backend.script_response(ScriptedResponse::failed("server_error", "the model fell over"));

@@ -349,7 +349,7 @@ async fn failures_of_the_connection_and_time_outs_show_no_credential() {
     assert_error_hides(&error);
 
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::stall().times(9));
+    backend.inject(Route::GET_USAGE, Fault::stall().times(9));
     let timeouts = Timeouts::default().attempt(Duration::from_millis(20));
     let client = backend.client().chatgpt(ChatGptTokens::new(TOKEN)).timeouts(timeouts);
     let error = usage(&client.retry_policy(RetryPolicy::never()).build().unwrap()).await.unwrap_err();
@@ -865,11 +865,11 @@ async fn the_embedded_backend_shows_no_credential_of_those_it_issued() {
     let key = backend.client().api_key(backend.api_key()).build().unwrap().auth_headers().await.unwrap();
     let key = key.iter().next().unwrap().1.to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned();
     let client = backend.client().chatgpt(ChatGptTokens::new(token.clone())).build().unwrap();
-    backend.inject(Route::PutFile, Fault::status(403));
+    backend.inject(Route::PUT_FILE, Fault::status(403));
     let failed = upload_error(&client).await;
     let file = guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap();
     usage(&client).await.unwrap();
-    let put = &backend.requests_to(Route::PutFile)[1];
+    let put = &backend.requests_to(Route::PUT_FILE)[1];
     let signature = put.target.split_once("sig=").unwrap().1;
     let shown = format!(
         "{backend:?} {backend:#?} {:?} {:#?} {file:?} {client:?} {} {}",
@@ -884,6 +884,6 @@ async fn the_embedded_backend_shows_no_credential_of_those_it_issued() {
     }
     // The accessors do give what arrived.
     assert_eq!(put.header("authorization"), None);
-    let created = &backend.requests_to(Route::CreateFile)[0];
+    let created = &backend.requests_to(Route::CREATE_FILE)[0];
     assert_eq!(created.header("authorization").unwrap(), format!("Bearer {}", token.expose_secret()));
 }

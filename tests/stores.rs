@@ -977,7 +977,7 @@ fn the_failures_of_a_renewal_show_no_token() {
     ] {
         let folder = Folder::with(expired_login("acct-1").to_string());
         let backend = Backend::start().unwrap();
-        backend.inject(Route::RefreshToken, answer);
+        backend.inject(Route::REFRESH_TOKEN, answer);
         assert_call_hides(&call(&backend, folder.store()).unwrap_err());
         // The refresh token is kept; an id token that is none would make the official tool refuse the file.
         let mut expected = expired_login("acct-1");
@@ -1000,7 +1000,7 @@ fn the_failures_of_a_renewal_show_no_token() {
     ] {
         let folder = Folder::with(expired_login("acct-1").to_string());
         let backend = Backend::start().unwrap();
-        backend.inject(Route::RefreshToken, answer);
+        backend.inject(Route::REFRESH_TOKEN, answer);
         assert_call_hides(&call(&backend, folder.store()).unwrap_err());
         assert_eq!(fs::read_to_string(folder.auth_json()).unwrap(), expired_login("acct-1").to_string());
         assert_eq!(leftovers_in(folder.path()), [""; 0]);
@@ -1066,7 +1066,7 @@ fn an_answer_that_cannot_be_understood_shows_no_token() {
     for body in [json!({ "access_token": { "value": "MARK" } }), json!({ "access_token": ["MARK"] }), json!(["MARK"])] {
         let folder = Folder::with(expired_login("acct-1").to_string());
         let backend = Backend::start().unwrap();
-        backend.inject(Route::RefreshToken, json_answer(&body));
+        backend.inject(Route::REFRESH_TOKEN, json_answer(&body));
         assert_call_hides(&call(&backend, folder.store()).unwrap_err());
     }
 }
@@ -1078,7 +1078,7 @@ fn a_renewed_token_of_another_account_is_an_error_and_never_a_mixture() {
     let backend = Backend::start().unwrap();
     let other = backend.issue_access_token("acct-2");
     let body = json!({ "access_token": other.expose_secret(), "refresh_token": "rt_of_acct_2" });
-    backend.inject(Route::RefreshToken, json_answer(&body));
+    backend.inject(Route::REFRESH_TOKEN, json_answer(&body));
     let error = call(&backend, folder.store()).unwrap_err();
     assert_eq!(error.auth_error().map(AuthError::kind), Some(AuthErrorKind::AccountMismatch), "{error:?}");
     assert_eq!(folder.store().load().unwrap(), Some(credentials(&login)));

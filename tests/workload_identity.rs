@@ -81,7 +81,7 @@ fn auth_error(outcome: Result<(), Error>) -> AuthError {
 }
 
 fn exchanges(backend: &Backend) -> usize {
-    backend.requests_to(Route::ExchangeIdentity).len()
+    backend.requests_to(Route::EXCHANGE_IDENTITY).len()
 }
 
 /// Until so many requests have come.
@@ -107,7 +107,7 @@ async fn it_is_exchanged_once_and_opens_every_endpoint() {
     assert_eq!(exchanges(&backend), 0, "nothing is sent before the first request");
     usage(&client).await.unwrap();
     guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap();
-    let sent = backend.requests_to(Route::ExchangeIdentity);
+    let sent = backend.requests_to(Route::EXCHANGE_IDENTITY);
     assert_eq!(sent.len(), 1);
     let form: HashMap<String, String> = url::form_urlencoded::parse(&sent[0].body).into_owned().collect();
     let expected = [
@@ -117,7 +117,7 @@ async fn it_is_exchanged_once_and_opens_every_endpoint() {
     ];
     assert_eq!(form, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     assert!(sent[0].header("authorization").is_none() && sent[0].header("cookie").is_none());
-    assert_eq!(backend.requests_to(Route::GetUsage)[0].header("chatgpt-account-id"), Some("acct-1"));
+    assert_eq!(backend.requests_to(Route::GET_USAGE)[0].header("chatgpt-account-id"), Some("acct-1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +126,7 @@ async fn any_number_of_calls_exchange_once() {
     let file = TokenFile::of(&backend);
     let identity = file.identity();
     let clients = [0, 1].map(|_| once(&backend).provider(identity.clone()).build().unwrap());
-    backend.inject(Route::ExchangeIdentity, Fault::delay(Duration::from_millis(300)));
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::delay(Duration::from_millis(300)));
     let callers: Vec<_> = (0..60)
         .map(|number| {
             let client = clients[number % 2].clone();
@@ -144,7 +144,7 @@ async fn a_failure_is_shared_and_does_not_poison_what_follows() {
     let backend = Backend::start().unwrap();
     let file = TokenFile::of(&backend);
     let client = once(&backend).provider(file.identity()).build().unwrap();
-    backend.inject(Route::ExchangeIdentity, Fault::status(503).body("MARK"));
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::status(503).body("MARK"));
     let outcomes = futures_util::future::join_all((0..20).map(|_| client.auth_headers())).await;
     for outcome in outcomes {
         assert!(outcome.unwrap_err().is_transient());
@@ -159,7 +159,7 @@ async fn a_failure_that_may_pass_is_tried_again_at_once() {
     for fault in [Fault::status(500), Fault::reset_before_headers(), Fault::reset_in_body(), Fault::status(429)] {
         let backend = Backend::start().unwrap();
         let file = TokenFile::of(&backend);
-        backend.inject(Route::ExchangeIdentity, fault);
+        backend.inject(Route::EXCHANGE_IDENTITY, fault);
         let policy = RetryPolicy::default().base_delay(MILLISECOND);
         let client = backend.client().retry_policy(policy).provider(file.identity()).build().unwrap();
         usage(&client).await.unwrap();
@@ -174,7 +174,7 @@ async fn after_a_401_it_is_exchanged_again_and_generations_count() {
     let client = backend.client().provider(file.identity()).build().unwrap();
     usage(&client).await.unwrap();
     assert_eq!(generation(&client).await, 0);
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
     usage(&client).await.unwrap();
     assert_eq!((generation(&client).await, exchanges(&backend)), (1, 2));
     // Many that were refused with the same token, some of them late, cost one exchange.
@@ -185,8 +185,8 @@ async fn after_a_401_it_is_exchanged_again_and_generations_count() {
     client.auth_refused(Refusal::new(StatusCode::UNAUTHORIZED, 0)).await.unwrap();
     assert_eq!((generation(&client).await, exchanges(&backend)), (2, 3));
     // A token that was refused is not used on because the exchange fails.
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
-    backend.inject(Route::ExchangeIdentity, Fault::status(400).body(r#"{"error":"invalid_grant"}"#));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::status(400).body(r#"{"error":"invalid_grant"}"#));
     let error = auth_error(usage(&client).await);
     assert_eq!(error.reauth_reason(), Some(ReauthReason::NotAccepted));
     usage(&client).await.unwrap();
@@ -197,9 +197,9 @@ async fn refused_three_times_it_gives_up() {
     let backend = Backend::start().unwrap();
     let file = TokenFile::of(&backend);
     let client = backend.client().provider(file.identity()).build().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(3));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(3));
     assert_eq!(auth_error(usage(&client).await).reauth_reason(), Some(ReauthReason::RefusedAgain));
-    assert_eq!((backend.requests_to(Route::GetUsage).len(), exchanges(&backend)), (3, 3));
+    assert_eq!((backend.requests_to(Route::GET_USAGE).len(), exchanges(&backend)), (3, 3));
 }
 
 // ---- a service of which the test says what it answers ----
@@ -432,7 +432,7 @@ async fn while_the_exchange_fails_the_token_before_is_used_to_its_end_and_not_lo
     let clock = ManualClock::starting_at(SystemTime::now());
     let client = once(&backend).clock(clock.clone()).provider(file.identity()).build().unwrap();
     assert_eq!(generation(&client).await, 0);
-    backend.inject(Route::ExchangeIdentity, Fault::status(503).times(99));
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::status(503).times(99));
     clock.advance(HOUR - WINDOW);
     // Each failure is followed by half a minute of peace.
     for failures in 1..=3 {
@@ -461,7 +461,7 @@ async fn a_refusal_of_the_service_ends_the_use_of_the_token_before() {
     let client = once(&backend).clock(clock.clone()).provider(file.identity()).build().unwrap();
     assert_eq!(generation(&client).await, 0);
     clock.advance(HOUR - WINDOW);
-    backend.inject(Route::ExchangeIdentity, Fault::status(400).body(r#"{"error":"invalid_grant"}"#));
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::status(400).body(r#"{"error":"invalid_grant"}"#));
     let error = guard(client.auth_headers()).await.unwrap_err();
     assert_eq!(error.reauth_reason(), Some(ReauthReason::NotAccepted));
     assert_eq!(generation(&client).await, 1);
@@ -475,7 +475,7 @@ async fn while_one_exchanges_the_others_use_the_token_before() {
     let client = once(&backend).clock(clock.clone()).provider(file.identity()).build().unwrap();
     assert_eq!(generation(&client).await, 0);
     clock.advance(HOUR - WINDOW);
-    backend.inject(Route::ExchangeIdentity, Fault::stall());
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::stall());
     let exchanging = tokio::spawn({
         let client = client.clone();
         async move { client.auth_headers().await }
@@ -495,7 +495,7 @@ async fn a_caller_that_goes_away_costs_nothing() {
     let backend = Backend::start().unwrap();
     let file = TokenFile::of(&backend);
     let client = once(&backend).provider(file.identity()).build().unwrap();
-    backend.inject(Route::ExchangeIdentity, Fault::stall());
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::stall());
     let [first, second] = [0, 1].map(|_| {
         let client = client.clone();
         tokio::spawn(async move { usage(&client).await })
@@ -517,7 +517,7 @@ async fn the_file_is_read_anew_for_each_exchange() {
     let renewed = backend.issue_workload_identity("rule-1", "acct-1");
     fs::write(file.path(), &renewed).unwrap();
     client.auth_refused(Refusal::new(StatusCode::UNAUTHORIZED, 0)).await.unwrap();
-    let body = backend.requests_to(Route::ExchangeIdentity)[1].body.clone();
+    let body = backend.requests_to(Route::EXCHANGE_IDENTITY)[1].body.clone();
     let form: HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
     assert_eq!(form["assertion"], renewed);
 }
@@ -651,7 +651,7 @@ async fn restrictions_hold_for_each_exchange() {
         let identity = WorkloadIdentity::restricted("rule-1", file.path(), restrictions).unwrap();
         let outcome = usage(&once(&backend).provider(identity).build().unwrap()).await;
         assert_eq!(outcome.is_ok(), allowed, "{outcome:?}");
-        assert_eq!(backend.requests_to(Route::GetUsage).len(), usize::from(allowed));
+        assert_eq!(backend.requests_to(Route::GET_USAGE).len(), usize::from(allowed));
         if !allowed {
             assert_eq!(auth_error(outcome).kind(), AuthErrorKind::NotAllowed);
         }

@@ -16,35 +16,35 @@ use crate::limits::{Tolerant, open_enum, open_struct, read_member};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
 
-static CHECK: Operation = Operation {
+pub(crate) static CHECK: Operation = Operation {
     name: "accounts.check",
     method: Method::GET,
     path: "{prefix}/accounts/check",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static PROFILE: Operation = Operation {
+pub(crate) static PROFILE: Operation = Operation {
     name: "accounts.profile",
     method: Method::GET,
     path: "{prefix}/profiles/me",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static WORKSPACE_MESSAGES: Operation = Operation {
+pub(crate) static WORKSPACE_MESSAGES: Operation = Operation {
     name: "accounts.workspace_messages",
     method: Method::GET,
     path: "{prefix}/workspace-messages",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static USER_SETTINGS: Operation = Operation {
+pub(crate) static USER_SETTINGS: Operation = Operation {
     name: "accounts.user_settings",
     method: Method::GET,
     path: "{prefix}/settings/user",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static SEND_NUDGE_EMAIL: Operation = Operation {
+pub(crate) static SEND_NUDGE_EMAIL: Operation = Operation {
     name: "accounts.send_nudge_email",
     method: Method::POST,
     path: "{prefix}/accounts/send_add_credits_nudge_email",

@@ -24,21 +24,21 @@ use crate::exchange::{CallOptions, Operation, Pace, Repeat, path_segment};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
 
-static LIST: Operation = Operation {
+pub(crate) static LIST: Operation = Operation {
     name: "connectors.list",
     method: Method::GET,
     path: "/connectors/directory/list",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static LIST_WORKSPACE: Operation = Operation {
+pub(crate) static LIST_WORKSPACE: Operation = Operation {
     name: "connectors.list_workspace",
     method: Method::GET,
     path: "/connectors/directory/list_workspace",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static BATCH: Operation = Operation {
+pub(crate) static BATCH: Operation = Operation {
     name: "connectors.batch",
     method: Method::POST,
     path: "/ps/apps/batch",

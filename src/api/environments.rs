@@ -17,14 +17,14 @@ use crate::limits::open_struct;
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
 
-static LIST: Operation = Operation {
+pub(crate) static LIST: Operation = Operation {
     name: "environments.list",
     method: Method::GET,
     path: "{prefix}/environments",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static BY_REPOSITORY: Operation = Operation {
+pub(crate) static BY_REPOSITORY: Operation = Operation {
     name: "environments.by_repository",
     method: Method::GET,
     path: "{prefix}/environments/by-repo/github/{owner}/{repo}",

@@ -1,6 +1,6 @@
 //! Uploading files to the Codex backend.
 
-pub(super) mod request;
+pub(crate) mod request;
 pub(super) mod source;
 mod wire;
 

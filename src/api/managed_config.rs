@@ -23,14 +23,14 @@ use crate::exchange::{Operation, Pace, Repeat};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
 
-static REQUIREMENTS: Operation = Operation {
+pub(crate) static REQUIREMENTS: Operation = Operation {
     name: "managed_config.requirements",
     method: Method::GET,
     path: "{prefix}/config/requirements",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static BUNDLE: Operation = Operation {
+pub(crate) static BUNDLE: Operation = Operation {
     name: "managed_config.bundle",
     method: Method::GET,
     path: "{prefix}/config/bundle",

@@ -26,9 +26,9 @@ use crate::limits::{Tolerant, open_struct};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint, OpenAiApi};
 
-static CATALOGUE: Operation = read("models.catalogue", "{codex}/models");
-static LIST: Operation = read("models.list", "/models");
-static RETRIEVE: Operation = read("models.retrieve", "/models/{model}");
+pub(crate) static CATALOGUE: Operation = read("models.catalogue", "{codex}/models");
+pub(crate) static LIST: Operation = read("models.list", "/models");
+pub(crate) static RETRIEVE: Operation = read("models.retrieve", "/models/{model}");
 
 const fn read(name: &'static str, path: &'static str) -> Operation {
     Operation { name, method: Method::GET, path, repeat: Repeat::Safe, pace: Pace::Bounded }

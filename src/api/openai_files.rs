@@ -1,6 +1,6 @@
 //! The files of the OpenAI API.
 
-mod large;
+pub(crate) mod large;
 mod multipart;
 
 use std::fmt;
@@ -35,18 +35,20 @@ use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, Endpoint, OpenAiApi};
 
 // Acted on twice, it would leave a second file behind.
-static CREATE: Operation = Operation {
+pub(crate) static CREATE: Operation = Operation {
     name: "openai_files.create",
     method: Method::POST,
     path: "/files",
     repeat: Repeat::IfNotActedOn,
     pace: Pace::IdleOnly,
 };
-static LIST: Operation = operation("openai_files.list", Method::GET, "/files", Repeat::Safe);
-static RETRIEVE: Operation = operation("openai_files.retrieve", Method::GET, "/files/{file_id}", Repeat::Safe);
+pub(crate) static LIST: Operation = operation("openai_files.list", Method::GET, "/files", Repeat::Safe);
+pub(crate) static RETRIEVE: Operation =
+    operation("openai_files.retrieve", Method::GET, "/files/{file_id}", Repeat::Safe);
 // A second time there would be nothing left to delete, which is an error.
-static DELETE: Operation = operation("openai_files.delete", Method::DELETE, "/files/{file_id}", Repeat::IfNotActedOn);
-static CONTENT: Operation = Operation {
+pub(crate) static DELETE: Operation =
+    operation("openai_files.delete", Method::DELETE, "/files/{file_id}", Repeat::IfNotActedOn);
+pub(crate) static CONTENT: Operation = Operation {
     name: "openai_files.content",
     method: Method::GET,
     path: "/files/{file_id}/content",

@@ -16,28 +16,28 @@ use crate::exchange::{Operation, Pace, Repeat};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, AnyMode, CodexBackend, Endpoint};
 
-static LIST: Operation = Operation {
+pub(crate) static LIST: Operation = Operation {
     name: "plugins.list",
     method: Method::GET,
     path: "/ps/plugins/list",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static INSTALLED: Operation = Operation {
+pub(crate) static INSTALLED: Operation = Operation {
     name: "plugins.installed",
     method: Method::GET,
     path: "/ps/plugins/installed",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static GET: Operation = Operation {
+pub(crate) static GET: Operation = Operation {
     name: "plugins.get",
     method: Method::GET,
     path: "/ps/plugins/{plugin_id}",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static FEATURED: Operation = Operation {
+pub(crate) static FEATURED: Operation = Operation {
     name: "plugins.featured",
     method: Method::GET,
     path: "/plugins/featured",

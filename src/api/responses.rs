@@ -5,7 +5,7 @@ mod conversation;
 mod event;
 mod item;
 mod plain_object;
-mod request;
+pub(crate) mod request;
 mod response;
 mod rules;
 #[cfg(feature = "schemars")]
@@ -60,23 +60,26 @@ use crate::limits::{null_as_default, open_struct};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint, OpenAiApi};
 
-static RETRIEVE: Operation = stored("responses.retrieve", Method::GET, "/responses/{response_id}", Repeat::Safe);
+pub(crate) static RETRIEVE: Operation =
+    stored("responses.retrieve", Method::GET, "/responses/{response_id}", Repeat::Safe);
 // A second time there would be nothing left to delete, which is an error.
-static DELETE: Operation = stored("responses.delete", Method::DELETE, "/responses/{response_id}", Repeat::IfNotActedOn);
-static CANCEL: Operation = stored("responses.cancel", Method::POST, "/responses/{response_id}/cancel", Repeat::Safe);
-static INPUT_ITEMS: Operation =
+pub(crate) static DELETE: Operation =
+    stored("responses.delete", Method::DELETE, "/responses/{response_id}", Repeat::IfNotActedOn);
+pub(crate) static CANCEL: Operation =
+    stored("responses.cancel", Method::POST, "/responses/{response_id}/cancel", Repeat::Safe);
+pub(crate) static INPUT_ITEMS: Operation =
     stored("responses.input_items", Method::GET, "/responses/{response_id}/input_items", Repeat::Safe);
-static INPUT_TOKENS: Operation =
+pub(crate) static INPUT_TOKENS: Operation =
     stored("responses.input_tokens", Method::POST, "/responses/input_tokens", Repeat::Safe);
-static FOLLOW: Operation = Operation {
+pub(crate) static FOLLOW: Operation = Operation {
     name: "responses.follow",
     method: Method::GET,
     path: "/responses/{response_id}",
     repeat: Repeat::Safe,
     pace: Pace::Stream,
 };
-static COMPACT: Operation = compact("/responses/compact");
-static COMPACT_CODEX: Operation = compact("{codex}/responses/compact");
+pub(crate) static COMPACT: Operation = compact("/responses/compact");
+pub(crate) static COMPACT_CODEX: Operation = compact("{codex}/responses/compact");
 
 const fn stored(name: &'static str, method: Method, path: &'static str, repeat: Repeat) -> Operation {
     Operation { name, method, path, repeat, pace: Pace::Bounded }

@@ -35,28 +35,28 @@ use crate::limits::open_struct;
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
 
-static LIST: Operation = Operation {
+pub(crate) static LIST: Operation = Operation {
     name: "tasks.list",
     method: Method::GET,
     path: "{prefix}/tasks/list",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static DETAILS: Operation = Operation {
+pub(crate) static DETAILS: Operation = Operation {
     name: "tasks.details",
     method: Method::GET,
     path: "{prefix}/tasks/{task_id}",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static SIBLING_TURNS: Operation = Operation {
+pub(crate) static SIBLING_TURNS: Operation = Operation {
     name: "tasks.sibling_turns",
     method: Method::GET,
     path: "{prefix}/tasks/{task_id}/turns/{turn_id}/sibling_turns",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static CREATE: Operation = Operation {
+pub(crate) static CREATE: Operation = Operation {
     name: "tasks.create",
     method: Method::POST,
     path: "{prefix}/tasks",

@@ -18,7 +18,7 @@ use crate::limits::{
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
 
-static GET: Operation = Operation {
+pub(crate) static GET: Operation = Operation {
     name: "usage.get",
     method: Method::GET,
     path: "{prefix}/usage",
@@ -26,14 +26,14 @@ static GET: Operation = Operation {
     pace: Pace::Bounded,
 };
 
-static LIST_RESET_CREDITS: Operation = Operation {
+pub(crate) static LIST_RESET_CREDITS: Operation = Operation {
     name: "usage.list_reset_credits",
     method: Method::GET,
     path: "{prefix}/rate-limit-reset-credits",
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static REDEEM_RESET_CREDIT: Operation = Operation {
+pub(crate) static REDEEM_RESET_CREDIT: Operation = Operation {
     name: "usage.redeem_reset_credit",
     method: Method::POST,
     path: "{prefix}/rate-limit-reset-credits/consume",
@@ -41,7 +41,7 @@ static REDEEM_RESET_CREDIT: Operation = Operation {
     repeat: Repeat::Safe,
     pace: Pace::Bounded,
 };
-static THREADS: Operation = Operation {
+pub(crate) static THREADS: Operation = Operation {
     name: "usage.threads",
     method: Method::POST,
     path: "{prefix}/usage/thread_usage/query",

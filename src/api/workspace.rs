@@ -16,7 +16,7 @@ use crate::limits::open_struct;
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
 
-static SETTINGS: Operation = Operation {
+pub(crate) static SETTINGS: Operation = Operation {
     name: "workspace.settings",
     method: Method::GET,
     path: "/accounts/{account_id}/settings",

@@ -1,10 +1,12 @@
+//! How the server misbehaves on demand.
+
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::recorded::Route;
+use super::route::Route;
 
 /// One way in which the server misbehaves, for one request unless [`times`](Self::times) says otherwise.
 ///
@@ -13,14 +15,14 @@ use super::recorded::Route;
 /// use codex_backend::testing::{Backend, Fault, Route};
 ///
 /// let backend = Backend::start()?;
-/// backend.inject(Route::CreateFile, Fault::unauthorized("token_expired").times(2));
-/// backend.inject(Route::PutFile, Fault::reset_before_headers());
-/// backend.inject(Route::FinalizeFile, Fault::status(429).header("retry-after", "1"));
+/// backend.inject(Route::CREATE_FILE, Fault::unauthorized("token_expired").times(2));
+/// backend.inject(Route::PUT_FILE, Fault::reset_before_headers());
+/// backend.inject(Route::FINALIZE_FILE, Fault::status(429).header("retry-after", "1"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Fault {
-    pub(super) effect: Effect,
+    effect: Effect,
     times: u32,
 }
 
@@ -125,7 +127,7 @@ impl Fault {
 }
 
 /// The faults that are still to come.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Script {
     faults: HashMap<Route, VecDeque<Fault>>,
 }

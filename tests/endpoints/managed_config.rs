@@ -93,7 +93,7 @@ async fn each_way_in_which_a_cache_is_of_no_use_is_told_in_the_order_of_the_chec
     let loaded = guard(config.load_bundle().with_cache(cache.clone())).await.unwrap();
     assert_eq!((loaded.source, loaded.cache), (LoadSource::Cache, Some(CacheStatus::Hit)));
     assert_eq!(loaded.value.unwrap().requirements()[0].contents, POLICY);
-    assert!(backend.requests_to(Route::GetConfigBundle).is_empty());
+    assert!(backend.requests_to(Route::GET_CONFIG_BUNDLE).is_empty());
 
     let status = async |content: Option<&str>, config: ManagedConfig| {
         match content {
@@ -136,7 +136,7 @@ async fn a_cache_of_ones_own_is_another_file_with_another_signature() {
     let kept = file(folder.path(), "codex-backend-config-bundle-cache.json");
     assert_ne!(kept["signature"], BUNDLE_SIGNATURE);
     assert!(!folder.path().join("cloud-config-bundle-cache.json").exists());
-    assert_eq!(backend.requests_to(Route::GetConfigBundle).len(), 1);
+    assert_eq!(backend.requests_to(Route::GET_CONFIG_BUNDLE).len(), 1);
     // A folder that is not there costs the cache, and nothing else.
     let nowhere = ConfigCache::in_folder(folder.path().join("missing"));
     let loaded = guard(config.load_bundle().with_cache(nowhere)).await.unwrap();
@@ -191,7 +191,7 @@ async fn it_is_tried_five_times_with_growing_waits_and_then_fails_closed_or_open
     // Any failure counts, those too that are not repeated elsewhere.
     let fail = || {
         for status in [500, 404, 403, 503, 418] {
-            backend.inject(Route::GetRequirements, Fault::status(status));
+            backend.inject(Route::GET_REQUIREMENTS, Fault::status(status));
         }
     };
     fail();
@@ -220,7 +220,7 @@ async fn all_of_it_is_bounded() {
     backend.add_account_with_plan("acc-1", "enterprise");
     let tokens = ChatGptTokens::new(backend.issue_access_token("acc-1"));
     let client = backend.client().chatgpt(tokens).clock(clock.clone()).build().unwrap();
-    backend.inject(Route::GetConfigBundle, Fault::stall());
+    backend.inject(Route::GET_CONFIG_BUNDLE, Fault::stall());
     let loading = tokio::spawn(client.managed_config().load_bundle().into_future());
     guard(clock.until_asleep_for(Duration::from_secs(15))).await;
     clock.advance(Duration::from_secs(15));
@@ -240,13 +240,13 @@ async fn refused_credentials_are_renewed_inside_of_an_attempt_or_end_the_loading
     let document = StoredCredentials::from_json(&backend.issue_auth_json("acc-1", Duration::from_secs(3600))).unwrap();
     let session = ChatGptSession::open(MemoryStore::new(document)).unwrap();
     let client = backend.client().provider(session).build().unwrap();
-    backend.inject(Route::GetConfigBundle, Fault::unauthorized("token_expired"));
+    backend.inject(Route::GET_CONFIG_BUNDLE, Fault::unauthorized("token_expired"));
     let loaded = guard(client.managed_config().load_bundle().with_attempts(1)).await.unwrap();
     assert_eq!(loaded.source, LoadSource::Backend);
-    assert_eq!(backend.requests_to(Route::RefreshToken).len(), 1);
+    assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
 
     let held = client_with_plan(&backend, "acc-2", "enterprise").managed_config();
-    backend.inject(Route::GetConfigBundle, Fault::unauthorized("token_revoked"));
+    backend.inject(Route::GET_CONFIG_BUNDLE, Fault::unauthorized("token_revoked"));
     match guard(held.load_bundle().with_time_limit(Duration::from_secs(600))).await.unwrap_err() {
         ManagedConfigError::Auth(error) => assert_eq!(error.code(), Some("token_revoked")),
         other => panic!("{other:?}"),
@@ -286,13 +286,13 @@ async fn it_is_refreshed_for_as_long_as_the_caller_asks() {
     backend.set_config_bundle(bundle());
     assert!(guard(refreshes.next()).await.unwrap().unwrap().value.is_some());
     let before = kept();
-    backend.inject(Route::GetConfigBundle, Fault::status(500));
+    backend.inject(Route::GET_CONFIG_BUNDLE, Fault::status(500));
     assert!(guard(refreshes.next()).await.unwrap().is_err());
     assert_eq!(kept(), before);
     backend.set_config_bundle(json!({}));
     assert_eq!(guard(refreshes.next()).await.unwrap().unwrap().value, None);
     assert_ne!(kept(), before);
-    backend.inject(Route::GetConfigBundle, Fault::unauthorized("token_revoked"));
+    backend.inject(Route::GET_CONFIG_BUNDLE, Fault::unauthorized("token_revoked"));
     let ended = guard(refreshes.next()).await.unwrap().unwrap_err();
     assert!(matches!(ended, ManagedConfigError::Auth(_)));
     assert!(guard(refreshes.next()).await.is_none());
@@ -305,7 +305,7 @@ async fn a_demand_of_the_administrators_cannot_be_left_out() {
     for bad in [Value::Null, json!(7), json!({ "id": "r", "contents": 7 })] {
         let fragments = json!([{ "id": "r", "name": "n", "contents": "a = 1" }, bad]);
         let body = json!({ "requirements_toml": { "enterprise_managed": fragments } });
-        backend.inject(Route::GetConfigBundle, Fault::status(200).body(body.to_string()));
+        backend.inject(Route::GET_CONFIG_BUNDLE, Fault::status(200).body(body.to_string()));
         let error = guard(client.managed_config().bundle()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode, "{bad}");
     }

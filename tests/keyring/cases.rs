@@ -326,12 +326,12 @@ impl Login {
     }
 
     fn redeemed(&self) -> usize {
-        self.backend.requests_to(Route::RefreshToken).len()
+        self.backend.requests_to(Route::REFRESH_TOKEN).len()
     }
 
     /// One call that has to renew; `happens` while the request of the renewal is on its way.
     fn call_during_which(&self, happens: impl FnOnce()) -> Result<(), Error> {
-        self.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(1500)));
+        self.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(1500)));
         thread::scope(|scope| {
             let call = scope.spawn(|| self.call());
             until("a request", || self.redeemed() > 0);
@@ -409,7 +409,7 @@ fn a_storm_of_processes_redeems_once() {
         assert_eq!(worker.outcome(), json!(vec![Value::Null; TASKS]));
     }
     assert_eq!(login.redeemed(), 1);
-    assert_eq!(login.backend.requests_to(Route::GetUsage).len(), PROCESSES * TASKS);
+    assert_eq!(login.backend.requests_to(Route::GET_USAGE).len(), PROCESSES * TASKS);
     assert_renewed(&before, &login.desk.document());
     assert_eq!(login.desk.entries(), 1);
 }
@@ -489,7 +489,7 @@ fn what_another_program_saves_during_a_renewal_is_adopted() {
     let newer = login.tokens_of("acct-1", HOUR);
     login.call_during_which(|| login.desk.write_as_the_official_tool(&newer.to_string())).unwrap();
     assert_eq!((login.redeemed(), login.desk.document()), (1, newer.clone()));
-    let used = login.backend.requests_to(Route::GetUsage);
+    let used = login.backend.requests_to(Route::GET_USAGE);
     let bearer = format!("Bearer {}", newer["tokens"]["access_token"].as_str().unwrap());
     assert_eq!(used.last().unwrap().header("authorization"), Some(&*bearer));
 }

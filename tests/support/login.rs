@@ -49,7 +49,7 @@ impl Login {
     }
 
     pub(crate) fn redeemed(&self) -> Vec<RecordedRequest> {
-        self.backend.requests_to(Route::RefreshToken)
+        self.backend.requests_to(Route::REFRESH_TOKEN)
     }
 
     pub(crate) fn temporaries(&self) -> Vec<String> {

@@ -103,7 +103,7 @@ fn storms() -> Result<(), Failure> {
                 failed += status.code().and_then(|code| usize::try_from(code).ok()).unwrap_or(TASKS);
             }
             seconds.push(began.elapsed().as_secs_f64());
-            redeemed.push(backend.requests_to(Route::RefreshToken).len());
+            redeemed.push(backend.requests_to(Route::REFRESH_TOKEN).len());
         }
         let calls = STORM_ROUNDS * PROCESSES * TASKS;
         seconds.sort_by(f64::total_cmp);

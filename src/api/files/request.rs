@@ -16,7 +16,7 @@ use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, Operation, Pace, Payload, Repeat, RetryPolicy, SignedUrl, Timeouts, path_segment};
 
-static CREATE: Operation = Operation {
+pub(crate) static CREATE: Operation = Operation {
     name: "files.create",
     method: Method::POST,
     path: "/files",
@@ -24,14 +24,14 @@ static CREATE: Operation = Operation {
     repeat: Repeat::IfNotActedOn,
     pace: Pace::Bounded,
 };
-static PUT: Operation = Operation {
+pub(crate) static PUT: Operation = Operation {
     name: "files.put",
     method: Method::PUT,
     path: "(signed URL)",
     repeat: Repeat::Safe,
     pace: Pace::IdleOnly,
 };
-static FINALIZE: Operation = Operation {
+pub(crate) static FINALIZE: Operation = Operation {
     name: "files.finalize",
     method: Method::POST,
     path: "/files/{file_id}/uploaded",

@@ -18,7 +18,7 @@ use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, Operation, Outgoing, Pace, Payload, Repeat, RetryPolicy, Timeouts, ToTheEnd};
 
-static CREATE: Operation = Operation {
+pub(crate) static CREATE: Operation = Operation {
     name: "openai_uploads.create",
     method: Method::POST,
     path: "/uploads",
@@ -26,21 +26,21 @@ static CREATE: Operation = Operation {
     pace: Pace::Bounded,
 };
 // A part that came twice and is named once does no harm.
-static PART: Operation = Operation {
+pub(crate) static PART: Operation = Operation {
     name: "openai_uploads.part",
     method: Method::POST,
     path: "/uploads/{upload_id}/parts",
     repeat: Repeat::Safe,
     pace: Pace::IdleOnly,
 };
-static COMPLETE: Operation = Operation {
+pub(crate) static COMPLETE: Operation = Operation {
     name: "openai_uploads.complete",
     method: Method::POST,
     path: "/uploads/{upload_id}/complete",
     repeat: Repeat::IfNotActedOn,
     pace: Pace::Bounded,
 };
-static CANCEL: Operation = Operation {
+pub(crate) static CANCEL: Operation = Operation {
     name: "openai_uploads.cancel",
     method: Method::POST,
     path: "/uploads/{upload_id}/cancel",

@@ -29,20 +29,20 @@ use crate::mode::responses::{AnswersInOnePiece, KeepsResponses, TakesParameter, 
 
 /// What is the same for all requests of one route.
 #[derive(Debug)]
-pub(super) struct CreateRoute {
+pub(crate) struct CreateRoute {
     pub(super) rules: Rules,
     /// For a response that the server does not keep: a repeat costs tokens and does no harm.
-    pub(super) create: Operation,
+    pub(crate) create: Operation,
     /// For one that it keeps: a repeat would leave a second one behind.
     pub(super) create_kept: Operation,
 }
 
-pub(super) static CODEX: CreateRoute = CreateRoute {
+pub(crate) static CODEX: CreateRoute = CreateRoute {
     rules: Rules::CodexBackend,
     create: create("{codex}/responses", Repeat::Safe),
     create_kept: create("{codex}/responses", Repeat::IfNotActedOn),
 };
-pub(super) static OPENAI: CreateRoute = CreateRoute {
+pub(crate) static OPENAI: CreateRoute = CreateRoute {
     rules: Rules::OpenAiApi,
     create: create("/responses", Repeat::Safe),
     create_kept: create("/responses", Repeat::IfNotActedOn),
