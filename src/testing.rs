@@ -56,8 +56,6 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use http::Method;
-
 pub use self::backend::Backend;
 use self::backend::State;
 pub use self::clock::ManualClock;
@@ -67,7 +65,7 @@ use self::listener::Listener;
 pub use self::recorded::RecordedRequest;
 pub use self::responses::ScriptedResponse;
 pub use self::route::Route;
-use self::route::{Row, Way};
+use self::route::Row;
 use self::server::serve;
 use self::table::Table;
 use self::world::World;
@@ -101,31 +99,6 @@ impl Route {
     pub fn all() -> impl Iterator<Item = Self> {
         rows().map(|row| row.route)
     }
-
-    /// The name of the request, as errors and spans tell it: `usage.get`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.way().operation.name
-    }
-
-    /// The method.
-    #[must_use]
-    pub fn method(self) -> &'static Method {
-        &self.way().operation.method
-    }
-
-    /// The template of the path below the base URL, as spans show it. `{prefix}` is `/wham` below `/backend-api` and
-    /// `/api/codex` elsewhere, `{codex}` is `/codex` or `/api/codex`, and any other name is that of an id. Of a route that
-    /// the backend and the OpenAI API have, the backend's.
-    #[must_use]
-    pub fn path(self) -> &'static str {
-        self.way().template()
-    }
-
-    fn way(self) -> &'static Way {
-        let row = rows().find(|row| row.route == self);
-        row.and_then(|row| row.ways.first()).expect("the family of the route is among `FAMILIES`")
-    }
 }
 
 impl Backend {
@@ -149,7 +122,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use http::header::CONTENT_TYPE;
-    use http::{HeaderMap, HeaderValue};
+    use http::{HeaderMap, HeaderValue, Method};
 
     use super::*;
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::asked::Asked;
 use super::backend::Backend;
 use super::reply::Reply;
-use super::route::{Receiver, Way, routes};
+use super::route::{Receiver, Reception, Way, routes};
 use super::world::{World, random};
 use crate::api::files::request;
 
@@ -151,7 +151,7 @@ fn create(world: &mut World, asked: &Asked<'_>) -> Reply {
 }
 
 /// Checks the head of a `PUT`; the receiver knows how much of the content is to be kept.
-fn put(world: &mut World, asked: &Asked<'_>) -> Result<Box<dyn Receiver>, Reply> {
+fn put(world: &mut World, asked: &Asked<'_>) -> Reception {
     let refuse = |status, code, message| Err(Reply::error(status, code, message).header("x-ms-request-id", "blob-1"));
     let id = asked.id("file_id");
     let Some(file) = world.of::<Files>().files.iter().find(|file| file.id == id) else {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 use super::asked::Asked;
 use super::reply::Reply;
@@ -23,12 +23,36 @@ use crate::exchange::Operation;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Route {
     constant: &'static str,
+    name: &'static str,
+    method: &'static Method,
+    path: &'static str,
 }
 
 impl Route {
     /// For [`routes!`] alone, which makes the row to it.
-    pub(super) const fn named(constant: &'static str) -> Self {
-        Self { constant }
+    pub(super) const fn of(constant: &'static str, way: &Way) -> Self {
+        let Operation { name, method, .. } = way.operation;
+        Self { constant, name, method, path: way.template() }
+    }
+
+    /// The name of the request, as errors and spans tell it: `usage.get`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(self) -> &'static Method {
+        self.method
+    }
+
+    /// The template of the path below the base URL, as spans show it. `{prefix}` is `/wham` below `/backend-api` and
+    /// `/api/codex` elsewhere, `{codex}` is `/codex` or `/api/codex`, and any other name is that of an id. Of a route that
+    /// the backend and the OpenAI API have, the backend's.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        self.path
     }
 }
 
@@ -75,7 +99,7 @@ pub(super) enum Handler {
     /// Called with the whole request.
     Whole(fn(&mut World, &Asked<'_>) -> Reply),
     /// Called with the head of the request, before its body is read.
-    Receiving(fn(&mut World, &Asked<'_>) -> Result<Box<dyn Receiver>, Reply>),
+    Receiving(fn(&mut World, &Asked<'_>) -> Reception),
 }
 
 /// Takes a body that is too long to be held.
@@ -83,6 +107,9 @@ pub(super) trait Receiver: Send {
     fn take(&mut self, chunk: &[u8]);
     fn finish(self: Box<Self>, world: &mut World) -> Reply;
 }
+
+/// What takes the body, or the answer that refuses it.
+pub(super) type Reception = Result<Box<dyn Receiver>, Reply>;
 
 impl Way {
     /// Of the backend, for its accounts.
@@ -103,7 +130,7 @@ impl Way {
     /// The same, with a body that is received as it comes.
     pub(super) const fn receiving(
         operation: &'static Operation,
-        handler: fn(&mut World, &Asked<'_>) -> Result<Box<dyn Receiver>, Reply>,
+        handler: fn(&mut World, &Asked<'_>) -> Reception,
     ) -> Self {
         Self::new(operation, "", Access::Open, Handler::Receiving(handler))
     }
@@ -128,8 +155,11 @@ impl Way {
         self
     }
 
-    pub(super) fn template(&self) -> &'static str {
-        self.at.unwrap_or(self.operation.path)
+    pub(super) const fn template(&self) -> &'static str {
+        match self.at {
+            Some(path) => path,
+            None => self.operation.path,
+        }
     }
 
     /// The template, and what comes before it.
@@ -140,14 +170,14 @@ impl Way {
 
 /// Declares the routes of a family: constants of [`Route`], and `ROUTES`, which belongs into the list in `testing.rs`.
 macro_rules! routes {
-    ($($(#[$doc:meta])* $constant:ident = $($way:expr),+;)+) => {
+    ($($(#[$doc:meta])* $constant:ident = $way:expr $(, $other_way:expr)*;)+) => {
         impl $crate::testing::route::Route {
-            $($(#[$doc])* pub const $constant: Self = Self::named(stringify!($constant));)+
+            $($(#[$doc])* pub const $constant: Self = Self::of(stringify!($constant), &$way);)+
         }
 
         pub(super) static ROUTES: &[$crate::testing::route::Row] = &[$($crate::testing::route::Row {
             route: $crate::testing::route::Route::$constant,
-            ways: &[$($way),+],
+            ways: &[$way $(, $other_way)*],
         }),+];
     };
 }

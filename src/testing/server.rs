@@ -19,12 +19,9 @@ use super::fault::{Effect, Script};
 use super::listener::{ReplyBody, Reset, half, read, scripted, whole};
 use super::recorded::{Recorded, RecordedRequest};
 use super::reply::Reply;
-use super::route::{Access, Handler, Receiver};
+use super::route::{Access, Handler, Reception};
 use super::table::{Found, Table};
 use super::world::World;
-
-/// A body that is received as it comes, or the answer that refuses it.
-type Reception = Result<Box<dyn Receiver>, Reply>;
 
 pub(super) async fn serve(
     request: Request<Incoming>,

@@ -1,7 +1,6 @@
 //! What the server knows. Each family of routes keeps a state of its own in it.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use http::Extensions;
 
@@ -27,8 +26,9 @@ impl World {
     }
 
     /// The server's clock.
-    pub(super) fn now(&self) -> SystemTime {
-        self.clock.as_ref().map_or_else(SystemTime::now, |clock| clock.now())
+    #[cfg(feature = "agent-identity")]
+    pub(super) fn now(&self) -> std::time::SystemTime {
+        self.clock.as_ref().map_or_else(std::time::SystemTime::now, |clock| clock.now())
     }
 }
 
