@@ -7,7 +7,8 @@ use futures_util::future::BoxFuture;
 
 use super::fetched::{Fetch, Fetched, Fresh};
 use super::{
-    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, ChatGptTokens, Recovery, Refusal, Restrictions,
+    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, AuthRecovery, AuthRefusal, ChatGptTokens,
+    Restrictions,
 };
 use crate::error::{AuthError, AuthErrorKind};
 use crate::mode::CodexBackend;
@@ -22,7 +23,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{ChatGptTokens, HostTokenRequest, HostTokens};
+/// use codex_backend::auth::{HostTokenRequest, HostTokens};
+/// use codex_backend::ChatGptTokens;
 ///
 /// # let backend = std::sync::Arc::new(codex_backend::testing::Backend::start()?);
 /// # let host = backend.clone();
@@ -111,7 +113,7 @@ impl AuthProvider for HostTokens {
         self.fetched.auth_headers(context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthFuture::boxed(self.fetched.recover(refusal, context))
     }
 

@@ -10,7 +10,7 @@ use crate::error::{AuthError, AuthErrorKind};
 /// workspaces allows what is on both.
 ///
 /// ```
-/// use codex_backend::{AuthSources, LoginMethod, Restrictions};
+/// use codex_backend::auth::{AuthSources, LoginMethod, Restrictions};
 ///
 /// let ours = Restrictions::default().login_method(LoginMethod::ChatGpt).workspaces(["acct-1", "acct-2"]);
 /// let sources = AuthSources::default().restrict(ours);
