@@ -2,10 +2,10 @@
 
 mod account;
 #[cfg(feature = "agent-identity")]
-mod agent_identity;
+pub(crate) mod agent_identity;
 mod api_key;
 mod bearer_command;
-mod chatgpt;
+pub(crate) mod chatgpt;
 mod claims;
 mod codex_auth;
 mod fetched;
@@ -14,15 +14,15 @@ mod headers;
 mod health;
 mod host_tokens;
 mod mode;
-mod personal_access_token;
+pub(crate) mod personal_access_token;
 mod ready_made_headers;
 mod restrictions;
 mod service_call;
 mod services;
-mod sign_out;
+pub(crate) mod sign_out;
 mod sources;
 mod store;
-mod workload_identity;
+pub(crate) mod workload_identity;
 
 use std::fmt;
 use std::sync::Arc;

@@ -37,7 +37,7 @@ use url::Url;
 #[cfg(feature = "agent-identity")]
 pub(crate) use self::answer::TASK_CODES;
 pub(crate) use self::answer::{Answer, event_error, headers_of_json};
-#[cfg(feature = "agent-identity")]
+#[cfg(any(feature = "agent-identity", feature = "testing"))]
 pub(crate) use self::base_url::PathStyle;
 pub(crate) use self::base_url::{BaseUrl, Route, path_segment};
 pub use self::body::Body;

@@ -21,125 +21,83 @@
 //! # Ok(()) }
 //! ```
 
+mod asked;
+mod backend;
+mod clock;
+mod fault;
+#[cfg(feature = "agent-identity")]
+mod jwt_key;
+mod listener;
+mod recorded;
+mod reply;
+mod route;
+mod server;
+mod table;
+mod world;
+
 mod accounts;
 #[cfg(feature = "agent-identity")]
 mod agents;
-mod api_files;
-mod clock;
-mod directory;
-mod endpoints;
-mod fault;
+mod connectors;
+mod credentials;
+mod environments;
 mod files;
-#[cfg(feature = "agent-identity")]
-mod jwt_key;
+#[cfg(feature = "managed-config")]
+mod managed_config;
 mod models;
-mod recorded;
+mod openai_files;
+mod plugins;
 mod responses;
-mod server;
 mod tasks;
+mod usage;
+mod workspace;
 
 use std::io;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::net::TcpListener;
+use std::sync::Arc;
 
-use secrecy::{ExposeSecret, SecretString};
-
-use self::accounts::Accounts;
-#[cfg(feature = "agent-identity")]
-use self::agents::Agents;
-use self::api_files::ApiFiles;
+pub use self::backend::Backend;
+use self::backend::State;
 pub use self::clock::ManualClock;
-use self::endpoints::Endpoints;
 pub use self::fault::Fault;
-use self::fault::Script;
-use self::files::Files;
 pub use self::files::StoredFile;
-use self::models::Models;
-pub use self::recorded::{RecordedRequest, Route};
-use self::responses::Responses;
+use self::listener::Listener;
+pub use self::recorded::RecordedRequest;
 pub use self::responses::ScriptedResponse;
-use self::server::Server;
-#[cfg(feature = "agent-identity")]
-use crate::auth::{AgentIdentity, AgentKey};
-use crate::auth::{ApiKey, ChatGptTokens};
-use crate::client::{Client, ClientBuilder};
-use crate::environment::Environment;
-use crate::exchange::Clock;
-use crate::mode::Unset;
+pub use self::route::Route;
+use self::route::Row;
+use self::server::serve;
+use self::table::Table;
+use self::world::World;
 
-/// The account that [`Backend::chatgpt_tokens`] signs in to.
-const DEFAULT_ACCOUNT: &str = "acct-embedded";
-/// Longer than any test.
-const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// A server on `127.0.0.1`, on a port of its own, that plays the backend. It runs on a thread of its own and ends when
-/// dropped.
-///
-/// It checks what the real backend checks: a bearer token that it issued and has not revoked, an account header that
-/// fits the token, the FedRAMP header for FedRAMP accounts and for no others, and on signed URLs a signature, the
-/// blob type, the exact length, and no credentials at all. Of an agent it demands an assertion over the right text for a
-/// task of its own, not older or newer than five minutes, and the account header.
-///
-/// ```
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::testing::Backend;
-/// use codex_backend::{ChatGptTokens, ErrorKind};
-///
-/// let backend = Backend::start()?;
-/// backend.add_fedramp_account("acct-gov");
-/// let token = backend.issue_access_token("acct-gov");
-/// let client = backend.client().chatgpt(ChatGptTokens::new(token.clone())).build()?;
-/// client.usage().get().await?;
-///
-/// backend.revoke_access_token(&token);
-/// let error = client.usage().get().await.unwrap_err();
-/// assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthorized, Some("token_revoked")));
-/// assert_eq!(backend.requests().len(), 2);
-/// # Ok(()) }
-/// ```
-#[derive(Debug)]
-pub struct Backend {
-    address: SocketAddr,
-    state: Arc<State>,
-    _server: Server,
-}
-
-/// What the server and the handle share.
-#[derive(Debug)]
-struct State {
-    world: Mutex<World>,
-}
-
-#[derive(Debug)]
-struct World {
-    origin: String,
-    accounts: Accounts,
+/// The rows of each family. One that is forgotten here is an unused `ROUTES` to the compiler.
+const FAMILIES: &[&[Row]] = &[
+    accounts::ROUTES,
     #[cfg(feature = "agent-identity")]
-    agents: Agents,
-    /// In place of the system's.
-    clock: Option<Arc<dyn Clock>>,
-    files: Files,
-    usage: serde_json::Value,
-    endpoints: Endpoints,
-    api_files: ApiFiles,
-    responses: Responses,
-    models: Models,
-    script: Script,
-    requests: Vec<RecordedRequest>,
+    agents::ROUTES,
+    connectors::ROUTES,
+    credentials::ROUTES,
+    environments::ROUTES,
+    files::ROUTES,
+    #[cfg(feature = "managed-config")]
+    managed_config::ROUTES,
+    models::ROUTES,
+    openai_files::ROUTES,
+    plugins::ROUTES,
+    responses::ROUTES,
+    tasks::ROUTES,
+    usage::ROUTES,
+    workspace::ROUTES,
+];
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    FAMILIES.iter().copied().flatten()
 }
 
-impl World {
-    /// The server's clock.
-    #[cfg(feature = "agent-identity")]
-    fn now(&self) -> std::time::SystemTime {
-        self.clock.as_ref().map_or_else(std::time::SystemTime::now, |clock| clock.now())
-    }
-}
-
-impl State {
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+impl Route {
+    /// All routes.
+    pub fn all() -> impl Iterator<Item = Self> {
+        rows().map(|row| row.route)
     }
 }
 
@@ -150,259 +108,89 @@ impl Backend {
     ///
     /// When the system has no port or no thread to give.
     pub fn start() -> io::Result<Self> {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
-        let mut accounts = Accounts::default();
-        accounts.add(DEFAULT_ACCOUNT, false);
-        let world = World {
-            origin: format!("http://{address}"),
-            accounts,
-            #[cfg(feature = "agent-identity")]
-            agents: Agents::default(),
-            clock: None,
-            files: Files::default(),
-            usage: sample_usage(),
-            endpoints: Endpoints::default(),
-            api_files: ApiFiles::default(),
-            responses: Responses::default(),
-            models: Models::default(),
-            script: Script::default(),
-            requests: Vec::new(),
-        };
-        let state = Arc::new(State { world: Mutex::new(world) });
-        let server = Server::start(listener, state.clone())?;
-        Ok(Self { address, state, _server: server })
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The base URL of its Codex backend: `http://127.0.0.1:PORT/backend-api`.
-    #[must_use]
-    pub fn codex_base_url(&self) -> String {
-        format!("http://{}/backend-api", self.address)
-    }
-
-    /// The base URL of its OpenAI API: `http://127.0.0.1:PORT/v1`.
-    #[must_use]
-    pub fn openai_base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
-    }
-
-    /// A builder with both base URLs set, that does not look at the process's environment.
-    pub fn client(&self) -> ClientBuilder<Unset> {
-        Client::builder()
-            .codex_base_url(self.codex_base_url())
-            .openai_base_url(self.openai_base_url())
-            .environment(Environment::empty())
-    }
-
-    /// Fresh tokens of the account that the server starts with.
-    #[must_use]
-    pub fn chatgpt_tokens(&self) -> ChatGptTokens {
-        ChatGptTokens::new(self.issue_access_token(DEFAULT_ACCOUNT)).account_id(DEFAULT_ACCOUNT)
-    }
-
-    /// An API key of the server's OpenAI API.
-    #[must_use]
-    pub fn api_key(&self) -> ApiKey {
-        ApiKey::new(self.state.world().accounts.issue_api_key())
-    }
-
-    /// Adds an account.
-    pub fn add_account(&self, account_id: impl Into<String>) {
-        self.state.world().accounts.add(account_id, false);
-    }
-
-    /// Adds a FedRAMP account, whose requests must carry `X-OpenAI-Fedramp: true`.
-    pub fn add_fedramp_account(&self, account_id: impl Into<String>) {
-        self.state.world().accounts.add(account_id, true);
-    }
-
-    /// An access token of an account, with claims as real ones have them. An account that does not exist is added.
-    #[must_use]
-    pub fn issue_access_token(&self, account_id: &str) -> SecretString {
-        self.state.world().accounts.issue_access_token(account_id, LONG)
-    }
-
-    /// The content of an `auth.json` as the official tool writes it: ChatGPT tokens of an account, with an access token
-    /// that lives this long (zero: it has expired) and a refresh token that works once. An account that does not exist is
-    /// added. Redeeming a refresh token again revokes all that came of the first time, as the real server does.
-    #[must_use]
-    pub fn issue_auth_json(&self, account_id: &str, lifetime: Duration) -> String {
-        self.state.world().accounts.issue_auth_json(account_id, lifetime)
-    }
-
-    /// A personal access token of an account. An account that does not exist is added.
-    #[must_use]
-    pub fn issue_personal_access_token(&self, account_id: &str) -> SecretString {
-        self.state.world().accounts.issue_personal_access_token(account_id)
-    }
-
-    /// An identity token of a workload, as its platform would keep it in a file: by that federation rule it can be exchanged
-    /// for access tokens of the account, as often as one likes.
-    #[must_use]
-    pub fn issue_workload_identity(&self, rule_id: &str, account_id: &str) -> String {
-        self.state.world().accounts.issue_workload_identity(rule_id, account_id)
-    }
-
-    /// Refuses a token from now on, with the code `token_revoked`.
-    pub fn revoke_access_token(&self, token: &SecretString) {
-        self.state.world().accounts.revoke(token.expose_secret());
-    }
-
-    /// The clock that timestamps of agents are compared with, and that answers carry in `Date`, in place of the system's.
-    pub fn set_clock(&self, clock: impl Clock) {
-        self.state.world().clock = Some(Arc::new(clock));
-    }
-
-    /// Makes the next requests to a route fail. Faults of one route take effect in the order they are injected.
-    pub fn inject(&self, route: Route, fault: Fault) {
-        self.state.world().script.push(route, fault);
-    }
-
-    /// A new agent of an account, known to the server, with a key of its own and without a task. An account that does not
-    /// exist is added.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no randomness, or the account's id cannot be sent as a header.
-    #[cfg(feature = "agent-identity")]
-    pub fn issue_agent_identity(&self, account_id: &str) -> Result<AgentIdentity, crate::error::AuthError> {
-        let is_fedramp = {
-            let mut world = self.state.world();
-            world.accounts.add_if_missing(account_id);
-            world.accounts.is_fedramp(account_id)
-        };
-        let id = format!("agent-{}", accounts::random());
-        let identity = AgentIdentity::new(id, AgentKey::generate()?, account_id)?.fedramp(is_fedramp)?;
-        self.add_agent(&identity);
-        Ok(identity)
-    }
-
-    /// Makes an agent known to the server that was made elsewhere.
-    #[cfg(feature = "agent-identity")]
-    pub fn add_agent(&self, identity: &AgentIdentity) {
-        self.state.world().agents.add(identity);
-    }
-
-    /// Makes a task known to the server, as if the agent had registered it.
-    #[cfg(feature = "agent-identity")]
-    pub fn add_agent_task(&self, identity: &AgentIdentity, task_id: impl Into<String>) {
-        self.state.world().agents.add_task(identity.agent_runtime_id(), task_id.into());
-    }
-
-    /// The JWT of a new agent of an account, signed by a key that the server makes when it is first needed and that is
-    /// among those it serves. Empty where the system has no randomness.
-    #[cfg(feature = "agent-identity")]
-    #[must_use]
-    pub fn issue_agent_jwt(&self, account_id: &str) -> SecretString {
-        match self.issue_agent_identity(account_id) {
-            Ok(identity) => self.sign_agent_jwt(&identity, &serde_json::json!({})),
-            Err(_) => SecretString::default(),
-        }
-    }
-
-    /// The JWT of an agent with other claims than it would have (`exp`, `aud`, …); those that are `null` are left out.
-    #[cfg(feature = "agent-identity")]
-    #[must_use]
-    pub fn sign_agent_jwt(&self, identity: &AgentIdentity, claims: &serde_json::Value) -> SecretString {
-        let mut all = serde_json::json!({
-            "agent_runtime_id": identity.agent_runtime_id(),
-            "agent_private_key": identity.key().to_pkcs8_base64().expose_secret(),
-            "account_id": identity.account_id(),
-            "chatgpt_user_id": identity.chatgpt_user_id().unwrap_or("user-embedded"),
-            "email": identity.email().unwrap_or("user@example.com"),
-            "plan_type": identity.plan_type().map_or("pro", |plan| plan.as_str()),
-            "chatgpt_account_is_fedramp": identity.is_fedramp(),
-        });
-        if let (Some(all), Some(claims)) = (all.as_object_mut(), claims.as_object()) {
-            all.extend(claims.clone());
-        }
-        self.state.world().agents.sign_jwt(&all).into()
-    }
-
-    /// Refuses all tasks registered so far, with the code `task_expired`.
-    #[cfg(feature = "agent-identity")]
-    pub fn expire_agent_tasks(&self) {
-        self.state.world().agents.expire_tasks();
-    }
-
-    /// Refuses all tasks registered so far, with the code `task_not_found`.
-    #[cfg(feature = "agent-identity")]
-    pub fn forget_agent_tasks(&self) {
-        self.state.world().agents.forget_tasks();
-    }
-
-    /// Whether the ids of tasks are sealed to the agent's key. Default: no.
-    #[cfg(feature = "agent-identity")]
-    pub fn seal_agent_tasks(&self, seals: bool) {
-        self.state.world().agents.seals = seals;
-    }
-
-    /// How often the server answers `retry` before an uploaded file is ready. Default 0.
-    pub fn set_finalize_retries(&self, retries: u32) {
-        self.state.world().files.finalize_retries = retries;
-    }
-
-    /// What the server answers when asked for usage, in place of a sample.
-    pub fn set_usage(&self, usage: serde_json::Value) {
-        self.state.world().usage = usage;
-    }
-
-    /// How the server answers the next request for a response. Scripts are used up in the order in which they are given.
-    pub fn script_response(&self, script: ScriptedResponse) {
-        self.state.world().responses.script(script);
-    }
-
-    /// The catalogue of models, and its version, in place of a sample. Streams of responses tell the version too. A model
-    /// whose `minimal_client_version` is newer than the version of the official tool that a request tells, in `version` or
-    /// `User-Agent`, is refused to it.
-    pub fn set_models(&self, models: serde_json::Value, etag: &str) {
-        let mut world = self.state.world();
-        (world.models.models, world.models.etag) = (models, etag.to_owned());
-    }
-
-    /// All requests so far, in the order in which they arrived.
-    #[must_use]
-    pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.state.world().requests.clone()
-    }
-
-    /// The requests to one route.
-    #[must_use]
-    pub fn requests_to(&self, route: Route) -> Vec<RecordedRequest> {
-        self.requests().into_iter().filter(|request| request.route == Some(route)).collect()
-    }
-
-    /// The files that were created, in order.
-    #[must_use]
-    pub fn files(&self) -> Vec<StoredFile> {
-        self.state.world().files.all()
+        let state = Arc::new(State::new(World::new(format!("http://{address}"))));
+        let (shared, table) = (state.clone(), Arc::new(Table::new(rows())));
+        let serve = move |request, reset| serve(request, shared.clone(), table.clone(), reset);
+        Ok(Self::new(address, state, Listener::start(listener, serve)?))
     }
 }
 
-fn sample_usage() -> serde_json::Value {
-    serde_json::json!({
-        "plan_type": "plus",
-        "rate_limit": {
-            "allowed": true,
-            "limit_reached": false,
-            "primary_window": {
-                "used_percent": 37, "limit_window_seconds": 18_000, "reset_after_seconds": 5_400, "reset_at": 1_777_000_000
-            },
-            "secondary_window": {
-                "used_percent": 12, "limit_window_seconds": 604_800, "reset_after_seconds": 400_000, "reset_at": 1_777_400_000
-            },
-        },
-        "credits": { "has_credits": true, "unlimited": false, "balance": "12.50", "approx_local_messages": [20, 60] },
-        "additional_rate_limits": [
-            { "limit_name": "Code review", "metered_feature": "codex_review", "rate_limit": null }
-        ],
-        "rate_limit_reached_type": null,
-        "rate_limit_reset_credits": { "available_count": 1 },
-    })
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use http::header::CONTENT_TYPE;
+    use http::{HeaderMap, HeaderValue, Method};
+
+    use super::*;
+
+    fn found(method: &Method, path: &str, headers: &HeaderMap) -> Option<(Route, asked::Ids)> {
+        let found = Table::new(rows()).find(method, path, headers)?;
+        Some((found.route, found.ids))
+    }
+
+    #[test]
+    fn no_two_routes_have_one_name_or_one_place() {
+        let names: BTreeSet<&str> = Route::all().map(Route::name).collect();
+        let constants: BTreeSet<String> = Route::all().map(|route| format!("{route:?}")).collect();
+        let count = Route::all().count();
+        assert!(count > 40, "{count}");
+        assert_eq!((names.len(), constants.len()), (count, count));
+
+        let mut places = BTreeMap::new();
+        for (row, way) in rows().flat_map(|row| row.ways.iter().map(move |way| (row, way))) {
+            let place = (way.operation.method.as_str(), way.place(), way.is_meant.is_some());
+            if let Some(other) = places.insert(place, row.route) {
+                panic!("{other:?} and {:?} are both {place:?}", row.route);
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_is_found_in_both_styles_and_its_ids_are_decoded() {
+        let none = HeaderMap::new();
+        let find = |path: &str| found(&Method::GET, path, &none);
+        for prefix in ["/backend-api/wham", "/api/codex"] {
+            let turns = find(&format!("{prefix}/tasks/a%2Fb%20%C3%A9/turns/t/sibling_turns"));
+            let ids = vec![("task_id", "a/b é".to_owned()), ("turn_id", "t".to_owned())];
+            assert_eq!(turns, Some((Route::LIST_SIBLING_TURNS, ids)));
+        }
+        for path in ["/backend-api/codex/models", "/api/codex/models", "/v1/models"] {
+            assert_eq!(find(path).map(|(route, _)| route), Some(Route::LIST_MODELS), "{path}");
+        }
+        for path in ["/backend-api/tasks/x", "/wham/tasks/x", "/v1/tasks/x", "/api/codex/tasks/x/y", "/v1", "/", ""] {
+            assert_eq!(find(path), None, "{path}");
+        }
+        assert_eq!(found(&Method::PUT, "/v1/models", &none), None);
+    }
+
+    #[test]
+    fn a_word_of_the_path_wins_over_an_id_and_what_is_meant_over_the_rest() {
+        let none = HeaderMap::new();
+        let route = |method, path, headers| found(method, path, headers).map(|(route, _)| route);
+        assert_eq!(route(&Method::GET, "/api/codex/tasks/list", &none), Some(Route::LIST_TASKS));
+        assert_eq!(
+            route(&Method::GET, "/backend-api/ps/plugins/installed", &none),
+            Some(Route::LIST_INSTALLED_PLUGINS)
+        );
+        assert_eq!(route(&Method::POST, "/oauth/token", &none), Some(Route::REFRESH_TOKEN));
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let form = HeaderMap::from_iter([(CONTENT_TYPE, form)]);
+        assert_eq!(route(&Method::POST, "/oauth/token", &form), Some(Route::EXCHANGE_IDENTITY));
+    }
+
+    #[test]
+    fn every_route_is_found_at_its_own_path() {
+        for (row, way) in rows().flat_map(|row| row.ways.iter().map(move |way| (row, way))) {
+            let (below, template) = way.place();
+            let path = format!("{below}{}", template.replace("{prefix}", "/wham").replace("{codex}", "/codex"));
+            let mut headers = HeaderMap::new();
+            if way.is_meant.is_some() {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+            }
+            assert_eq!(found(&way.operation.method, &path, &headers).map(|it| it.0), Some(row.route), "{path}");
+        }
+    }
 }

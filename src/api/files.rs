@@ -1,7 +1,7 @@
 //! Uploading files to the Codex backend.
 
 pub(super) mod progress;
-mod request;
+pub(crate) mod request;
 pub(super) mod source;
 mod wire;
 

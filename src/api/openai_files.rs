@@ -1,7 +1,7 @@
 //! The files of the OpenAI API.
 
 mod file;
-mod large;
+pub(crate) mod large;
 mod multipart;
 
 use std::fmt;

@@ -6,7 +6,7 @@ mod decode;
 mod event;
 mod item;
 mod plain_object;
-mod request;
+pub(crate) mod request;
 mod response;
 mod rules;
 #[cfg(feature = "schemars")]

@@ -9,13 +9,15 @@ mod wait;
 
 pub use self::attempts::TaskAttempt;
 use self::attempts::{sort_attempts, unified_diffs};
-use self::create::{CREATE, CreateAnswer};
+pub(crate) use self::create::CREATE;
+use self::create::CreateAnswer;
 pub use self::create::{CreatedTask, NewTask};
+pub(crate) use self::details::DETAILS;
+use self::details::request_details;
 pub use self::details::{
     CloudTask, ExternalPullRequest, GitPullRequest, OutputDiff, StructuredTaskFragment, TaskDetails, TaskFragment,
     TaskListItem, TaskTurn, TaskTurnError, TaskTurnItem, Worklog, WorklogAuthor, WorklogContent, WorklogMessage,
 };
-use self::details::{DETAILS, request_details};
 pub use self::diff::{DiffStats, WireDiffStats};
 pub(crate) use self::diff::{is_unified_diff, paths_of};
 pub use self::status::{LatestTurnStatus, TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TaskTurnStatus};

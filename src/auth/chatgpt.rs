@@ -2,7 +2,7 @@
 
 mod document;
 mod held;
-mod renewal;
+pub(crate) mod renewal;
 mod session;
 
 pub(super) use self::document::Tokens;

@@ -18,7 +18,7 @@ use crate::mode::CodexBackend;
 const PREFIX: &str = "at-";
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-static WHOAMI: Operation = Operation {
+pub(crate) static WHOAMI: Operation = Operation {
     name: "auth.whoami",
     method: Method::GET,
     path: "/v1/user-auth-credential/whoami",

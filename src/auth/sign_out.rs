@@ -19,7 +19,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(45);
 /// How often a store is asked again whose content changes while it is being removed.
 const TRIES: usize = 16;
 
-static REVOKE: Operation = Operation {
+pub(crate) static REVOKE: Operation = Operation {
     name: "auth.revoke",
     method: Method::POST,
     path: "/oauth/revoke",

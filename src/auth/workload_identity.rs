@@ -34,7 +34,7 @@ const LONGEST_LIFETIME: u64 = 3600;
 /// From this long before its end, or from half of its life if that is shorter, a token is exchanged anew.
 const WINDOW: Duration = Duration::from_secs(120);
 
-static EXCHANGE: Operation = Operation {
+pub(crate) static EXCHANGE: Operation = Operation {
     name: "auth.workload_identity",
     method: Method::POST,
     path: "/oauth/token",

@@ -1,3 +1,5 @@
+//! A clock for tests.
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,10 +1,12 @@
+//! How the server misbehaves on demand.
+
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::recorded::Route;
+use super::route::Route;
 
 /// One way in which the server misbehaves, for one request unless [`times`](Self::times) says otherwise.
 ///
@@ -20,7 +22,7 @@ use super::recorded::Route;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Fault {
-    pub(super) effect: Effect,
+    effect: Effect,
     times: u32,
 }
 
@@ -125,7 +127,7 @@ impl Fault {
 }
 
 /// The faults that are still to come.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Script {
     faults: HashMap<Route, VecDeque<Fault>>,
 }

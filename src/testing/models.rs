@@ -3,14 +3,26 @@
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::server::Reply;
+use super::asked::Asked;
+use super::backend::Backend;
+use super::reply::Reply;
+use super::route::{Way, routes};
+use super::world::World;
+use crate::api::models;
+
+routes! {
+    /// The backend's catalogue of models, or the OpenAI API's list.
+    LIST_MODELS = Way::codex(&models::CATALOGUE, catalogue), Way::openai(&models::LIST, list);
+    /// A model of the OpenAI API.
+    RETRIEVE_MODEL = Way::openai(&models::RETRIEVE, retrieve);
+}
 
 /// The names by which the official tool calls itself in `User-Agent`.
 const OFFICIAL_NAMES: [&str; 3] = ["codex_cli_rs", "codex-tui", "codex_vscode"];
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Models {
-    pub(super) models: Value,
+    models: Value,
     pub(super) etag: String,
 }
 
@@ -34,20 +46,6 @@ impl Default for Models {
 }
 
 impl Models {
-    /// `GET /codex/models`.
-    pub(super) fn catalogue(&self, query: &str) -> Reply {
-        let version = query.split('&').find_map(|pair| pair.strip_prefix("client_version=")).and_then(version);
-        let Some(version) = version else {
-            let body = json!({ "detail": "client_version is required" }).to_string();
-            return Reply::bytes(StatusCode::BAD_REQUEST, "application/json", body);
-        };
-        let models = self.models.as_array().into_iter().flatten();
-        let models: Vec<&Value> = models.filter(|model| is_usable(model, version)).collect();
-        let mut reply = Reply::json(&json!({ "models": models }));
-        reply.add_headers(HeaderValue::try_from(&self.etag).ok().map(|etag| (HeaderName::from_static("etag"), etag)));
-        reply
-    }
-
     /// Whether the client can use the model, by the version of the official tool that its headers tell. One that tells none
     /// can use all, and so can anyone use a model that is not in the catalogue.
     pub(super) fn can_be_used(&self, slug: &str, headers: &HeaderMap) -> bool {
@@ -61,25 +59,36 @@ impl Models {
         let model = self.models.as_array().into_iter().flatten().find(|model| model["slug"] == slug);
         model.zip(told).is_none_or(|(model, version)| is_usable(model, version))
     }
+}
 
-    /// `GET /v1/models`, and one of them.
-    pub(super) fn list(&self, id: Option<&str>) -> Reply {
-        let models: Vec<Value> = self.models.as_array().into_iter().flatten().map(listed).collect();
-        let mut models = models.into_iter();
-        match id {
-            None => {
-                let mut models: Vec<Value> = models.collect();
-                models.sort_by_key(|model| model["id"].as_str().map(str::to_owned));
-                models.retain(|model| model["id"] != "gpt-review");
-                Reply::json(&json!({ "object": "list", "data": models }))
-            }
-            Some(id) => match models.find(|model| model["id"] == id) {
-                Some(model) => Reply::json(&model),
-                None => {
-                    let message = format!("The model '{id}' does not exist");
-                    Reply::error(StatusCode::NOT_FOUND, "model_not_found", &message)
-                }
-            },
+fn catalogue(world: &mut World, asked: &Asked<'_>) -> Reply {
+    let version = asked.query("client_version").and_then(version);
+    let Some(version) = version else {
+        let body = json!({ "detail": "client_version is required" }).to_string();
+        return Reply::bytes(StatusCode::BAD_REQUEST, "application/json", body);
+    };
+    let Models { models, etag } = world.of();
+    let models = models.as_array().into_iter().flatten();
+    let models: Vec<&Value> = models.filter(|model| is_usable(model, version)).collect();
+    let mut reply = Reply::json(&json!({ "models": models }));
+    reply.add_headers(HeaderValue::try_from(&*etag).ok().map(|etag| (HeaderName::from_static("etag"), etag)));
+    reply
+}
+
+fn list(world: &mut World, _: &Asked<'_>) -> Reply {
+    let models = world.of::<Models>().models.as_array().into_iter().flatten();
+    let mut models: Vec<Value> = models.map(listed).filter(|model| model["id"] != "gpt-review").collect();
+    models.sort_by_key(|model| model["id"].as_str().map(str::to_owned));
+    Reply::json(&json!({ "object": "list", "data": models }))
+}
+
+fn retrieve(world: &mut World, asked: &Asked<'_>) -> Reply {
+    let id = asked.id("model");
+    match world.of::<Models>().models.as_array().into_iter().flatten().find(|model| model["slug"] == id) {
+        Some(model) => Reply::json(&listed(model)),
+        None => {
+            let message = format!("The model '{id}' does not exist");
+            Reply::error(StatusCode::NOT_FOUND, "model_not_found", &message)
         }
     }
 }
@@ -97,4 +106,14 @@ fn version(text: &str) -> Option<[u64; 3]> {
     let mut parts = text.split('.').map(str::parse);
     let version = [parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?];
     parts.next().is_none().then_some(version)
+}
+
+/// Models.
+impl Backend {
+    /// The catalogue of models, and its version, in place of a sample. Streams of responses tell the version too. A model
+    /// whose `minimal_client_version` is newer than the version of the official tool that a request tells, in `version` or
+    /// `User-Agent`, is refused to it.
+    pub fn set_models(&self, models: Value, etag: &str) {
+        *self.world().of() = Models { models, etag: etag.to_owned() };
+    }
 }

@@ -4,16 +4,39 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::accounts::random;
+use super::asked::Asked;
+use super::backend::Backend;
 use super::models::Models;
-use super::recorded::Route;
-use super::server::Reply;
+use super::reply::{Reply, ScriptedBody, Step};
+use super::route::{Way, routes};
+use super::world::{World, random};
+use crate::api::responses;
+use crate::api::responses::request;
+
+routes! {
+    /// A response is created, by the backend or the OpenAI API.
+    CREATE_RESPONSE =
+        Way::codex(&request::CREATE_CODEX, create_codex), Way::openai(&request::CREATE, create_openai);
+    /// A conversation is compacted, by the backend or the OpenAI API.
+    COMPACT_RESPONSE =
+        Way::codex(&responses::COMPACT_CODEX, compact_codex), Way::openai(&responses::COMPACT, compact_openai);
+    /// A response that was kept is read or followed.
+    RETRIEVE_RESPONSE = Way::openai(&responses::RETRIEVE, retrieve);
+    /// A response that was kept is deleted.
+    DELETE_RESPONSE = Way::openai(&responses::DELETE, delete);
+    /// A response is cancelled.
+    CANCEL_RESPONSE = Way::openai(&responses::CANCEL, cancel);
+    /// The input of a response that was kept, page by page.
+    LIST_INPUT_ITEMS = Way::openai(&responses::INPUT_ITEMS, input_items);
+    /// The tokens of an input are counted.
+    COUNT_INPUT_TOKENS = Way::openai(&responses::INPUT_TOKENS, input_tokens);
+}
 
 /// One answer to a request for a response, in the order in which they are
-/// [scripted](super::Backend::script_response). Without a script the server says `Hello, world`.
+/// [scripted](crate::testing::Backend::script_response). Without a script the server says `Hello, world`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -52,14 +75,6 @@ enum Content {
     Bytes(Bytes),
     /// None: an error in place of a stream.
     Refusal(StatusCode, Bytes),
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Bytes(Bytes),
-    Pause(Duration),
-    Cut,
-    Stall,
 }
 
 impl ScriptedResponse {
@@ -173,151 +188,116 @@ impl ScriptedResponse {
     }
 }
 
-/// How a streamed body goes on.
-pub(super) enum BodyStep {
-    Chunk(Bytes),
-    Reset,
-}
-
-/// A body that is sent step by step.
-pub(super) struct ScriptedBody {
-    steps: VecDeque<Step>,
-    chunk: usize,
-    pause: Duration,
-}
-
-impl ScriptedBody {
-    pub(super) async fn next(&mut self) -> Option<BodyStep> {
-        loop {
-            match self.steps.pop_front()? {
-                Step::Bytes(bytes) if bytes.is_empty() => {}
-                Step::Bytes(mut bytes) => {
-                    if !self.pause.is_zero() {
-                        tokio::time::sleep(self.pause).await;
-                    }
-                    let piece = bytes.split_to(self.chunk.min(bytes.len()));
-                    self.steps.push_front(Step::Bytes(bytes));
-                    return Some(BodyStep::Chunk(piece));
-                }
-                Step::Pause(pause) => tokio::time::sleep(pause).await,
-                Step::Cut => {
-                    // Time for what was sent before to leave.
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    return Some(BodyStep::Reset);
-                }
-                Step::Stall => std::future::pending().await,
-            }
-        }
-    }
-}
-
 /// The scripts, and the responses that are kept.
-#[derive(Debug, Default)]
-pub(super) struct Responses {
+#[derive(Debug, Default, Clone)]
+struct Responses {
     scripts: VecDeque<ScriptedResponse>,
     kept: BTreeMap<String, Kept>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Kept {
     response: Value,
     input: Vec<Value>,
 }
 
+type Fields = Map<String, Value>;
+
+fn create_codex(world: &mut World, asked: &Asked<'_>) -> Reply {
+    let fields = match decompressed(asked) {
+        Ok(fields) => fields,
+        Err(refusal) => return refusal,
+    };
+    let models = world.of::<Models>();
+    if let Some(refusal) = refused_by_codex(&fields, asked, models) {
+        return refusal;
+    }
+    // The version of the catalogue is told in a header.
+    let etag = models.etag.clone();
+    world.of::<Responses>().create(&fields, Some(&etag))
+}
+
+fn create_openai(world: &mut World, asked: &Asked<'_>) -> Reply {
+    if let Some(refusal) = refused_encoding(asked) {
+        return refusal;
+    }
+    let (fields, responses) = (fields(asked.body), world.of::<Responses>());
+    responses.refused_by_openai(&fields).unwrap_or_else(|| responses.create(&fields, None))
+}
+
+fn compact_codex(_: &mut World, asked: &Asked<'_>) -> Reply {
+    decompressed(asked).map_or_else(|refusal| refusal, |_| compacted())
+}
+
+fn compact_openai(_: &mut World, asked: &Asked<'_>) -> Reply {
+    refused_encoding(asked).unwrap_or_else(compacted)
+}
+
+fn compacted() -> Reply {
+    let item = json!({ "type": "compaction", "encrypted_content": "gAAAAembedded" });
+    Reply::json(&json!({ "output": [item] }))
+}
+
+fn input_tokens(_: &mut World, asked: &Asked<'_>) -> Reply {
+    let count = || Reply::json(&json!({ "object": "response.input_tokens", "input_tokens": 11 }));
+    refused_encoding(asked).unwrap_or_else(count)
+}
+
+fn retrieve(world: &mut World, asked: &Asked<'_>) -> Reply {
+    let id = asked.id("response_id");
+    world.of::<Responses>().answer(id, |kept| {
+        if asked.query("stream") != Some("true") {
+            return Reply::json(&kept.response);
+        }
+        let output = kept.response["output"].as_array().cloned().unwrap_or_default();
+        let after = asked.query("starting_after").and_then(|after| after.parse::<u64>().ok());
+        let events = events_of(id, "", &output, true);
+        let missed =
+            events.iter().filter(|event| after.is_none_or(|after| event["sequence_number"].as_u64() > Some(after)));
+        let bytes: String = missed.map(frame).collect();
+        streamed(ScriptedResponse::transcript(bytes), Bytes::new())
+    })
+}
+
+fn delete(world: &mut World, asked: &Asked<'_>) -> Reply {
+    let id = asked.id("response_id");
+    match world.of::<Responses>().kept.remove(id) {
+        Some(_) => Reply::json(&json!({ "id": id, "object": "response", "deleted": true })),
+        None => no_such_response(id),
+    }
+}
+
+fn cancel(world: &mut World, asked: &Asked<'_>) -> Reply {
+    world.of::<Responses>().answer(asked.id("response_id"), |kept| {
+        kept.response["status"] = json!("cancelled");
+        Reply::json(&kept.response)
+    })
+}
+
+/// Two on a page, the newest first.
+fn input_items(world: &mut World, asked: &Asked<'_>) -> Reply {
+    world.of::<Responses>().answer(asked.id("response_id"), |kept| {
+        let items: Vec<Value> = kept.input.iter().rev().cloned().collect();
+        let after = asked.query("after");
+        let start = after.and_then(|after| items.iter().position(|item| item["id"] == after)).map_or(0, |at| at + 1);
+        let page: Vec<Value> = items[start..].iter().take(2).cloned().collect();
+        let has_more = start + page.len() < items.len();
+        let last_id = page.last().map(|item| item["id"].clone());
+        Reply::json(&json!({ "object": "list", "data": page, "last_id": last_id, "has_more": has_more }))
+    })
+}
+
+fn no_such_response(id: &str) -> Reply {
+    Reply::not_found(&format!("Response with id '{id}' not found."))
+}
+
 impl Responses {
-    pub(super) fn script(&mut self, script: ScriptedResponse) {
-        self.scripts.push_back(script);
+    /// An answer about a response that is kept.
+    fn answer(&mut self, id: &str, answer: impl FnOnce(&mut Kept) -> Reply) -> Reply {
+        self.kept.get_mut(id).map_or_else(|| no_such_response(id), answer)
     }
 
-    pub(super) fn is_route(route: Route) -> bool {
-        matches!(
-            route,
-            Route::CREATE_RESPONSE
-                | Route::COMPACT_RESPONSE
-                | Route::RETRIEVE_RESPONSE
-                | Route::DELETE_RESPONSE
-                | Route::CANCEL_RESPONSE
-                | Route::LIST_INPUT_ITEMS
-                | Route::COUNT_INPUT_TOKENS
-        )
-    }
-
-    pub(super) fn answer(
-        &mut self,
-        route: Route,
-        id: Option<&str>,
-        target: (&str, &str),
-        headers: &HeaderMap,
-        body: &Bytes,
-        models: &Models,
-    ) -> Reply {
-        let (path, query) = target;
-        let is_codex = !path.starts_with("/v1/");
-        let body = match decompressed(headers, body, is_codex) {
-            Ok(body) => body,
-            Err(reply) => return reply,
-        };
-        let fields: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
-        match (route, id) {
-            (Route::CREATE_RESPONSE, _) => {
-                let refusal = match is_codex {
-                    true => refused_by_codex(&fields, headers, models),
-                    false => self.refused_by_openai(&fields),
-                };
-                // The version of the catalogue is told in a header.
-                refusal.unwrap_or_else(|| self.create(&fields, is_codex.then_some(&models.etag)))
-            }
-            (Route::COMPACT_RESPONSE, _) => {
-                let item = json!({ "type": "compaction", "encrypted_content": "gAAAAembedded" });
-                Reply::json(&json!({ "output": [item] }))
-            }
-            (Route::COUNT_INPUT_TOKENS, _) => {
-                Reply::json(&json!({ "object": "response.input_tokens", "input_tokens": 11 }))
-            }
-            (_, Some(id)) => self.kept(route, id, query),
-            _ => Reply::error(StatusCode::NOT_FOUND, "not_found", "no id"),
-        }
-    }
-
-    fn kept(&mut self, route: Route, id: &str, query: &str) -> Reply {
-        let Some(kept) = self.kept.get_mut(id) else {
-            return Reply::error(StatusCode::NOT_FOUND, "not_found", &format!("Response with id '{id}' not found."));
-        };
-        match route {
-            Route::DELETE_RESPONSE => {
-                self.kept.remove(id);
-                Reply::json(&json!({ "id": id, "object": "response", "deleted": true }))
-            }
-            Route::CANCEL_RESPONSE => {
-                kept.response["status"] = json!("cancelled");
-                Reply::json(&kept.response)
-            }
-            Route::LIST_INPUT_ITEMS => {
-                // Two on a page, the newest first.
-                let items: Vec<Value> = kept.input.iter().rev().cloned().collect();
-                let after = query.split('&').find_map(|pair| pair.strip_prefix("after="));
-                let start =
-                    after.and_then(|after| items.iter().position(|item| item["id"] == after)).map_or(0, |at| at + 1);
-                let page: Vec<Value> = items[start..].iter().take(2).cloned().collect();
-                let has_more = start + page.len() < items.len();
-                let last_id = page.last().map(|item| item["id"].clone());
-                Reply::json(&json!({ "object": "list", "data": page, "last_id": last_id, "has_more": has_more }))
-            }
-            _ if query.split('&').any(|pair| pair == "stream=true") => {
-                let output = kept.response["output"].as_array().cloned().unwrap_or_default();
-                let after = query.split('&').find_map(|pair| pair.strip_prefix("starting_after=")?.parse::<u64>().ok());
-                let events = events_of(id, "", &output, true);
-                let missed = events
-                    .iter()
-                    .filter(|event| after.is_none_or(|after| event["sequence_number"].as_u64() > Some(after)));
-                let bytes: String = missed.map(frame).collect();
-                streamed(ScriptedResponse::transcript(bytes), Bytes::new())
-            }
-            _ => Reply::json(&kept.response),
-        }
-    }
-
-    fn create(&mut self, fields: &Map<String, Value>, models_etag: Option<&String>) -> Reply {
+    fn create(&mut self, fields: &Fields, models_etag: Option<&String>) -> Reply {
         let mut script = self.scripts.pop_front().unwrap_or_else(|| ScriptedResponse::text("Hello, world"));
         let id = format!("resp_{}", random());
         let model = fields.get("model").and_then(Value::as_str).unwrap_or("").to_owned();
@@ -354,7 +334,7 @@ impl Responses {
         reply
     }
 
-    fn refused_by_openai(&self, fields: &Map<String, Value>) -> Option<Reply> {
+    fn refused_by_openai(&self, fields: &Fields) -> Option<Reply> {
         let refuse = |param: &str, code: &str, message: String| {
             let error = json!({ "message": message, "type": "invalid_request_error", "param": param, "code": code });
             Some(Reply::bytes(StatusCode::BAD_REQUEST, "application/json", json!({ "error": error }).to_string()))
@@ -379,7 +359,7 @@ impl Responses {
 }
 
 /// What the backend refuses, in its words.
-fn refused_by_codex(fields: &Map<String, Value>, headers: &HeaderMap, models: &Models) -> Option<Reply> {
+fn refused_by_codex(fields: &Fields, asked: &Asked<'_>, models: &Models) -> Option<Reply> {
     const UNSUPPORTED: [&str; 20] = [
         "max_output_tokens",
         "max_completion_tokens",
@@ -422,7 +402,7 @@ fn refused_by_codex(fields: &Map<String, Value>, headers: &HeaderMap, models: &M
         return Some(detail("System messages are not allowed"));
     }
     let model = fields.get("model").and_then(Value::as_str).unwrap_or_default();
-    if !models.can_be_used(model, headers) {
+    if !models.can_be_used(model, asked.headers) {
         return Some(detail(&format!("The '{model}' model is not supported when using Codex with a ChatGPT account.")));
     }
     None
@@ -433,21 +413,28 @@ fn detail(text: &str) -> Reply {
     Reply::bytes(StatusCode::BAD_REQUEST, "application/json", json!({ "detail": text }).to_string())
 }
 
-fn decompressed(headers: &HeaderMap, body: &Bytes, is_codex: bool) -> Result<Bytes, Reply> {
-    match headers.get("content-encoding").map(HeaderValue::as_bytes) {
-        None => Ok(body.clone()),
+/// The fields of a request to the backend, which takes compressed ones.
+fn decompressed(asked: &Asked<'_>) -> Result<Fields, Reply> {
+    match asked.header("content-encoding") {
+        None => Ok(fields(asked.body)),
         #[cfg(feature = "zstd")]
-        Some(b"zstd") if is_codex => match zstd::decode_all(&body[..]) {
-            Ok(body) => Ok(body.into()),
+        Some("zstd") => match zstd::decode_all(&asked.body[..]) {
+            Ok(body) => Ok(fields(&body)),
             Err(_) => Err(detail("The body is no zstd")),
         },
-        Some(_) if is_codex => Err(detail("The encoding of the body is not known")),
-        Some(_) => Err(Reply::error(
-            StatusCode::BAD_REQUEST,
-            "invalid_body",
-            "We could not parse the JSON body of your request.",
-        )),
+        Some(_) => Err(detail("The encoding of the body is not known")),
     }
+}
+
+/// The OpenAI API takes no compressed requests.
+fn refused_encoding(asked: &Asked<'_>) -> Option<Reply> {
+    let why = "We could not parse the JSON body of your request.";
+    let is_encoded = asked.headers.contains_key("content-encoding");
+    is_encoded.then(|| Reply::error(StatusCode::BAD_REQUEST, "invalid_body", why))
+}
+
+fn fields(body: &[u8]) -> Fields {
+    serde_json::from_slice(body).unwrap_or_default()
 }
 
 fn streamed(script: ScriptedResponse, items: Bytes) -> Reply {
@@ -529,28 +516,10 @@ fn events_of(id: &str, model: &str, items: &[Value], tells_output: bool) -> Vec<
     events
 }
 
-impl super::World {
-    /// What models and public files are asked for.
-    pub(super) fn answer_api(
-        &mut self,
-        route: Route,
-        id: Option<&str>,
-        target: (&str, &str),
-        headers: &HeaderMap,
-        body: &Bytes,
-    ) -> Reply {
-        if Responses::is_route(route) {
-            return self.responses.answer(route, id, target, headers, body, &self.models);
-        }
-        let (path, query) = target;
-        match route {
-            Route::LIST_MODELS if !path.starts_with("/v1/") => return self.models.catalogue(query),
-            Route::LIST_MODELS | Route::RETRIEVE_MODEL => return self.models.list(id),
-            _ => {}
-        }
-        if path.starts_with("/v1/") {
-            return self.api_files.answer(route, id, query, headers, body);
-        }
-        Reply::error(StatusCode::NOT_FOUND, "not_found", "no id")
+/// Responses.
+impl Backend {
+    /// How the server answers the next request for a response. Scripts are used up in the order in which they are given.
+    pub fn script_response(&self, script: ScriptedResponse) {
+        self.world().of::<Responses>().scripts.push_back(script);
     }
 }

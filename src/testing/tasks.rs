@@ -1,25 +1,37 @@
-//! Cloud tasks and their environments.
-
-use std::collections::BTreeSet;
+//! Cloud tasks.
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::Backend;
-use super::endpoints::{Asked, invalid, not_found};
-use super::server::Reply;
+use super::asked::Asked;
+use super::backend::Backend;
+use super::environments::Environments;
+use super::reply::Reply;
+use super::route::{Way, routes};
+use super::world::World;
+use crate::api::tasks;
+
+routes! {
+    /// The tasks, page by page.
+    LIST_TASKS = Way::codex(&tasks::LIST, list);
+    /// A task with its turns.
+    GET_TASK = Way::codex(&tasks::DETAILS, details);
+    /// The other attempts at a turn.
+    LIST_SIBLING_TURNS = Way::codex(&tasks::SIBLING_TURNS, sibling_turns);
+    /// A task is created.
+    CREATE_TASK = Way::codex(&tasks::CREATE, create);
+}
 
 const SAMPLE_DIFF: &str =
     "diff --git a/README.md b/README.md\n--- a/README.md\n+++ b/README.md\n@@ -1 +1,2 @@\n # Sample\n+More.\n";
 /// A moment in 2026.
 const FIRST_CREATED: f64 = 1_776_900_000.25;
 
-/// The tasks, the oldest first, and the environments.
-#[derive(Debug)]
-pub(super) struct Tasks {
+#[derive(Debug, Default, Clone)]
+struct Tasks {
+    /// The oldest first.
     tasks: Vec<Task>,
-    environments: Vec<Environment>,
-    busy: BTreeSet<String>,
+    /// Whether the cursor of each page is the one of the first.
     repeats_cursor: bool,
 }
 
@@ -51,123 +63,90 @@ enum State {
     },
 }
 
-#[derive(Debug)]
-struct Environment {
-    id: String,
-    label: String,
-    is_pinned: bool,
-    task_count: i64,
-    repository: String,
+fn list(world: &mut World, asked: &Asked<'_>) -> Reply {
+    let environments = world.of::<Environments>().clone();
+    let tasks = world.of::<Tasks>();
+    let Some(limit) = asked.query("limit").unwrap_or("20").parse().ok().filter(|limit| (1..=20).contains(limit)) else {
+        return Reply::invalid("`limit` is not 1 to 20");
+    };
+    let start = match asked.query("cursor") {
+        None => 0,
+        Some(cursor) => match cursor.strip_prefix("after=").and_then(|start| start.parse().ok()) {
+            Some(start) => start,
+            None => return Reply::invalid("the cursor is not one of this server"),
+        },
+    };
+    let environment = asked.query("environment_id");
+    let is_asked = |task: &&Task| environment.is_none_or(|environment| task.environment_id == environment);
+    let mut matching = tasks.tasks.iter().rev().filter(is_asked).skip(start);
+    let items: Vec<Value> = matching.by_ref().take(limit).map(|task| tasks.item(task, &environments)).collect();
+    let next = if tasks.repeats_cursor { 0 } else { start + items.len() };
+    let cursor = (tasks.repeats_cursor || matching.next().is_some()).then(|| format!("after={next}"));
+    Reply::json(&json!({ "items": items, "cursor": cursor }))
 }
 
-impl Default for Tasks {
-    fn default() -> Self {
-        let environment = |id: &str, label: &str, is_pinned, task_count| Environment {
-            id: id.to_owned(),
-            label: label.to_owned(),
-            is_pinned,
-            task_count,
-            repository: label.to_owned(),
-        };
-        Self {
-            tasks: Vec::new(),
-            environments: vec![
-                environment("env_api", "acme/api", false, 40),
-                environment("env_web", "acme/web", true, 12),
-            ],
-            busy: BTreeSet::new(),
-            repeats_cursor: false,
+fn details(world: &mut World, asked: &Asked<'_>) -> Reply {
+    let environments = world.of::<Environments>().clone();
+    let tasks = world.of::<Tasks>();
+    let Some(index) = tasks.tasks.iter().position(|task| task.id == asked.id("task_id")) else {
+        return Reply::not_found("no such task");
+    };
+    let task = &mut tasks.tasks[index];
+    if let State::Running { questions } = &mut task.state {
+        match questions.checked_sub(1) {
+            Some(left) => *questions = left,
+            None => task.state = State::Done { diff: SAMPLE_DIFF.to_owned() },
         }
     }
+    let task = &tasks.tasks[index];
+    Reply::json(&task.details.clone().unwrap_or_else(|| tasks.all_of(task, &environments)))
+}
+
+fn sibling_turns(world: &mut World, asked: &Asked<'_>) -> Reply {
+    let (id, turn_id) = (asked.id("task_id"), asked.id("turn_id"));
+    match world.of::<Tasks>().tasks.iter().find(|task| task.id == id && turn_id == task.turn_id(0)) {
+        Some(task) => {
+            let turns: Vec<Value> = (1..task.attempts).rev().map(|placement| task.turn(placement)).collect();
+            Reply::json(&json!({ "sibling_turns": turns }))
+        }
+        None => Reply::not_found("no such turn"),
+    }
+}
+
+fn create(world: &mut World, asked: &Asked<'_>) -> Reply {
+    let body = asked.json();
+    let Some(environment_id) = body["new_task"]["environment_id"].as_str() else {
+        return Reply::invalid("no `environment_id`");
+    };
+    let Some(prompt) = body["input_items"][0]["content"][0]["text"].as_str() else {
+        return Reply::invalid("no text to work on");
+    };
+    let attempts = body["metadata"]["best_of_n"].as_u64().unwrap_or(1);
+    if !(1..=4).contains(&attempts) {
+        return Reply::invalid("`best_of_n` is not 1 to 4");
+    }
+    let environments = world.of::<Environments>();
+    if environments.label(environment_id).is_none() {
+        return Reply::error(StatusCode::NOT_FOUND, "environment_not_found", "no such environment");
+    }
+    if environments.is_busy(environment_id) {
+        return Reply::error(StatusCode::CONFLICT, "environment_busy", "the environment is being set up");
+    }
+    let tasks = &mut world.of::<Tasks>().tasks;
+    let id = format!("task_e_{}", tasks.len() + 1);
+    tasks.push(Task {
+        id: id.clone(),
+        title: prompt.lines().next().unwrap_or_default().to_owned(),
+        prompt: prompt.to_owned(),
+        environment_id: environment_id.to_owned(),
+        attempts,
+        state: State::Waiting,
+        details: None,
+    });
+    Reply::json(&json!({ "task": { "id": id } }))
 }
 
 impl Tasks {
-    pub(super) fn list(&self, asked: &Asked<'_>) -> Reply {
-        let Some(limit) = asked.query("limit").unwrap_or("20").parse().ok().filter(|limit| (1..=20).contains(limit))
-        else {
-            return invalid("`limit` is not 1 to 20");
-        };
-        let start = match asked.query("cursor") {
-            None => 0,
-            Some(cursor) => match cursor.strip_prefix("after=").and_then(|start| start.parse().ok()) {
-                Some(start) => start,
-                None => return invalid("the cursor is not one of this server"),
-            },
-        };
-        let environment = asked.query("environment_id");
-        let is_asked = |task: &&Task| environment.is_none_or(|environment| task.environment_id == environment);
-        let mut matching = self.tasks.iter().rev().filter(is_asked).skip(start);
-        let items: Vec<Value> = matching.by_ref().take(limit).map(|task| self.item(task)).collect();
-        let next = if self.repeats_cursor { 0 } else { start + items.len() };
-        let cursor = (self.repeats_cursor || matching.next().is_some()).then(|| format!("after={next}"));
-        Reply::json(&json!({ "items": items, "cursor": cursor }))
-    }
-
-    pub(super) fn details(&mut self, id: &str) -> Reply {
-        let Some(index) = self.tasks.iter().position(|task| task.id == id) else {
-            return not_found("no such task");
-        };
-        let task = &mut self.tasks[index];
-        if let State::Running { questions } = &mut task.state {
-            match questions.checked_sub(1) {
-                Some(left) => *questions = left,
-                None => task.state = State::Done { diff: SAMPLE_DIFF.to_owned() },
-            }
-        }
-        let task = &self.tasks[index];
-        Reply::json(&task.details.clone().unwrap_or_else(|| self.all_of(task)))
-    }
-
-    pub(super) fn sibling_turns(&self, id: &str, turn_id: &str) -> Reply {
-        match self.tasks.iter().find(|task| task.id == id && turn_id == task.turn_id(0)) {
-            Some(task) => {
-                let turns: Vec<Value> = (1..task.attempts).rev().map(|placement| task.turn(placement)).collect();
-                Reply::json(&json!({ "sibling_turns": turns }))
-            }
-            None => not_found("no such turn"),
-        }
-    }
-
-    pub(super) fn create(&mut self, body: &Value) -> Reply {
-        let Some(environment_id) = body["new_task"]["environment_id"].as_str() else {
-            return invalid("no `environment_id`");
-        };
-        let Some(prompt) = body["input_items"][0]["content"][0]["text"].as_str() else {
-            return invalid("no text to work on");
-        };
-        let attempts = body["metadata"]["best_of_n"].as_u64().unwrap_or(1);
-        if !(1..=4).contains(&attempts) {
-            return invalid("`best_of_n` is not 1 to 4");
-        }
-        if !self.environments.iter().any(|environment| environment.id == environment_id) {
-            return Reply::error(StatusCode::NOT_FOUND, "environment_not_found", "no such environment");
-        }
-        if self.busy.contains(environment_id) {
-            return Reply::error(StatusCode::CONFLICT, "environment_busy", "the environment is being set up");
-        }
-        let id = format!("task_e_{}", self.tasks.len() + 1);
-        self.tasks.push(Task {
-            id: id.clone(),
-            title: prompt.lines().next().unwrap_or_default().to_owned(),
-            prompt: prompt.to_owned(),
-            environment_id: environment_id.to_owned(),
-            attempts,
-            state: State::Waiting,
-            details: None,
-        });
-        Reply::json(&json!({ "task": { "id": id } }))
-    }
-
-    pub(super) fn environments(&self, repository: Option<(&str, &str)>) -> Value {
-        let wanted = repository.map(|(owner, name)| format!("{owner}/{name}"));
-        let environments = self.environments.iter();
-        let of_it = environments.filter(|it| wanted.as_ref().is_none_or(|wanted| it.repository == *wanted));
-        let told = of_it.map(
-            |it| json!({ "id": it.id, "label": it.label, "is_pinned": it.is_pinned, "task_count": it.task_count }),
-        );
-        told.collect()
-    }
-
     fn add(&mut self, id: String, number: usize, state: State) {
         self.tasks.push(Task {
             id,
@@ -186,45 +165,25 @@ impl Tasks {
         }
     }
 
-    fn item(&self, task: &Task) -> Value {
+    fn item(&self, task: &Task, environments: &Environments) -> Value {
         json!({
             "id": task.id, "title": task.title, "archived": false, "has_unread_turn": true, "has_generated_title": true,
             "created_at": self.created_at(task), "updated_at": self.created_at(task) + 60.0,
-            "task_status_display": self.display(task), "pull_requests": [],
+            "task_status_display": task.display(environments), "pull_requests": [],
         })
     }
 
-    fn all_of(&self, task: &Task) -> Value {
+    fn all_of(&self, task: &Task, environments: &Environments) -> Value {
         json!({
             "task": {
                 "id": task.id, "title": task.title, "archived": false, "external_pull_requests": [],
                 "environment_id": task.environment_id, "created_at": self.created_at(task),
-                "updated_at": self.created_at(task) + 60.0, "task_status_display": self.display(task),
+                "updated_at": self.created_at(task) + 60.0, "task_status_display": task.display(environments),
             },
             "current_user_turn": { "input_items": [{
                 "type": "message", "role": "user", "content": [{ "content_type": "text", "text": task.prompt }],
             }] },
             "current_assistant_turn": task.turn(0),
-        })
-    }
-
-    fn display(&self, task: &Task) -> Value {
-        let stats = match &task.state {
-            State::Done { diff } => {
-                let count = |mark: char, header: &str| {
-                    diff.lines().filter(|line| line.starts_with(mark) && !line.starts_with(header)).count()
-                };
-                let files = diff.lines().filter(|line| line.starts_with("diff --git ")).count();
-                json!({ "files_modified": files, "lines_added": count('+', "+++"), "lines_removed": count('-', "---") })
-            }
-            _ => Value::Null,
-        };
-        let environment = self.environments.iter().find(|environment| environment.id == task.environment_id);
-        json!({
-            "environment_label": environment.map(|environment| &environment.label),
-            "latest_turn_status_display": {
-                "turn_status": task.turn_status(), "diff_stats": stats, "sibling_turn_ids": task.sibling_turn_ids(),
-            },
         })
     }
 
@@ -253,6 +212,25 @@ impl Task {
         }
     }
 
+    fn display(&self, environments: &Environments) -> Value {
+        let stats = match &self.state {
+            State::Done { diff } => {
+                let count = |mark: char, header: &str| {
+                    diff.lines().filter(|line| line.starts_with(mark) && !line.starts_with(header)).count()
+                };
+                let files = diff.lines().filter(|line| line.starts_with("diff --git ")).count();
+                json!({ "files_modified": files, "lines_added": count('+', "+++"), "lines_removed": count('-', "---") })
+            }
+            _ => Value::Null,
+        };
+        json!({
+            "environment_label": environments.label(&self.environment_id),
+            "latest_turn_status_display": {
+                "turn_status": self.turn_status(), "diff_stats": stats, "sibling_turn_ids": self.sibling_turn_ids(),
+            },
+        })
+    }
+
     fn turn(&self, placement: u64) -> Value {
         let siblings = self.sibling_turn_ids();
         let mut turn = json!({
@@ -277,7 +255,8 @@ impl Task {
 impl Backend {
     /// Adds tasks that are done, in the environment `env_web`: `task_e_1`, `task_e_2`, … The last is the newest.
     pub fn add_tasks(&self, count: usize) {
-        let tasks = &mut self.state.world().endpoints.tasks;
+        let mut world = self.world();
+        let tasks = world.of::<Tasks>();
         for _ in 0..count {
             let number = tasks.tasks.len() + 1;
             tasks.add(format!("task_e_{number}"), number, State::Done { diff: SAMPLE_DIFF.to_owned() });
@@ -286,14 +265,16 @@ impl Backend {
 
     /// Adds a task that runs, and is done when it has been asked about three times.
     pub fn add_task_that_progresses(&self, task_id: impl Into<String>) {
-        let tasks = &mut self.state.world().endpoints.tasks;
+        let mut world = self.world();
+        let tasks = world.of::<Tasks>();
         let number = tasks.tasks.len() + 1;
         tasks.add(task_id.into(), number, State::Running { questions: 3 });
     }
 
     /// What the server tells of a task, in place of what it knows. A task that does not exist is added.
     pub fn set_task_details(&self, task_id: &str, details: Value) {
-        let tasks = &mut self.state.world().endpoints.tasks;
+        let mut world = self.world();
+        let tasks = world.of::<Tasks>();
         if !tasks.tasks.iter().any(|task| task.id == task_id) {
             let number = tasks.tasks.len() + 1;
             tasks.add(task_id.to_owned(), number, State::Waiting);
@@ -305,33 +286,17 @@ impl Backend {
 
     /// Ends a task with a diff, all of its attempts.
     pub fn finish_task(&self, task_id: &str, diff: &str) {
-        self.state.world().endpoints.tasks.finish(task_id, &State::Done { diff: diff.to_owned() });
+        self.world().of::<Tasks>().finish(task_id, &State::Done { diff: diff.to_owned() });
     }
 
     /// Ends a task with an error.
     pub fn fail_task(&self, task_id: &str, code: &str, message: &str) {
         let failed = State::Failed { code: code.to_owned(), message: message.to_owned() };
-        self.state.world().endpoints.tasks.finish(task_id, &failed);
-    }
-
-    /// Adds an environment for cloud tasks, beside `env_web` and `env_api`. The repository is `owner/name`.
-    pub fn add_environment(&self, id: &str, label: &str, repository: &str) {
-        self.state.world().endpoints.tasks.environments.push(Environment {
-            id: id.to_owned(),
-            label: label.to_owned(),
-            is_pinned: false,
-            task_count: 0,
-            repository: repository.to_owned(),
-        });
-    }
-
-    /// Refuses new tasks in an environment with 409.
-    pub fn set_environment_busy(&self, environment_id: &str) {
-        self.state.world().endpoints.tasks.busy.insert(environment_id.to_owned());
+        self.world().of::<Tasks>().finish(task_id, &failed);
     }
 
     /// Makes the list of tasks name its first page as the next, for ever.
     pub fn set_task_list_repeats(&self, repeats: bool) {
-        self.state.world().endpoints.tasks.repeats_cursor = repeats;
+        self.world().of::<Tasks>().repeats_cursor = repeats;
     }
 }

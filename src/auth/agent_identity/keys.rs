@@ -22,7 +22,7 @@ const LIFETIME: Duration = Duration::from_secs(10 * 60);
 const TOO_YOUNG_TO_MISS_ONE: Duration = Duration::from_secs(30);
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
-static FETCH: Operation = Operation {
+pub(crate) static FETCH: Operation = Operation {
     name: "auth.agent_identity_keys",
     method: Method::GET,
     path: "/agent-identities/jwks",

@@ -29,7 +29,7 @@ const LONGEST_ANSWER: usize = 64 << 10;
 /// Of what a server says to a refusal, this much is shown.
 const SHOWN: usize = 512;
 
-static REGISTER_AGENT: Operation = Operation {
+pub(crate) static REGISTER_AGENT: Operation = Operation {
     name: "auth.register_agent",
     method: Method::POST,
     path: "/v1/agent/register",
@@ -38,7 +38,7 @@ static REGISTER_AGENT: Operation = Operation {
     pace: Pace::Bounded,
 };
 
-static REGISTER_TASK: Operation = Operation {
+pub(crate) static REGISTER_TASK: Operation = Operation {
     name: "auth.register_task",
     method: Method::POST,
     path: "/v1/agent/{agent_runtime_id}/task/register",

@@ -22,7 +22,7 @@ const SAVE_PAUSE: Duration = Duration::from_millis(250);
 /// How often a store that changes all the time is tried again at once.
 const SAVES_AT_ONCE: u32 = 16;
 
-static REDEEM: Operation = Operation {
+pub(crate) static REDEEM: Operation = Operation {
     name: "auth.refresh",
     method: Method::POST,
     path: "/oauth/token",
