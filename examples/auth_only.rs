@@ -44,7 +44,7 @@ async fn get(http: &reqwest::Client, client: &Client<CodexBackend>, url: &str) -
             return Ok(answer);
         }
         let refusal = AuthRefusal::new(answer.status(), auth.generation());
-        if client.auth_refused(refusal).await? != AuthRecovery::Resend {
+        if client.auth_refused(refusal).await? != AuthRecovery::Retry {
             return Ok(answer);
         }
     }

@@ -48,9 +48,9 @@ pub use self::host_tokens::{HostTokenRequest, HostTokens};
 pub use self::mode::AuthMode;
 pub use self::personal_access_token::PersonalAccessToken;
 pub use self::ready_made_headers::ReadyMadeHeaders;
-pub use self::restrictions::{LoginMethod, Restrictions};
+pub use self::restrictions::{CredentialRestrictions, SignInMethod};
 pub(crate) use self::services::{AuthServices, GivenAuthUrls};
-pub use self::sign_out::{Forgotten, Revoked, RevokedToken, SignOut};
+pub use self::sign_out::{ForgottenCredentials, Revoked, RevokedToken, SignOut};
 pub use self::sources::{AuthSource, AuthSources};
 #[cfg(feature = "keyring")]
 pub use self::store::KeyringStore;

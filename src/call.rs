@@ -224,7 +224,7 @@ impl Caller {
             };
             let recovery = self.auth_refused(&refusal);
             match self.exchange().within_call(bounds, &progress, pin!(recovery)).await? {
-                Ok(AuthRecovery::Resend) => tracing::debug!(refusals, "the provider has other credentials"),
+                Ok(AuthRecovery::Retry) => tracing::debug!(refusals, "the provider has other credentials"),
                 Ok(AuthRecovery::GiveUp) if refusals > 1 => return Err(refused_again(error)),
                 Ok(AuthRecovery::GiveUp) => return Err(error),
                 Err(auth) => {

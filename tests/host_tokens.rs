@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use codex_backend::auth::{
-    AuthErrorKind, AuthHealth, AuthMode, AuthRecovery, AuthRefusal, HostTokenRequest, HostTokens, LoginMethod,
-    ReauthReason, Restrictions,
+    AuthErrorKind, AuthHealth, AuthMode, AuthRecovery, AuthRefusal, CredentialRestrictions, HostTokenRequest,
+    HostTokens, ReauthReason, SignInMethod,
 };
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
 use codex_backend::{AuthError, ChatGptTokens, Client, CodexAuth, CodexBackend, Error, ErrorKind, OpenAiFileUpload};
@@ -184,10 +184,10 @@ async fn after_a_401_the_host_is_told_and_asked_again() {
 
     // Somebody who was refused with the first tokens need not ask for third ones.
     let late = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, first.generation());
-    assert_eq!(client.auth_refused(late).await.unwrap(), AuthRecovery::Resend);
+    assert_eq!(client.auth_refused(late).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(host.asked().len(), 2);
     let now = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, second.generation());
-    assert_eq!(client.auth_refused(now).await.unwrap(), AuthRecovery::Resend);
+    assert_eq!(client.auth_refused(now).await.unwrap(), AuthRecovery::Retry);
     assert_eq!((host.asked().len(), client.auth_headers().await.unwrap().generation()), (3, 2));
 }
 
@@ -393,10 +393,10 @@ async fn a_host_that_panics_does_so_in_the_call_that_asks_and_in_no_other() {
 #[tokio::test]
 async fn restrictions_hold_for_whatever_the_host_gives() {
     for (restrictions, allowed) in [
-        (Restrictions::default().workspaces(["acct-1", "acct-9"]), true),
-        (Restrictions::default().login_method(LoginMethod::ChatGpt), true),
-        (Restrictions::default().workspaces(["acct-2"]), false),
-        (Restrictions::default().login_method(LoginMethod::Api), false),
+        (CredentialRestrictions::default().workspaces(["acct-1", "acct-9"]), true),
+        (CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt), true),
+        (CredentialRestrictions::default().workspaces(["acct-2"]), false),
+        (CredentialRestrictions::default().sign_in_method(SignInMethod::Api), false),
     ] {
         let backend = Arc::new(Backend::start().unwrap());
         let issuer = backend.clone();

@@ -75,7 +75,7 @@ impl AuthProvider for Scripted {
     fn refused<'a>(&'a self, refusal: &'a AuthRefusal, _: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         self.noted.refusals.lock().unwrap().push(refusal.clone());
         let recovery = (self.script.refused)(refusal);
-        if matches!(recovery, Ok(AuthRecovery::Resend)) {
+        if matches!(recovery, Ok(AuthRecovery::Retry)) {
             *self.noted.generation.lock().unwrap() += 1;
         }
         self.after_work(recovery)
@@ -133,7 +133,7 @@ async fn a_refused_request_is_sent_again_with_the_headers_that_the_provider_then
     let (stale, fresh) = (backend.issue_access_token(ACCOUNT), backend.issue_access_token(ACCOUNT));
     backend.revoke_access_token(&stale);
     let tokens: [SecretString; 2] = [stale, fresh];
-    let mut script = answering(&backend, always(AuthRecovery::Resend));
+    let mut script = answering(&backend, always(AuthRecovery::Retry));
     script.headers = Box::new(move |at| AuthHeaders::new(at).with_bearer(&tokens[usize::try_from(at).unwrap()]));
     let (provider, noted) = scripted(script);
     usage(&client(&backend, provider)).await.unwrap();
@@ -150,7 +150,7 @@ async fn a_request_that_is_not_idempotent_is_sent_again_after_a_refusal_too() {
     let backend = Backend::start().unwrap();
     backend.inject(Route::CREATE_FILE, Fault::unauthorized("token_expired"));
     backend.inject(Route::FINALIZE_FILE, Fault::unauthorized("token_expired"));
-    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Resend)));
+    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Retry)));
     let client = client(&backend, provider);
     let file = guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap();
     assert_eq!(file.file_size_bytes(), 5);
@@ -193,7 +193,7 @@ async fn the_default_answer_to_a_refusal_is_to_give_up() {
 async fn one_call_is_sent_three_times_at_the_most_whatever_the_provider_says() {
     let backend = Backend::start().unwrap();
     backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(99));
-    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Resend)));
+    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Retry)));
     let error = usage(&client(&backend, provider)).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Auth, 3));
     assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::RefusedAgain));
@@ -207,7 +207,7 @@ async fn refusals_for_the_first_requests_are_survived() {
     for (refusals, succeeds) in [(1, true), (2, true), (3, false)] {
         let backend = Backend::start().unwrap();
         backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(refusals));
-        let (provider, _) = scripted(answering(&backend, always(AuthRecovery::Resend)));
+        let (provider, _) = scripted(answering(&backend, always(AuthRecovery::Retry)));
         assert_eq!(usage(&client(&backend, provider)).await.is_ok(), succeeds, "{refusals}");
         assert_eq!(backend.requests().len(), 3.min(usize::try_from(refusals).unwrap() + 1));
     }
@@ -219,7 +219,7 @@ async fn a_refusal_tells_what_was_refused_and_what_the_server_said() {
     let date = "Wed, 21 Oct 2026 07:28:00 GMT";
     backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").header("date", date));
     backend.inject(Route::GET_USAGE, Fault::status(401).header("date", "some day"));
-    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Resend)));
+    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Retry)));
     usage(&client(&backend, provider)).await.unwrap();
     let refusals = noted.refusals();
     let told: Vec<_> =
@@ -235,7 +235,7 @@ async fn a_generation_that_was_renewed_meanwhile_is_told_apart() {
     let token = backend.issue_access_token(ACCOUNT);
     backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
     let mut script = answering(&backend, |refusal| {
-        Ok(if refusal.generation == 41 { AuthRecovery::Resend } else { AuthRecovery::GiveUp })
+        Ok(if refusal.generation == 41 { AuthRecovery::Retry } else { AuthRecovery::GiveUp })
     });
     script.headers = Box::new(move |generation| AuthHeaders::new(41 + generation).with_bearer(&token));
     let (provider, noted) = scripted(script);
@@ -269,7 +269,7 @@ async fn an_error_in_answer_to_a_refusal_tells_how_often_the_call_was_sent() {
     let backend = Backend::start().unwrap();
     backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(9));
     let (provider, _) = scripted(answering(&backend, |refusal| match refusal.count {
-        1 => Ok(AuthRecovery::Resend),
+        1 => Ok(AuthRecovery::Retry),
         _ => Err(AuthError::reauth_required("refused twice")),
     }));
     let error = usage(&client(&backend, provider)).await.unwrap_err();
@@ -292,7 +292,7 @@ async fn nothing_is_sent_when_the_provider_has_no_headers_to_give() {
             let script = Script {
                 headers: Box::new(make),
                 pending: Some(pending),
-                ..answering(&backend, always(AuthRecovery::Resend))
+                ..answering(&backend, always(AuthRecovery::Retry))
             };
             let (provider, noted) = scripted(script);
             let client = client(&backend, provider);
@@ -331,7 +331,7 @@ async fn an_error_of_the_provider_keeps_its_cause_in_the_chain() {
 async fn a_provider_may_do_work_before_the_request_and_after_a_refusal() {
     let backend = Backend::start().unwrap();
     backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
-    let (provider, noted) = scripted(Script { pending: Some(3), ..answering(&backend, always(AuthRecovery::Resend)) });
+    let (provider, noted) = scripted(Script { pending: Some(3), ..answering(&backend, always(AuthRecovery::Retry)) });
     usage(&client(&backend, provider)).await.unwrap();
     assert_eq!((backend.requests().len(), noted.headers_made(), noted.refusals().len()), (2, 2, 1));
 }
@@ -410,7 +410,7 @@ async fn a_recovery_that_never_ends_is_bounded_by_the_limit_of_the_call() {
 async fn a_provider_behind_a_shared_trait_object_serves_its_route() {
     let backend = Backend::start().unwrap();
     backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
-    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Resend)));
+    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Retry)));
     let provider: Arc<dyn AuthProvider<Route = CodexBackend>> = Arc::new(provider);
     let clients: Vec<Client<CodexBackend>> =
         (0..2).map(|_| backend.client().provider(provider.clone()).build().unwrap()).collect();
@@ -435,7 +435,7 @@ async fn repeats_and_recovery_do_not_multiply() {
         for status in &faults {
             backend.inject(Route::GET_USAGE, Fault::status(*status));
         }
-        let (provider, _) = scripted(answering(&backend, always(AuthRecovery::Resend)));
+        let (provider, _) = scripted(answering(&backend, always(AuthRecovery::Retry)));
         let result = usage(&client(&backend, provider)).await;
         assert_eq!((result.is_ok(), backend.requests().len()), (succeeds, sent), "{faults:?}");
     }
@@ -445,7 +445,7 @@ async fn repeats_and_recovery_do_not_multiply() {
 async fn recovery_needs_no_retry_policy_and_takes_nothing_from_the_budget() {
     let backend = Backend::start().unwrap();
     backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(2));
-    let (provider, _) = scripted(answering(&backend, always(AuthRecovery::Resend)));
+    let (provider, _) = scripted(answering(&backend, always(AuthRecovery::Retry)));
     let policy = RetryPolicy::never().budget(0, 0.0);
     let client = backend.client().provider(provider).retry_policy(policy).build().unwrap();
     usage(&client).await.unwrap();
@@ -457,7 +457,7 @@ async fn only_a_401_is_a_refusal() {
     for fault in [Fault::status(403), Fault::status(407), Fault::status(500), Fault::reset_before_headers()] {
         let backend = Backend::start().unwrap();
         backend.inject(Route::GET_USAGE, fault.clone().times(9));
-        let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Resend)));
+        let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Retry)));
         usage(&client(&backend, provider)).await.unwrap_err();
         assert!(noted.refusals().is_empty(), "{fault:?}");
     }
@@ -467,7 +467,7 @@ async fn only_a_401_is_a_refusal() {
 async fn a_refused_put_to_the_signed_url_asks_no_provider() {
     let backend = Backend::start().unwrap();
     backend.inject(Route::PUT_FILE, Fault::status(401));
-    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Resend)));
+    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Retry)));
     let client = client(&backend, provider);
     let error = guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap_err();
     assert_eq!((error.operation(), error.status().unwrap().as_u16()), ("files.put", 401));
@@ -479,13 +479,13 @@ async fn a_refused_put_to_the_signed_url_asks_no_provider() {
 async fn an_application_with_another_http_stack_can_recover_through_the_client() {
     let backend = Backend::start().unwrap();
     let (provider, noted) = scripted(answering(&backend, |refusal| match refusal.code.as_deref() {
-        Some("token_expired") => Ok(AuthRecovery::Resend),
+        Some("token_expired") => Ok(AuthRecovery::Retry),
         _ => Err(AuthError::reauth_required("unknown code")),
     }));
     let client = client(&backend, provider);
     let generation = client.auth_headers().await.unwrap().generation();
     let refusal = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, generation).with_code("token_expired");
-    assert_eq!(client.auth_refused(refusal).await.unwrap(), AuthRecovery::Resend);
+    assert_eq!(client.auth_refused(refusal).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(client.auth_headers().await.unwrap().generation(), generation + 1);
     let refusal =
         AuthRefusal::new(http::StatusCode::UNAUTHORIZED, generation + 1).with_server_date(SystemTime::UNIX_EPOCH);

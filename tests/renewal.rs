@@ -366,9 +366,9 @@ impl CredentialStore for Fragile {
         self.kept.swap(expected, new)
     }
 
-    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
+    fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         assert!(self.panicked.swap(true, Ordering::Relaxed), "a mistake in the application");
-        self.kept.begin_renewal(patience)
+        self.kept.begin_refresh(patience)
     }
 }
 
@@ -553,7 +553,7 @@ async fn the_request_that_redeems_has_a_time_limit_and_is_not_sent_again() {
     world.backend.inject(Route::REFRESH_TOKEN, Fault::stall());
     let clock = ManualClock::starting_at(SystemTime::now());
     let session = ChatGptSession::open(FileStore::new(world.path())).unwrap();
-    let session = session.renewal_time_limit(Duration::from_secs(7));
+    let session = session.refresh_timeout(Duration::from_secs(7));
     let client = world.backend.client().provider(session).clock(clock.clone()).build().unwrap();
     let call = tokio::spawn(async move { client.usage().get().await });
     clock.until_asleep_for(Duration::from_secs(7)).await;

@@ -17,8 +17,8 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use codex_backend::auth::{
-    AuthContext, AuthFuture, AuthHeaders, AuthRecovery, AuthRefusal, AuthSources, HostTokens, MemoryStore,
-    PersonalAccessToken, ReadyMadeHeaders, Restrictions, SignOut, StoredCredentials, WorkloadIdentity,
+    AuthContext, AuthFuture, AuthHeaders, AuthRecovery, AuthRefusal, AuthSources, CredentialRestrictions, HostTokens,
+    MemoryStore, PersonalAccessToken, ReadyMadeHeaders, SignOut, StoredCredentials, WorkloadIdentity,
 };
 use codex_backend::mode::Unset;
 use codex_backend::testing::{Backend, Fault, Route};
@@ -717,9 +717,9 @@ async fn the_tokens_of_a_host_application_and_ready_made_headers_are_hidden() {
     assert_debug_hides(&ready_made);
     assert_debug_hides(&host);
     for (tokens, restrictions) in [
-        (ChatGptTokens::new("MARK1 words"), Restrictions::default()),
-        (ChatGptTokens::new(TOKEN).account_id("acct\n"), Restrictions::default()),
-        (ChatGptTokens::new(TOKEN).account_id("acct-1"), Restrictions::default().workspaces(["acct-2"])),
+        (ChatGptTokens::new("MARK1 words"), CredentialRestrictions::default()),
+        (ChatGptTokens::new(TOKEN).account_id("acct\n"), CredentialRestrictions::default()),
+        (ChatGptTokens::new(TOKEN).account_id("acct-1"), CredentialRestrictions::default().workspaces(["acct-2"])),
     ] {
         let host = HostTokens::restricted(restrictions, move |_| std::future::ready(Ok(tokens.clone())));
         let client = client_of(&server.codex_base_url()).provider(host).build().unwrap();

@@ -142,8 +142,8 @@ async fn a_burst_of_refusals_is_answered_by_one_renewal_however_late_some_come()
     let generation = guard(client.auth_headers()).await.unwrap().generation();
     let refusal = || AuthRefusal::new(http::StatusCode::UNAUTHORIZED, generation);
     let burst = guard(join_all((0..30).map(|_| client.auth_refused(refusal())))).await;
-    assert!(burst.into_iter().all(|recovery| recovery.unwrap() == AuthRecovery::Resend));
-    assert_eq!(guard(client.auth_refused(refusal())).await.unwrap(), AuthRecovery::Resend);
+    assert!(burst.into_iter().all(|recovery| recovery.unwrap() == AuthRecovery::Retry));
+    assert_eq!(guard(client.auth_refused(refusal())).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(guard(client.auth_headers()).await.unwrap().generation(), generation + 1);
     assert_eq!(login.redeemed().len(), 1);
 }
@@ -355,7 +355,7 @@ async fn the_windows_are_those_that_are_documented() {
         let client = on(&clock, &login.backend, FileStore::new(login.path()));
         used_again_and_again(&client).await;
         guard(async {
-            while client.auth_health() == AuthHealth::Renewing {
+            while client.auth_health() == AuthHealth::Refreshing {
                 tokio::time::sleep(MILLISECOND).await;
             }
         })
@@ -522,7 +522,7 @@ impl CredentialStore for Full {
         Err(StoreError::new(StoreErrorKind::Unwritable, self.describe(), "there is no room"))
     }
 
-    fn begin_renewal(&self, _: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
+    fn begin_refresh(&self, _: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         Ok(Box::new(FullRenewal))
     }
 }

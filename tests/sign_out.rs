@@ -14,8 +14,8 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use codex_backend::auth::{
-    AuthErrorKind, AuthSource, AuthSources, CredentialStore, FileStore, Forgotten, MemoryStore, ReauthReason, Revoked,
-    RevokedToken, SignOut, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome,
+    AuthErrorKind, AuthSource, AuthSources, CredentialStore, FileStore, ForgottenCredentials, MemoryStore,
+    ReauthReason, RevocationOutcome, RevokedToken, SignOut, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome,
 };
 use codex_backend::mode::Unset;
 use codex_backend::testing::{Backend, Fault, ManualClock, RecordedRequest, Route};
@@ -36,7 +36,7 @@ fn signed_in() -> Login {
     Login::with_foreign_members(HOUR)
 }
 
-fn revoke(sign_out: &SignOut, builder: &ClientBuilder<Unset>) -> Result<Revoked, AuthError> {
+fn revoke(sign_out: &SignOut, builder: &ClientBuilder<Unset>) -> Result<RevocationOutcome, AuthError> {
     let context = builder.auth_context().unwrap();
     let outcome = block_on(sign_out.revoke(&context));
     match &outcome {
@@ -65,7 +65,7 @@ fn text_of(path: impl AsRef<Path>) -> String {
     path.as_ref().to_str().unwrap().to_owned()
 }
 
-fn kinds(forgotten: &Forgotten) -> Vec<StoreErrorKind> {
+fn kinds(forgotten: &ForgottenCredentials) -> Vec<StoreErrorKind> {
     forgotten.failed.iter().map(StoreError::kind).collect()
 }
 

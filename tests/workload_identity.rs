@@ -16,8 +16,8 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use codex_backend::auth::{
-    AuthErrorKind, AuthMode, AuthRecovery, AuthRefusal, AuthSources, LoginMethod, ReauthReason, Restrictions,
-    WorkloadIdentity,
+    AuthErrorKind, AuthMode, AuthRecovery, AuthRefusal, AuthSources, CredentialRestrictions, ReauthReason,
+    SignInMethod, WorkloadIdentity,
 };
 use codex_backend::limits::PlanType;
 use codex_backend::mode::Unset;
@@ -183,7 +183,7 @@ async fn after_a_401_it_is_exchanged_again_and_generations_count() {
     // Many that were refused with the same token, some of them late, cost one exchange.
     let refusals = (0..20).map(|_| client.auth_refused(AuthRefusal::new(StatusCode::UNAUTHORIZED, 1)));
     for recovery in guard(futures_util::future::join_all(refusals)).await {
-        assert_eq!(recovery.unwrap(), AuthRecovery::Resend);
+        assert_eq!(recovery.unwrap(), AuthRecovery::Retry);
     }
     client.auth_refused(AuthRefusal::new(StatusCode::UNAUTHORIZED, 0)).await.unwrap();
     assert_eq!((generation(&client).await, exchanges(&backend)), (2, 3));
@@ -370,7 +370,7 @@ async fn the_first_subject_is_the_only_one() {
         assert_eq!(error.kind(), AuthErrorKind::AccountMismatch, "{other}");
         assert_eq!(generation(&client).await, 0);
         // The first one again is welcome.
-        assert_eq!(guard(refusal()).await.unwrap(), AuthRecovery::Resend);
+        assert_eq!(guard(refusal()).await.unwrap(), AuthRecovery::Retry);
         assert_eq!((generation(&client).await, asked(&server)), (1, 3));
     }
 }
@@ -644,10 +644,10 @@ async fn a_rule_that_is_no_text_is_an_error() {
 #[tokio::test]
 async fn restrictions_hold_for_each_exchange() {
     for (restrictions, allowed) in [
-        (Restrictions::default().workspaces(["acct-1"]), true),
-        (Restrictions::default().login_method(LoginMethod::ChatGpt), true),
-        (Restrictions::default().workspaces(["acct-2"]), false),
-        (Restrictions::default().login_method(LoginMethod::Api), false),
+        (CredentialRestrictions::default().workspaces(["acct-1"]), true),
+        (CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt), true),
+        (CredentialRestrictions::default().workspaces(["acct-2"]), false),
+        (CredentialRestrictions::default().sign_in_method(SignInMethod::Api), false),
     ] {
         let backend = Backend::start().unwrap();
         let file = TokenFile::of(&backend);

@@ -13,7 +13,7 @@ use super::store::{CredentialStore, StoredCredentials};
 use super::{AgentIdentity, LazyAgent, RegisteredAgent};
 use super::{
     ApiKey, AuthContext, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens,
-    FileStore, Forgotten, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked, SignOut,
+    FileStore, ForgottenCredentials, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked, SignOut,
     WorkloadIdentity,
 };
 use crate::error::{AuthError, AuthErrorKind};
@@ -162,7 +162,7 @@ impl CodexAuth {
 
     /// Forgets these credentials in the stores they were found in: [`SignOut::forget`].
     #[must_use = "it tells which stores could not be emptied"]
-    pub fn forget(&self) -> Forgotten {
+    pub fn forget(&self) -> ForgottenCredentials {
         SignOut::of_all(self.stores.clone()).forget()
     }
 

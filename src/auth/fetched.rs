@@ -106,7 +106,7 @@ impl<F: Fetch> Fetched<F> {
         context: &AuthContext,
     ) -> Result<AuthRecovery, AuthError> {
         let replaced = |held: &Held| held.fresh.headers.generation() != refusal.generation;
-        self.fetch_unless(replaced, false, context).await.map(|_| AuthRecovery::Resend)
+        self.fetch_unless(replaced, false, context).await.map(|_| AuthRecovery::Retry)
     }
 
     async fn fetch_unless(

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use super::fetched::{Fetch, Fetched, Fresh};
 use super::{
     AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, AuthRecovery, AuthRefusal, ChatGptTokens,
-    Restrictions,
+    CredentialRestrictions,
 };
 use crate::error::{AuthError, AuthErrorKind};
 use crate::mode::CodexBackend;
@@ -54,7 +54,7 @@ pub struct HostTokenRequest {
 
 struct Host {
     ask: Box<dyn Fn(HostTokenRequest) -> BoxFuture<'static, Result<ChatGptTokens, AuthError>> + Send + Sync>,
-    restrictions: Restrictions,
+    restrictions: CredentialRestrictions,
 }
 
 impl HostTokens {
@@ -65,11 +65,11 @@ impl HostTokens {
         A: Fn(HostTokenRequest) -> T + Send + Sync + 'static,
         T: Future<Output = Result<ChatGptTokens, AuthError>> + Send + 'static,
     {
-        Self::restricted(Restrictions::default(), ask)
+        Self::restricted(CredentialRestrictions::default(), ask)
     }
 
     /// As [`new`](Self::new), and tokens that are not allowed are an error.
-    pub fn restricted<A, T>(restrictions: Restrictions, ask: A) -> Self
+    pub fn restricted<A, T>(restrictions: CredentialRestrictions, ask: A) -> Self
     where
         A: Fn(HostTokenRequest) -> T + Send + Sync + 'static,
         T: Future<Output = Result<ChatGptTokens, AuthError>> + Send + 'static,

@@ -63,7 +63,7 @@ pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// When another process goes on renewing, or when the store cannot be written.
-    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
+    fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         let _ = patience;
         if self.is_read_only() {
             return Err(StoreError::new(StoreErrorKind::ReadOnly, self.describe(), "it is opened for reading only"));
@@ -94,8 +94,8 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
         (**self).is_read_only()
     }
 
-    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
-        (**self).begin_renewal(patience)
+    fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
+        (**self).begin_refresh(patience)
     }
 }
 

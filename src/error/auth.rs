@@ -38,7 +38,7 @@ pub enum AuthErrorKind {
     Unsupported,
     /// The credentials are of another mode than is needed.
     WrongMode,
-    /// The application's [`Restrictions`](crate::auth::Restrictions) do not allow the credentials.
+    /// The application's [`CredentialRestrictions`](crate::auth::CredentialRestrictions) do not allow the credentials.
     NotAllowed,
     /// A failure that may pass; the credentials are not known to be bad.
     Transient,

@@ -32,7 +32,7 @@
 //! ```
 //!
 //! If both kinds of client will do, [`build_any`](crate::ClientBuilder::build_any) gives an [`AnyClient`](crate::AnyClient).
-//! An application with a policy says so with [`Restrictions`](crate::auth::Restrictions).
+//! An application with a policy says so with [`CredentialRestrictions`](crate::auth::CredentialRestrictions).
 //!
 //! # Which kinds there are
 //!

@@ -284,14 +284,14 @@ fn a_renewal_waits_for_another_and_leaves_nothing_behind() {
     let desk = Desk::new();
     let store = desk.store();
     store.swap(None, Some(&numbered(1))).unwrap();
-    let mut renewal = store.begin_renewal(HANGS).unwrap();
-    fails(desk.store().begin_renewal(Duration::from_millis(50)), StoreErrorKind::Locked);
+    let mut renewal = store.begin_refresh(HANGS).unwrap();
+    fails(desk.store().begin_refresh(Duration::from_millis(50)), StoreErrorKind::Locked);
     // A sign-in is not held up by it.
     assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Done);
     assert_eq!(renewal.save(&numbered(1), &numbered(3)).unwrap(), SwapOutcome::Changed(Some(numbered(2))));
     assert_eq!(renewal.save(&numbered(2), &numbered(3)).unwrap(), SwapOutcome::Done);
     drop(renewal);
-    drop(desk.store().begin_renewal(Duration::from_millis(50)).unwrap());
+    drop(desk.store().begin_refresh(Duration::from_millis(50)).unwrap());
     assert_eq!((desk.value(), desk.entries()), (numbered(3).to_json(), 1));
 }
 
@@ -528,7 +528,7 @@ fn assert_unavailable(store: &KeyringStore, says: &str) {
         let text = fails(store.load(), StoreErrorKind::Unavailable);
         assert!(text.contains("Codex Auth") && text.contains("cannot be reached") && text.contains(says), "{text}");
         fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::Unavailable);
-        fails(store.begin_renewal(HANGS), StoreErrorKind::Unavailable);
+        fails(store.begin_refresh(HANGS), StoreErrorKind::Unavailable);
     }
     let opened = block_on(async { ChatGptSession::open(store.clone()) });
     let error = opened.map(drop).unwrap_err();

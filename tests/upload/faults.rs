@@ -187,7 +187,7 @@ impl AuthProvider for Renewing {
     }
 
     fn refused<'a>(&'a self, _: &'a AuthRefusal, _: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
-        AuthFuture::ready(Ok(AuthRecovery::Resend))
+        AuthFuture::ready(Ok(AuthRecovery::Retry))
     }
 }
 

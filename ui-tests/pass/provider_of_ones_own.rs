@@ -16,7 +16,7 @@ impl AuthProvider for Vault {
     }
 
     fn refused<'a>(&'a self, refusal: &'a AuthRefusal, _: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
-        AuthFuture::ready(Ok(if refusal.generation == 1 { AuthRecovery::Resend } else { AuthRecovery::GiveUp }))
+        AuthFuture::ready(Ok(if refusal.generation == 1 { AuthRecovery::Retry } else { AuthRecovery::GiveUp }))
     }
 }
 

@@ -241,13 +241,13 @@ impl Agent {
             if self.current().is_none_or(|task| task.generation() == refusal.generation) {
                 self.replace(Some(refusal.generation), context).await?;
             }
-            return Ok(AuthRecovery::Resend);
+            return Ok(AuthRecovery::Retry);
         }
         match skewed {
-            Some((date, _)) if refusal.count == 1 && self.identity.adopt(date, context) => Ok(AuthRecovery::Resend),
+            Some((date, _)) if refusal.count == 1 && self.identity.adopt(date, context) => Ok(AuthRecovery::Retry),
             Some((_, skew)) => Err(AgentIdentityError::ClockSkew { code: code.map(str::to_owned), skew }.into()),
             // Refused beside the one that adopted the server's clock.
-            None if refusal.count == 1 && self.identity.has_adopted_clock() => Ok(AuthRecovery::Resend),
+            None if refusal.count == 1 && self.identity.has_adopted_clock() => Ok(AuthRecovery::Retry),
             None => Ok(AuthRecovery::GiveUp),
         }
     }

@@ -73,7 +73,7 @@ pub(super) async fn renew(
     endpoint: &TokenEndpoint,
     unsaved: impl Fn(&Known),
 ) -> Result<Renewed, AuthError> {
-    let mut renewal = store.begin_renewal(LOCK_PATIENCE)?;
+    let mut renewal = store.begin_refresh(LOCK_PATIENCE)?;
     let in_store = reload(store)?;
     let stored = if known.is_newer_than(&in_store) { known.stored.clone() } else { in_store.clone() };
     let (before, kept) = (Tokens::of(&known.stored)?, Tokens::of(&stored)?);

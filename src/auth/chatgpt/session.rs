@@ -135,7 +135,7 @@ impl ChatGptSession {
     /// How long the request that redeems a refresh token may take, for all clones. Default 30 s. When it passes, the server
     /// may have redeemed the token all the same.
     #[must_use]
-    pub fn renewal_time_limit(self, limit: Duration) -> Self {
+    pub fn refresh_timeout(self, limit: Duration) -> Self {
         self.shared.renewing().time_limit = limit;
         self
     }
@@ -232,7 +232,7 @@ impl ChatGptSession {
     async fn recover(&self, refusal: &AuthRefusal, context: &AuthContext) -> Result<AuthRecovery, AuthError> {
         let current = self.shared.current();
         if refusal.generation != current.headers.generation() {
-            return Ok(AuthRecovery::Resend);
+            return Ok(AuthRecovery::Retry);
         }
         let adopted = self.shared.adopt_from_store(&current).await;
         if let Err(error) = &adopted {
@@ -240,7 +240,7 @@ impl ChatGptSession {
             self.shared.changes.send_replace(());
         }
         if adopted? {
-            return Ok(AuthRecovery::Resend);
+            return Ok(AuthRecovery::Retry);
         }
         if self.shared.store.is_read_only() {
             return Ok(AuthRecovery::GiveUp);
@@ -248,7 +248,7 @@ impl ChatGptSession {
         if current.youth(context).is_some() {
             return Ok(AuthRecovery::GiveUp);
         }
-        self.shared.renewal(&current, context).await.map(|()| AuthRecovery::Resend)
+        self.shared.renewal(&current, context).await.map(|()| AuthRecovery::Retry)
     }
 }
 
@@ -268,7 +268,7 @@ impl Shared {
         if let Some(reason) = dead.and_then(|(_, error)| error.reauth_reason()) {
             AuthHealth::ReauthRequired(reason)
         } else if renewing.running().is_some() {
-            AuthHealth::Renewing
+            AuthHealth::Refreshing
         } else if current.urgency(context) == Urgency::None {
             AuthHealth::Ready
         } else {

@@ -197,7 +197,7 @@ impl CredentialStore for FileStore {
         self.read_only
     }
 
-    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
+    fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         if self.read_only {
             return Err(self.error(StoreErrorKind::ReadOnly, "it is opened for reading only"));
         }

@@ -175,7 +175,7 @@ impl CredentialStore for KeyringStore {
         })
     }
 
-    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
+    fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         let lock = Lock::for_renewal(&self.auth_json()?).take(&self.describe(), patience)?;
         for lock in self.write_locks()? {
             lock.open()?;
