@@ -14,7 +14,7 @@ pub use self::any::{AnyClient, WrongMode};
 pub use self::builder::ClientBuilder;
 use crate::auth::{AuthFuture, AuthHealth, Recovery, Refusal};
 use crate::call::Caller;
-use crate::mode::{Authenticated, CodexBackend, Mode, OpenAiApi, Unset};
+use crate::mode::{Authenticated, CodexBackend, Mode, OpenAiApi};
 
 /// A client for the Codex backend.
 pub type CodexClient = Client<CodexBackend>;
@@ -57,13 +57,6 @@ pub struct Client<M> {
     caller: Arc<Caller>,
     // `fn() -> M`: the client neither owns a mode nor takes its auto traits.
     mode: PhantomData<fn() -> M>,
-}
-
-impl Client<Unset> {
-    /// Starts a client. Choose credentials, then [`build()`](ClientBuilder::build).
-    pub fn builder() -> ClientBuilder<Unset> {
-        ClientBuilder::new()
-    }
 }
 
 impl<M> Client<M> {

@@ -1,3 +1,5 @@
+//! Builds clients: settings, credentials, and the checks of both.
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -16,6 +18,13 @@ use crate::exchange::{
     Timeouts, Transport, TransportSettings,
 };
 use crate::mode::{Authenticated, CodexBackend, CredentialsSet, CredentialsUnset, Mode, NoAuth, OpenAiApi, Unset};
+
+impl Client<Unset> {
+    /// Starts a client. Choose credentials, then [`build()`](ClientBuilder::build).
+    pub fn builder() -> ClientBuilder<Unset> {
+        ClientBuilder::new()
+    }
+}
 
 /// Builds a [`Client`]. `S` is the mode, or [`Unset`] until credentials are chosen.
 ///

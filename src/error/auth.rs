@@ -1,3 +1,5 @@
+//! Errors of credentials.
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -147,20 +149,6 @@ impl AuthError {
     #[must_use]
     pub fn kind(&self) -> AuthErrorKind {
         self.inner.kind
-    }
-
-    /// What is wrong with the agent identity, where that is what failed.
-    #[cfg(feature = "agent-identity")]
-    #[must_use]
-    pub fn agent_identity_error(&self) -> Option<&super::AgentIdentityError> {
-        let mut next: Option<&(dyn StdError + 'static)> = self.source();
-        while let Some(error) = next {
-            if let Some(found) = error.downcast_ref() {
-                return Some(found);
-            }
-            next = error.source();
-        }
-        None
     }
 
     /// Why the user must sign in again, for [`AuthErrorKind::ReauthRequired`].

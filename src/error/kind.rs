@@ -1,3 +1,5 @@
+//! The classes of errors, and the advice that goes with each.
+
 /// The classes of [`Error`](crate::Error).
 ///
 /// ```

@@ -1,8 +1,10 @@
+//! Rate limits, credits and spending, as endpoints, headers and events tell them.
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::PlanType;
+use super::plan::PlanType;
 use super::wire::{open_enum, open_struct};
 
 open_struct! {
