@@ -18,6 +18,7 @@ mod personal_access_token;
 mod ready_made_headers;
 mod restrictions;
 mod service_call;
+mod service_urls;
 mod services;
 mod sign_out;
 mod sources;

@@ -1,3 +1,5 @@
+//! Credentials found at run time: where they are looked for, and what is made of them.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,13 +11,13 @@ use super::claims::Claims;
 #[cfg(feature = "keyring")]
 use super::store::KeyringStore;
 use super::store::{CredentialStore, StoredCredentials};
+use super::{
+    AccountFacts, ApiKey, AuthContext, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession,
+    ChatGptTokens, FileStore, Forgotten, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked,
+    SignOut, WorkloadIdentity,
+};
 #[cfg(feature = "agent-identity")]
 use super::{AgentIdentity, LazyAgent, RegisteredAgent};
-use super::{
-    ApiKey, AuthContext, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens,
-    FileStore, Forgotten, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked, SignOut,
-    WorkloadIdentity,
-};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::limits::PlanType;
 use crate::mode::{CodexBackend, OpenAiApi};
@@ -178,6 +180,19 @@ impl CodexAuth {
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.account.expires_at
+    }
+}
+
+impl From<&CodexAuth> for AccountFacts {
+    fn from(auth: &CodexAuth) -> Self {
+        if auth.mode() == AuthMode::ApiKey {
+            return Self::default();
+        }
+        Self {
+            account_id: auth.account_id().map(str::to_owned),
+            user_id: auth.chatgpt_user_id().map(str::to_owned),
+            plan_type: auth.plan_type().cloned(),
+        }
     }
 }
 

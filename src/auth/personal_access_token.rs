@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::claims::Claims;
 use super::service_call::ServiceCall;
-use super::services::below;
+use super::service_urls::below;
 use super::{AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthProvider};
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
 use crate::exchange::{Operation, Pace, Repeat};

@@ -11,12 +11,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::provider::skew_to;
-use super::{AgentIdentity, AgentKey, check_characters, check_id, timestamp};
-use crate::auth::AuthContext;
+use super::clock::timestamp;
+use super::identity::{AgentIdentity, check_characters, check_id};
+use super::key::AgentKey;
 use crate::auth::claims::Claims;
 use crate::auth::service_call::ServiceCall;
-use crate::auth::services::below;
+use crate::auth::service_urls::below;
+use crate::auth::{AuthContext, ChatGptTokens};
 use crate::error::{AgentIdentityError, AuthError, AuthErrorKind, ClockSkew, Error, ErrorKind};
 use crate::exchange::{Answer, Operation, Pace, Repeat, RetryPolicy};
 
@@ -83,6 +84,26 @@ impl AgentDescription {
             "agent_harness_id": self.harness_id,
             "running_location": format!("{}-{}", self.session_source, std::env::consts::OS),
         })
+    }
+}
+
+impl AgentIdentity {
+    /// Registers a new agent for the account of ChatGPT tokens, under a key of the caller's: `POST /v1/agent/register`
+    /// with the access token, at most 3 attempts of 15 s. The tokens must say which account and user they are for.
+    ///
+    /// Keep what [`to_record`](Self::to_record) gives. An agent whose record is lost cannot be had again.
+    ///
+    /// # Errors
+    ///
+    /// When the tokens do not tell their account and user, or the registration fails. An attempt whose answer was lost
+    /// may have registered an agent that nobody knows.
+    pub async fn create(
+        key: AgentKey,
+        tokens: &ChatGptTokens,
+        description: &AgentDescription,
+        context: &AuthContext,
+    ) -> Result<Self, AuthError> {
+        register_agent(key, tokens.access_token(), tokens.account(), description, context).await
     }
 }
 
@@ -171,7 +192,7 @@ async fn send(
         };
         let refused_at = error.server_date().filter(|_| error.kind() == ErrorKind::Unauthorized);
         let skewed =
-            signer.zip(refused_at).and_then(|(signer, date)| Some((signer, date, skew_to(date, signer, context)?)));
+            signer.zip(refused_at).and_then(|(signer, date)| Some((signer, date, signer.skew_to(date, context)?)));
         // With the server's time, an agent whose clock is wrong gets another chance.
         let is_mended = skewed.is_some_and(|(signer, date, _)| signer.adopt(date, context));
         if attempts < MOST_ATTEMPTS && (is_passing || is_mended) {
