@@ -49,9 +49,9 @@ pub use self::host_tokens::{HostTokenRequest, HostTokens};
 pub use self::mode::AuthMode;
 pub use self::personal_access_token::PersonalAccessToken;
 pub use self::ready_made_headers::ReadyMadeHeaders;
-pub use self::restrictions::{LoginMethod, Restrictions};
+pub use self::restrictions::{CredentialRestrictions, SignInMethod};
 pub(crate) use self::services::{AuthServices, GivenAuthUrls};
-pub use self::sign_out::{Forgotten, Revoked, RevokedToken, SignOut};
+pub use self::sign_out::{ForgottenCredentials, RevocationOutcome, RevokedToken, SignOut};
 pub use self::sources::{AuthSource, AuthSources};
 #[cfg(feature = "keyring")]
 pub use self::store::KeyringStore;
@@ -71,7 +71,7 @@ use crate::mode::Authenticated;
 /// * `Route` names the mode the provider serves, so that `.provider(p)` gives the right builder, and crossing modes
 ///   does not compile. It stays part of the type behind `Arc<dyn AuthProvider<Route = CodexBackend>>`.
 /// * [`auth_headers`](Self::auth_headers) returns [`AuthFuture::ready`] when the headers are at hand, which costs no
-///   allocation, and [`AuthFuture::boxed`] when work is due: a renewal, a registration, a signature.
+///   allocation, and [`AuthFuture::boxed`] when work is due: a refresh, a registration, a signature.
 /// * Its futures may be dropped at any point; a provider whose work must not be lost does it elsewhere.
 ///
 /// ```
@@ -127,7 +127,7 @@ pub trait AuthProvider: Send + Sync + 'static {
     /// An [`AuthError`](crate::AuthError); the request is then not sent, and the caller gets the error.
     fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a>;
 
-    /// The server refused headers of this provider (401). Says whether the request is to be sent again with what
+    /// The server refused headers of this provider (401). Says whether the request is to be retried with what
     /// [`auth_headers`](Self::auth_headers) then yields. One call is sent three times at the most.
     ///
     /// Many requests may be refused at once: the refusal's `generation` tells whether the headers that were refused
@@ -222,7 +222,7 @@ impl<P: AuthProvider> ErasedProvider for P {
 ///
 /// A client has its own. To load or verify credentials before there is a client, take
 /// [`ClientBuilder::auth_context`](crate::ClientBuilder::auth_context): the calls then go through the same proxies,
-/// certificates and time limits.
+/// certificates and time-outs.
 pub struct AuthContext {
     pub(crate) exchange: Exchange,
     pub(crate) base_url: BaseUrl,
@@ -318,7 +318,7 @@ impl Refusal {
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// // Tokens that the caller holds cannot be renewed here.
+/// // Tokens that the caller holds cannot be refreshed here.
 /// let refusal = Refusal::new(http::StatusCode::UNAUTHORIZED, 0);
 /// assert_eq!(client.auth_refused(refusal).await?, Recovery::GiveUp);
 /// # Ok(()) }
@@ -326,7 +326,7 @@ impl Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recovery {
-    /// The provider now has other headers: send the request again.
+    /// The provider now has other headers: retry the request.
     Resend,
     /// The provider has nothing better: the refusal stands.
     GiveUp,

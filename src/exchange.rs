@@ -1,4 +1,4 @@
-//! One bare exchange with all its care: time limits, retries and their budget, error mapping and scrubbing, spans.
+//! One bare exchange with all its care: time-outs, retries and their budget, error mapping and scrubbing, spans.
 //!
 //! Nothing here knows of credentials. What an attempt must carry is asked of an [`Authorize`], once for each attempt;
 //! [`Bare`] carries nothing.
@@ -148,7 +148,7 @@ impl Exchange {
         Progress { started: self.clock.monotonic(), attempts: 0, sent: false }
     }
 
-    /// Sends the request, again where that is safe, until it succeeds or there is no more to try.
+    /// Sends the request, and retries it where that is safe, until it succeeds or no retry is left.
     pub(crate) fn send<A: Authorize>(
         &self,
         request: &mut Outgoing<'_>,
@@ -211,7 +211,7 @@ impl Exchange {
                 tracing::warn!("the retry budget of this client is used up");
                 return Err(error);
             }
-            tracing::debug!(delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), "will be sent again");
+            tracing::debug!(delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), "will be retried");
             self.clock.sleep(delay).await;
         }
     }
@@ -317,7 +317,7 @@ impl Exchange {
         Err(source.take_failure().map_or(error, |failure| failure.sent(true)))
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one call, split from its time limit")]
+    #[allow(clippy::too_many_arguments, reason = "one call, split from its time-out")]
     async fn carry<A: Authorize, R: Receive>(
         &self,
         operation: &'static Operation,

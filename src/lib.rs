@@ -220,10 +220,10 @@ pub use self::api::workspace::{BetaSettings, WorkspacePolicy, WorkspaceSettings}
 pub use self::auth::KeyringStore;
 pub use self::auth::{
     AccountFacts, AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthMode, AuthProvider,
-    AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore,
-    Forgotten, HostTokenRequest, HostTokens, LoginMethod, MalformedCredentials, MemoryStore, PersonalAccessToken,
-    ReadyMadeHeaders, Recovery, Refusal, Renewal, Restrictions, Revoked, RevokedToken, SignOut, StoreError,
-    StoreErrorKind, StoredCredentials, Swap, WorkloadIdentity,
+    AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens, CodexAuth, CredentialRestrictions,
+    CredentialStore, FileStore, ForgottenCredentials, HostTokenRequest, HostTokens, MalformedCredentials, MemoryStore,
+    PersonalAccessToken, ReadyMadeHeaders, Recovery, Refusal, Renewal, RevocationOutcome, RevokedToken, SignInMethod,
+    SignOut, StoreError, StoreErrorKind, StoredCredentials, Swap, WorkloadIdentity,
 };
 #[cfg(feature = "agent-identity")]
 pub use self::auth::{

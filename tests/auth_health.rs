@@ -126,8 +126,8 @@ async fn a_renewal_is_seen_from_its_beginning_to_its_end() {
         let client = client.clone();
         async move { usage(&client).await }
     });
-    assert_eq!(next(&mut watch).await, AuthHealth::Renewing);
-    assert_eq!(client.auth_health(), AuthHealth::Renewing);
+    assert_eq!(next(&mut watch).await, AuthHealth::Refreshing);
+    assert_eq!(client.auth_health(), AuthHealth::Refreshing);
     assert_eq!(next(&mut watch).await, AuthHealth::Ready);
     guard(call).await.unwrap().unwrap();
     assert!(is_quiet(&mut watch).await);
@@ -354,7 +354,7 @@ async fn a_provider_of_the_applications_own_can_tell() {
     let client = Backend::start().unwrap().client().provider(std::sync::Arc::new(Own(told))).build().unwrap();
     let mut watch = client.watch_auth_health();
     assert_eq!(next(&mut watch).await, AuthHealth::Ready);
-    for health in [AuthHealth::Renewing, AuthHealth::ReauthRequired(ReauthReason::Other), AuthHealth::Ready] {
+    for health in [AuthHealth::Refreshing, AuthHealth::ReauthRequired(ReauthReason::Other), AuthHealth::Ready] {
         tell.send(health).unwrap();
         assert_eq!((next(&mut watch).await, client.auth_health()), (health, health));
     }

@@ -15,8 +15,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{
     AnyClient, AuthError, AuthErrorKind, AuthMode, AuthSource, AuthSources, ChatGptSession, Client, ClientBuilder,
-    CodexAuth, CodexBackend, ConfigError, Environment, FileStore, LoginMethod, OpenAiApi, OpenAiFileUpload,
-    PersonalAccessToken, PlanType, Restrictions, RetryPolicy, SignOut, Transport, TransportError, TransportFuture,
+    CodexAuth, CodexBackend, ConfigError, CredentialRestrictions, Environment, FileStore, OpenAiApi, OpenAiFileUpload,
+    PersonalAccessToken, PlanType, RetryPolicy, SignInMethod, SignOut, Transport, TransportError, TransportFuture,
     TransportRequest, Unset, WorkloadIdentity,
 };
 use secrecy::ExposeSecret;
@@ -603,7 +603,7 @@ async fn restrictions_are_checked_when_credentials_are_loaded() {
     let chatgpt = home_with(&backend.issue_auth_json("acct-1", Duration::from_secs(3600)));
     let key = home_with(r#"{"OPENAI_API_KEY":"sk-MARK-12345"}"#);
     let pat = backend.issue_personal_access_token("acct-1");
-    let none = Restrictions::default;
+    let none = CredentialRestrictions::default;
     for (restrictions, chatgpt_allowed, key_allowed) in [
         (none(), true, true),
         (none().workspaces(["acct-1"]), true, true),
@@ -611,9 +611,9 @@ async fn restrictions_are_checked_when_credentials_are_loaded() {
         (none().workspaces(["acct-2"]), false, true),
         (none().workspaces::<String>([]), false, true),
         (none().workspaces(["acct-1"]).workspaces(["acct-2"]), false, true),
-        (none().login_method(LoginMethod::ChatGpt), true, false),
-        (none().login_method(LoginMethod::Api), false, true),
-        (none().login_method(LoginMethod::Api).login_method(LoginMethod::ChatGpt), false, false),
+        (none().sign_in_method(SignInMethod::ChatGpt), true, false),
+        (none().sign_in_method(SignInMethod::Api), false, true),
+        (none().sign_in_method(SignInMethod::Api).sign_in_method(SignInMethod::ChatGpt), false, false),
     ] {
         for (vars, allowed) in [
             (("CODEX_HOME", path(&chatgpt)), chatgpt_allowed),
@@ -638,11 +638,11 @@ async fn restrictions_are_checked_when_credentials_are_loaded() {
 #[tokio::test]
 async fn what_is_not_allowed_is_no_reason_to_take_other_credentials() {
     let vars = [("CODEX_BACKEND_ACCESS_TOKEN", "opaque"), ("CODEX_API_KEY", "sk-MARK-12345")];
-    let only_keys = Restrictions::default().login_method(LoginMethod::Api);
+    let only_keys = CredentialRestrictions::default().sign_in_method(SignInMethod::Api);
     let error = CodexAuth::load(&sources(&vars).restrict(only_keys)).await.unwrap_err();
     assert_eq!(error.kind(), AuthErrorKind::NotAllowed);
     // A token that does not tell its workspace is for none of those allowed.
-    let ours = Restrictions::default().workspaces(["acct-1"]);
+    let ours = CredentialRestrictions::default().workspaces(["acct-1"]);
     let error = CodexAuth::load(&sources(&vars).restrict(ours)).await.unwrap_err();
     assert!(error.to_string().contains("do not tell theirs"), "{error}");
 }
@@ -650,15 +650,16 @@ async fn what_is_not_allowed_is_no_reason_to_take_other_credentials() {
 #[tokio::test]
 async fn restrictions_that_are_set_twice_both_hold() {
     let vars = [("CODEX_BACKEND_ACCESS_TOKEN", "opaque"), ("CODEX_BACKEND_ACCOUNT_ID", "acct-1")];
-    let only = |workspaces: &[&str]| Restrictions::default().workspaces(workspaces.iter().copied());
-    let (ours, chatgpt) = (only(&["acct-1", "acct-2"]), Restrictions::default().login_method(LoginMethod::ChatGpt));
+    let only = |workspaces: &[&str]| CredentialRestrictions::default().workspaces(workspaces.iter().copied());
+    let (ours, chatgpt) =
+        (only(&["acct-1", "acct-2"]), CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt));
     let allowed = sources(&vars).restrict(ours.clone()).restrict(chatgpt.clone()).restrict(only(&["acct-1"]));
     assert!(CodexAuth::load(&allowed).await.is_ok());
     for refused in [
         sources(&vars).restrict(ours.clone()).restrict(only(&["acct-2"])),
         sources(&vars).restrict(only(&["acct-2"])).restrict(chatgpt.clone()),
-        sources(&vars).restrict(only(&["acct-2"])).restrict(Restrictions::default()),
-        sources(&vars).restrict(chatgpt).restrict(Restrictions::default().login_method(LoginMethod::Api)),
+        sources(&vars).restrict(only(&["acct-2"])).restrict(CredentialRestrictions::default()),
+        sources(&vars).restrict(chatgpt).restrict(CredentialRestrictions::default().sign_in_method(SignInMethod::Api)),
     ] {
         assert_eq!(CodexAuth::load(&refused).await.unwrap_err().kind(), AuthErrorKind::NotAllowed);
     }
@@ -672,7 +673,7 @@ async fn a_renewal_under_restrictions_uses_no_tokens_of_another_workspace_and_lo
     let (before, theirs) = (file(), backend.issue_access_token("acct-2"));
     // That another workspace is allowed, too, does not make the session its own.
     for workspaces in [&["acct-1"][..], &["acct-1", "acct-2"]] {
-        let ours = Restrictions::default().workspaces(workspaces.iter().copied());
+        let ours = CredentialRestrictions::default().workspaces(workspaces.iter().copied());
         let ours = sources(&[("CODEX_HOME", path(&home))]).restrict(ours);
         let auth = backend.client().load_auth(&ours).await.unwrap();
         let client = backend.client().codex_auth(&auth).unwrap().build().unwrap();
@@ -684,7 +685,8 @@ async fn a_renewal_under_restrictions_uses_no_tokens_of_another_workspace_and_lo
     }
 
     // What another process has put there meanwhile is not taken either.
-    let ours = sources(&[("CODEX_HOME", path(&home))]).restrict(Restrictions::default().workspaces(["acct-1"]));
+    let ours =
+        sources(&[("CODEX_HOME", path(&home))]).restrict(CredentialRestrictions::default().workspaces(["acct-1"]));
     let auth = backend.client().load_auth(&ours).await.unwrap();
     let client = backend.client().codex_auth(&auth).unwrap().build().unwrap();
     let changed = backend.issue_auth_json("acct-2", Duration::from_secs(3600));

@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
 use codex_backend::{
-    AuthError, AuthErrorKind, AuthHealth, AuthMode, ChatGptTokens, Client, CodexAuth, CodexBackend, Error, ErrorKind,
-    HostTokenRequest, HostTokens, LoginMethod, OpenAiFileUpload, ReauthReason, Recovery, Refusal, Restrictions,
+    AuthError, AuthErrorKind, AuthHealth, AuthMode, ChatGptTokens, Client, CodexAuth, CodexBackend,
+    CredentialRestrictions, Error, ErrorKind, HostTokenRequest, HostTokens, OpenAiFileUpload, ReauthReason, Recovery,
+    Refusal, SignInMethod,
 };
 use futures_util::future::join_all;
 use secrecy::SecretString;
@@ -392,10 +393,10 @@ async fn a_host_that_panics_does_so_in_the_call_that_asks_and_in_no_other() {
 #[tokio::test]
 async fn restrictions_hold_for_whatever_the_host_gives() {
     for (restrictions, allowed) in [
-        (Restrictions::default().workspaces(["acct-1", "acct-9"]), true),
-        (Restrictions::default().login_method(LoginMethod::ChatGpt), true),
-        (Restrictions::default().workspaces(["acct-2"]), false),
-        (Restrictions::default().login_method(LoginMethod::Api), false),
+        (CredentialRestrictions::default().workspaces(["acct-1", "acct-9"]), true),
+        (CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt), true),
+        (CredentialRestrictions::default().workspaces(["acct-2"]), false),
+        (CredentialRestrictions::default().sign_in_method(SignInMethod::Api), false),
     ] {
         let backend = Arc::new(Backend::start().unwrap());
         let issuer = backend.clone();

@@ -311,9 +311,9 @@ async fn a_file_for_reading_only_is_followed_and_its_refresh_token_never_redeeme
 #[tokio::test]
 async fn a_store_that_cannot_be_written_is_found_out_before_the_token_is_redeemed() {
     let world = World::with_tokens_for(EXPIRED);
-    std::fs::create_dir(world.folder.path().join("auth.json.renewal.lock")).unwrap();
+    std::fs::create_dir(world.folder.path().join("auth.json.refresh.lock")).unwrap();
     let error = world.client().usage().get().await.unwrap_err();
-    assert!(error.to_string().contains("auth.json.renewal.lock"), "{error}");
+    assert!(error.to_string().contains("auth.json.refresh.lock"), "{error}");
     assert_eq!(world.redeemed(), 0);
 }
 
@@ -362,9 +362,9 @@ impl CredentialStore for Fragile {
         self.kept.swap(expected, new)
     }
 
-    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+    fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
         assert!(self.panicked.swap(true, Ordering::Relaxed), "a mistake in the application");
-        self.kept.begin_renewal(patience)
+        self.kept.begin_refresh(patience)
     }
 }
 
@@ -549,7 +549,7 @@ async fn the_request_that_redeems_has_a_time_limit_and_is_not_sent_again() {
     world.backend.inject(Route::RefreshToken, Fault::stall());
     let clock = ManualClock::starting_at(SystemTime::now());
     let session = ChatGptSession::open(FileStore::new(world.path())).unwrap();
-    let session = session.renewal_time_limit(Duration::from_secs(7));
+    let session = session.refresh_timeout(Duration::from_secs(7));
     let client = world.backend.client().provider(session).clock(clock.clone()).build().unwrap();
     let call = tokio::spawn(async move { client.usage().get().await });
     clock.until_asleep_for(Duration::from_secs(7)).await;

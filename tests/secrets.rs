@@ -19,9 +19,9 @@ use bytes::Bytes;
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{
     AnyClient, ApiKey, AuthContext, AuthError, AuthFuture, AuthHeaders, AuthProvider, AuthSources, Body,
-    ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth, CodexBackend, Environment, Error, ErrorKind,
-    HostTokens, MemoryStore, OpenAiFileUpload, PersonalAccessToken, ReadyMadeHeaders, Recovery, Refusal, Restrictions,
-    RetryPolicy, SignOut, StoredCredentials, Timeouts, Transport, TransportFuture, Unset, Usage, UsageReport,
+    ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth, CodexBackend, CredentialRestrictions, Environment,
+    Error, ErrorKind, HostTokens, MemoryStore, OpenAiFileUpload, PersonalAccessToken, ReadyMadeHeaders, Recovery,
+    Refusal, RetryPolicy, SignOut, StoredCredentials, Timeouts, Transport, TransportFuture, Unset, Usage, UsageReport,
     WorkloadIdentity,
 };
 use futures_util::stream;
@@ -713,9 +713,9 @@ async fn the_tokens_of_a_host_application_and_ready_made_headers_are_hidden() {
     assert_debug_hides(&ready_made);
     assert_debug_hides(&host);
     for (tokens, restrictions) in [
-        (ChatGptTokens::new("MARK1 words"), Restrictions::default()),
-        (ChatGptTokens::new(TOKEN).account_id("acct\n"), Restrictions::default()),
-        (ChatGptTokens::new(TOKEN).account_id("acct-1"), Restrictions::default().workspaces(["acct-2"])),
+        (ChatGptTokens::new("MARK1 words"), CredentialRestrictions::default()),
+        (ChatGptTokens::new(TOKEN).account_id("acct\n"), CredentialRestrictions::default()),
+        (ChatGptTokens::new(TOKEN).account_id("acct-1"), CredentialRestrictions::default().workspaces(["acct-2"])),
     ] {
         let host = HostTokens::restricted(restrictions, move |_| std::future::ready(Ok(tokens.clone())));
         let client = client_of(&server.codex_base_url()).provider(host).build().unwrap();

@@ -355,7 +355,7 @@ async fn the_windows_are_those_that_are_documented() {
         let client = on(&clock, &login.backend, FileStore::new(login.path()));
         used_again_and_again(&client).await;
         guard(async {
-            while client.auth_health() == AuthHealth::Renewing {
+            while client.auth_health() == AuthHealth::Refreshing {
                 tokio::time::sleep(MILLISECOND).await;
             }
         })
@@ -522,7 +522,7 @@ impl CredentialStore for Full {
         Err(StoreError::new(StoreErrorKind::Unwritable, self.describe(), "there is no room"))
     }
 
-    fn begin_renewal(&self, _: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+    fn begin_refresh(&self, _: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
         Ok(Box::new(FullRenewal))
     }
 }

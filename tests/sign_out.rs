@@ -16,8 +16,8 @@ use std::time::{Duration, SystemTime};
 use codex_backend::testing::{Backend, Fault, ManualClock, RecordedRequest, Route};
 use codex_backend::{
     AuthError, AuthErrorKind, AuthSource, AuthSources, ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth,
-    ConfigError, CredentialStore, Environment, FileStore, Forgotten, MemoryStore, ReauthReason, RetryPolicy, Revoked,
-    RevokedToken, SignOut, StoreError, StoreErrorKind, StoredCredentials, Swap, Unset,
+    ConfigError, CredentialStore, Environment, FileStore, ForgottenCredentials, MemoryStore, ReauthReason, RetryPolicy,
+    RevocationOutcome, RevokedToken, SignOut, StoreError, StoreErrorKind, StoredCredentials, Swap, Unset,
 };
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn signed_in() -> Login {
     Login::with_foreign_members(HOUR)
 }
 
-fn revoke(sign_out: &SignOut, builder: &ClientBuilder<Unset>) -> Result<Revoked, AuthError> {
+fn revoke(sign_out: &SignOut, builder: &ClientBuilder<Unset>) -> Result<RevocationOutcome, AuthError> {
     let context = builder.auth_context().unwrap();
     let outcome = block_on(sign_out.revoke(&context));
     match &outcome {
@@ -61,7 +61,7 @@ fn text_of(path: impl AsRef<Path>) -> String {
     path.as_ref().to_str().unwrap().to_owned()
 }
 
-fn kinds(forgotten: &Forgotten) -> Vec<StoreErrorKind> {
+fn kinds(forgotten: &ForgottenCredentials) -> Vec<StoreErrorKind> {
     forgotten.failed.iter().map(StoreError::kind).collect()
 }
 

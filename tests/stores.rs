@@ -284,7 +284,7 @@ fn what_is_broken_is_a_typed_error_and_stays_as_it_is() {
         fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::Malformed);
         fails(store.swap(Some(&numbered(0)), Some(&numbered(1))), StoreErrorKind::Malformed);
         fails(store.swap(Some(&numbered(0)), None), StoreErrorKind::Malformed);
-        if let Ok(mut renewal) = store.begin_renewal(Duration::ZERO) {
+        if let Ok(mut renewal) = store.begin_refresh(Duration::ZERO) {
             fails(renewal.save(&numbered(0), &numbered(1)), StoreErrorKind::Malformed);
         }
         assert!(fs::read(folder.auth_json()).unwrap() == text);
@@ -312,7 +312,7 @@ fn a_folder_in_place_of_the_file_is_a_typed_error_and_stays() {
     let store = folder.store();
     fails(store.load(), StoreErrorKind::Unreadable);
     fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::Unreadable);
-    fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+    fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
     assert_eq!(fs::read(folder.auth_json().join("inside")).unwrap(), b"kept");
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
 }
@@ -325,7 +325,7 @@ fn a_file_in_place_of_the_folder_is_a_typed_error_and_stays() {
         fails(store.load(), StoreErrorKind::Unreadable);
     }
     fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::Unwritable);
-    fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+    fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
     assert_eq!((folder.names(), fs::read(folder.auth_json()).unwrap()), (vec!["auth.json".to_owned()], b"kept".into()));
 }
 
@@ -335,7 +335,7 @@ fn a_missing_folder_keeps_nothing_and_is_created_by_the_first_write() {
     let path = folder.join("one/two/three/auth.json");
     let store = FileStore::new(&path);
     assert_eq!(store.load().unwrap(), None);
-    fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+    fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
     assert_eq!(folder.names(), [""; 0]);
     store.swap(None, Some(&numbered(1))).unwrap();
     assert_eq!(store.load().unwrap(), Some(numbered(1)));
@@ -352,7 +352,7 @@ fn a_view_for_reading_only_reads_and_never_writes() {
     fails(store.swap(Some(&kept), Some(&numbered(1))), StoreErrorKind::ReadOnly);
     fails(store.swap(Some(&kept), None), StoreErrorKind::ReadOnly);
     fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::ReadOnly);
-    fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::ReadOnly);
+    fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::ReadOnly);
     fails(FileStore::read_only(folder.join("new/auth.json")).swap(None, None), StoreErrorKind::ReadOnly);
     assert_eq!(
         (folder.names(), fs::read_to_string(folder.auth_json()).unwrap()),
@@ -387,7 +387,7 @@ fn the_official_tools_locks_delay_a_write_and_no_read() {
         waits_for(&folder, lock, |store| drop(store.swap(None, Some(&numbered(1))).unwrap()));
         assert_eq!(folder.store().load().unwrap(), Some(numbered(1)));
         waits_for(&folder, lock, |store| {
-            let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+            let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
             assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), Swap::Done);
         });
         waits_for(&folder, lock, |store| drop(store.swap(Some(&numbered(2)), None).unwrap()));
@@ -416,10 +416,10 @@ fn a_lock_that_is_not_let_go_of_is_a_typed_error() {
 #[test]
 fn the_locks_of_a_process_that_was_killed_are_free() {
     let folder = Folder::with("{}");
-    for lock in ["auth.lock", "auth.json.lock", "auth.json.renewal.lock"] {
+    for lock in ["auth.lock", "auth.json.lock", "auth.json.refresh.lock"] {
         Second::holding(&folder.join(lock)).kill();
         let store = folder.store();
-        let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+        let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
         renewal.save(&credentials(&json!({})), &credentials(&json!({}))).unwrap();
     }
 }
@@ -429,23 +429,23 @@ fn a_renewal_excludes_another_until_it_is_dropped() {
     let folder = Folder::with("{}");
     let (first, second) = (folder.store(), folder.store());
     let elsewhere = json!({ "do": "prepare", "path": folder.auth_json() });
-    let renewal = first.begin_renewal(Duration::ZERO).unwrap();
+    let renewal = first.begin_refresh(Duration::ZERO).unwrap();
     assert_debug_hides(&renewal);
     for patience in [Duration::ZERO, Duration::from_millis(50)] {
-        let said = fails(second.begin_renewal(patience), StoreErrorKind::Locked);
-        assert!(said.contains("auth.json.renewal.lock"), "{said}");
+        let said = fails(second.begin_refresh(patience), StoreErrorKind::Locked);
+        assert!(said.contains("auth.json.refresh.lock"), "{said}");
     }
     assert_eq!(told_by(&mut command(&elsewhere))["kind"], "Locked");
     drop(renewal);
     assert_eq!(told_by(&mut command(&elsewhere)), Value::Null);
-    drop(second.begin_renewal(Duration::ZERO).unwrap());
+    drop(second.begin_refresh(Duration::ZERO).unwrap());
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
 }
 
 #[test]
 fn a_renewal_waits_for_another_for_as_long_as_it_is_told() {
     let folder = Folder::with("{}");
-    waits_for(&folder, "auth.json.renewal.lock", |store| drop(store.begin_renewal(HANGS).unwrap()));
+    waits_for(&folder, "auth.json.refresh.lock", |store| drop(store.begin_refresh(HANGS).unwrap()));
 }
 
 #[test]
@@ -453,7 +453,7 @@ fn a_renewal_under_way_stops_neither_reads_nor_writes() {
     let folder = Folder::new();
     let store = folder.store();
     store.swap(None, Some(&numbered(1))).unwrap();
-    let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+    let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
     assert_eq!(store.load().unwrap(), Some(numbered(1)));
     let elsewhere = json!({ "do": "swap", "path": folder.auth_json(), "new": { "count": 2 } });
     assert_eq!(told_by(&mut command(&elsewhere)), Value::Null);
@@ -471,7 +471,7 @@ fn a_renewal_under_way_stops_neither_reads_nor_writes() {
 fn a_renewal_of_what_was_removed_brings_nothing_back() {
     let folder = Folder::with("{}");
     let store = folder.store();
-    let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+    let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
     fs::remove_file(folder.auth_json()).unwrap();
     assert_eq!(renewal.save(&credentials(&json!({})), &numbered(1)).unwrap(), Swap::Changed(None));
     drop(renewal);
@@ -482,7 +482,7 @@ fn a_renewal_of_what_was_removed_brings_nothing_back() {
 #[test]
 fn memory_renews_as_it_swaps() {
     let store = MemoryStore::new(numbered(1));
-    let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+    let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
     assert_eq!(renewal.save(&numbered(0), &numbered(2)).unwrap(), Swap::Changed(Some(numbered(1))));
     assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), Swap::Done);
     drop(renewal);
@@ -505,7 +505,7 @@ fn accounts_in_one_folder_renew_side_by_side() {
     for store in &stores {
         store.swap(None, Some(&numbered(1))).unwrap();
     }
-    let renewals = stores.each_ref().map(|store| store.begin_renewal(Duration::ZERO).unwrap());
+    let renewals = stores.each_ref().map(|store| store.begin_refresh(Duration::ZERO).unwrap());
     for (mut renewal, store) in renewals.into_iter().zip(&stores) {
         assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), Swap::Done);
         assert_eq!(store.load().unwrap(), Some(numbered(2)));
@@ -515,10 +515,10 @@ fn accounts_in_one_folder_renew_side_by_side() {
 
 #[test]
 fn a_lock_that_cannot_be_had_is_found_out_before_the_token_is_redeemed() {
-    for lock in ["auth.lock", "auth.json.lock", "auth.json.renewal.lock"] {
+    for lock in ["auth.lock", "auth.json.lock", "auth.json.refresh.lock"] {
         let folder = Folder::with(expired_login("acct-1").to_string());
         fs::create_dir(folder.join(lock)).unwrap();
-        let said = fails(folder.store().begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+        let said = fails(folder.store().begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
         assert!(said.contains(lock), "{said}");
         let backend = Backend::start().unwrap();
         assert_error_hides(&call(&backend, folder.store()).unwrap_err());
@@ -545,7 +545,7 @@ fn what_a_killed_writer_left_behind_goes_with_the_next_renewal() {
     assert!(left > 0, "no writer was killed in time");
     let store = folder.store();
     let kept = store.load().unwrap().unwrap();
-    let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+    let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
     assert_eq!(renewal.save(&kept, &numbered(1)).unwrap(), Swap::Done);
     drop(renewal);
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
@@ -586,8 +586,8 @@ mod unix {
     fn what_prepares_a_renewal_is_for_its_owner_alone() {
         let folder = Folder::with("{}");
         let store = folder.store();
-        let _renewal = store.begin_renewal(Duration::ZERO).unwrap();
-        for name in leftovers_in(folder.path()).iter().map(String::as_str).chain(["auth.json.renewal.lock"]) {
+        let _renewal = store.begin_refresh(Duration::ZERO).unwrap();
+        for name in leftovers_in(folder.path()).iter().map(String::as_str).chain(["auth.json.refresh.lock"]) {
             assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
         }
     }
@@ -607,7 +607,7 @@ mod unix {
         let store = FileStore::new(link);
         let kept = store.load().unwrap();
         store.swap(kept.as_ref(), Some(&numbered(1))).unwrap();
-        let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+        let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
         assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), Swap::Done);
         drop(renewal);
         assert!(link.is_symlink() && !target.is_symlink());
@@ -662,7 +662,7 @@ mod unix {
         let store = folder.store();
         fails(store.load(), StoreErrorKind::Unreadable);
         fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::Unwritable);
-        fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+        fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
         assert_eq!(folder.names(), ["auth.json", "other.json"]);
     }
 
@@ -671,8 +671,8 @@ mod unix {
         let folder = Folder::with("{}");
         symlink("auth.json", folder.join("link.json")).unwrap();
         let by_link = FileStore::new(folder.join("link.json"));
-        let _renewal = by_link.begin_renewal(Duration::ZERO).unwrap();
-        fails(folder.store().begin_renewal(Duration::ZERO), StoreErrorKind::Locked);
+        let _renewal = by_link.begin_refresh(Duration::ZERO).unwrap();
+        fails(folder.store().begin_refresh(Duration::ZERO), StoreErrorKind::Locked);
     }
 
     #[test]
@@ -683,7 +683,7 @@ mod unix {
         }
         symlink("old.json", folder.auth_json()).unwrap();
         let store = folder.store();
-        let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+        let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
         fs::remove_file(folder.auth_json()).unwrap();
         symlink("new.json", folder.auth_json()).unwrap();
         assert_eq!(renewal.save(&credentials(&json!({})), &numbered(1)).unwrap(), Swap::Done);
@@ -727,7 +727,7 @@ mod unix {
     fn a_lock_file_of_another_user_that_may_be_read_can_be_taken() {
         let folder = Folder::new();
         set_mode(folder.path(), 0o777);
-        for lock in ["auth.lock", "auth.json.lock", "auth.json.renewal.lock"] {
+        for lock in ["auth.lock", "auth.json.lock", "auth.json.refresh.lock"] {
             fs::write(folder.join(lock), "").unwrap();
             set_mode(&folder.join(lock), 0o644);
         }
@@ -829,7 +829,7 @@ mod unix {
 
         let said = fails(store.swap(Some(&kept), Some(&numbered(1))), StoreErrorKind::Unwritable);
         assert!(said.contains("space"), "{said}");
-        fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+        fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
         let backend = Backend::start().unwrap();
         let error = call(&backend, store).unwrap_err();
         assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::Transient);
@@ -844,7 +844,7 @@ mod unix {
         let Some(disk) = SmallDisk::mount() else { return };
         let store = disk.folder.store();
         store.swap(None, Some(&numbered(1))).unwrap();
-        let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+        let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
         disk.fill();
         let larger = credentials(&json!({ "access_token": "MARK".repeat(2000) }));
         assert_eq!(renewal.save(&numbered(1), &larger).unwrap(), Swap::Done);
@@ -920,7 +920,7 @@ mod unix {
         let (store, before) = (folder.store(), fs::read(folder.auth_json()).unwrap());
         let kept = store.load().unwrap();
         fails(store.swap(kept.as_ref(), Some(&numbered(1))), StoreErrorKind::Unwritable);
-        fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+        fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
         let backend = Backend::start().unwrap();
         assert_error_hides(&call(&backend, store).unwrap_err());
         assert_eq!(backend.requests().len(), 0);

@@ -17,8 +17,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
 use codex_backend::{
-    AuthError, AuthErrorKind, AuthMode, AuthSources, Client, ClientBuilder, CodexBackend, Environment, Error,
-    LoginMethod, OpenAiFileUpload, PlanType, ReauthReason, Recovery, Refusal, Restrictions, RetryPolicy, Unset,
+    AuthError, AuthErrorKind, AuthMode, AuthSources, Client, ClientBuilder, CodexBackend, CredentialRestrictions,
+    Environment, Error, OpenAiFileUpload, PlanType, ReauthReason, Recovery, Refusal, RetryPolicy, SignInMethod, Unset,
     WorkloadIdentity,
 };
 use http::StatusCode;
@@ -641,10 +641,10 @@ async fn a_rule_that_is_no_text_is_an_error() {
 #[tokio::test]
 async fn restrictions_hold_for_each_exchange() {
     for (restrictions, allowed) in [
-        (Restrictions::default().workspaces(["acct-1"]), true),
-        (Restrictions::default().login_method(LoginMethod::ChatGpt), true),
-        (Restrictions::default().workspaces(["acct-2"]), false),
-        (Restrictions::default().login_method(LoginMethod::Api), false),
+        (CredentialRestrictions::default().workspaces(["acct-1"]), true),
+        (CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt), true),
+        (CredentialRestrictions::default().workspaces(["acct-2"]), false),
+        (CredentialRestrictions::default().sign_in_method(SignInMethod::Api), false),
     ] {
         let backend = Backend::start().unwrap();
         let file = TokenFile::of(&backend);

@@ -13,8 +13,8 @@ use super::store::KeyringStore;
 use super::store::{CredentialStore, StoredCredentials};
 use super::{
     AccountFacts, ApiKey, AuthContext, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession,
-    ChatGptTokens, FileStore, Forgotten, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked,
-    SignOut, WorkloadIdentity,
+    ChatGptTokens, FileStore, ForgottenCredentials, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders,
+    RevocationOutcome, SignOut, WorkloadIdentity,
 };
 #[cfg(feature = "agent-identity")]
 use super::{AgentIdentity, LazyAgent, RegisteredAgent};
@@ -163,7 +163,7 @@ impl CodexAuth {
 
     /// Forgets these credentials in the stores they were found in: [`SignOut::forget`].
     #[must_use = "it tells which stores could not be emptied"]
-    pub fn forget(&self) -> Forgotten {
+    pub fn forget(&self) -> ForgottenCredentials {
         SignOut::of_all(self.stores.clone()).forget()
     }
 
@@ -172,11 +172,11 @@ impl CodexAuth {
     /// # Errors
     ///
     /// When they are not ChatGPT tokens of a store, or when the server did not confirm.
-    pub async fn revoke(&self, context: &AuthContext) -> Result<Revoked, AuthError> {
+    pub async fn revoke(&self, context: &AuthContext) -> Result<RevocationOutcome, AuthError> {
         SignOut::of_all(self.stores.clone()).revoke(context).await
     }
 
-    /// When the access token found expires, if it tells. A session renews it before that.
+    /// When the access token found expires, if it tells. A session refreshes it before that.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.account.expires_at
@@ -443,7 +443,7 @@ fn from_stored(
             let account = session.account();
             Ok(Found::Usable(CodexAuth::backend(mode, source, account, session).kept_in(stores)))
         }
-        // A host application's, which left them here; they cannot be renewed from here.
+        // A host application's, which left them here; they cannot be refreshed from here.
         AuthMode::ChatGptAuthTokens => {
             let tokens = Tokens::kept_in(stored).map_err(in_store)?;
             let provider = HeldHeaders::new(tokens.headers(0).map_err(in_store)?);

@@ -1,3 +1,5 @@
+//! ChatGPT tokens that a host application gives.
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -7,13 +9,14 @@ use futures_util::future::BoxFuture;
 
 use super::fetched::{Fetch, Fetched, Fresh};
 use super::{
-    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, ChatGptTokens, Recovery, Refusal, Restrictions,
+    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, ChatGptTokens, CredentialRestrictions, Recovery,
+    Refusal,
 };
 use crate::error::{AuthError, AuthErrorKind};
 use crate::mode::CodexBackend;
 
 /// How long the host application may take for its answer.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// ChatGPT tokens that a host application gives: it is asked before the first request, and again after a 401.
 ///
@@ -52,7 +55,7 @@ pub struct HostTokenRequest {
 
 struct Host {
     ask: Box<dyn Fn(HostTokenRequest) -> BoxFuture<'static, Result<ChatGptTokens, AuthError>> + Send + Sync>,
-    restrictions: Restrictions,
+    restrictions: CredentialRestrictions,
 }
 
 impl HostTokens {
@@ -63,11 +66,11 @@ impl HostTokens {
         A: Fn(HostTokenRequest) -> T + Send + Sync + 'static,
         T: Future<Output = Result<ChatGptTokens, AuthError>> + Send + 'static,
     {
-        Self::restricted(Restrictions::default(), ask)
+        Self::restricted(CredentialRestrictions::default(), ask)
     }
 
     /// As [`new`](Self::new), and tokens that are not allowed are an error.
-    pub fn restricted<A, T>(restrictions: Restrictions, ask: A) -> Self
+    pub fn restricted<A, T>(restrictions: CredentialRestrictions, ask: A) -> Self
     where
         A: Fn(HostTokenRequest) -> T + Send + Sync + 'static,
         T: Future<Output = Result<ChatGptTokens, AuthError>> + Send + 'static,
@@ -88,9 +91,9 @@ impl Fetch for Host {
         let request = HostTokenRequest { unauthorized: previous.is_some(), previous_account_id };
         Box::pin(async move {
             let mut answer = (self.ask)(request.clone());
-            let answer = context.exchange.within(TIME_LIMIT, answer.as_mut()).await;
+            let answer = context.exchange.within(TIMEOUT, answer.as_mut()).await;
             let tokens = answer.ok_or_else(|| {
-                AuthError::transient(format!("the host application gave no tokens within {TIME_LIMIT:?}"))
+                AuthError::transient(format!("the host application gave no tokens within {TIMEOUT:?}"))
             })??;
             let account = tokens.checked_account()?;
             if request.previous_account_id.is_some() && request.previous_account_id != account.account_id {

@@ -22,7 +22,7 @@ const AGENTS_URL: &str = "CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL";
 /// test ever goes to production; a staging backend has those of staging.
 #[derive(Debug, Clone)]
 pub(crate) struct AuthServices {
-    /// Redeems refresh tokens.
+    /// Refreshes tokens.
     pub(crate) token_url: Url,
     /// Revokes tokens.
     pub(crate) revoke_url: Url,
@@ -53,7 +53,7 @@ impl AuthServices {
         allowed: &[Origin],
     ) -> Result<Self, ConfigError> {
         let named = |variable: &'static str| match environment.value(variable) {
-            // One that is not text is an error: passed over, it would have credentials sent to another place.
+            // One that is not text is an error: if it were skipped, credentials would go to another place.
             Some(value) => checked(value.to_str().unwrap_or_default(), variable, &[]).map(Some),
             None => Ok(None),
         };

@@ -1,3 +1,5 @@
+//! Signing out: stores forget credentials, and the server revokes them.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +15,8 @@ use super::{AuthContext, AuthMode};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::exchange::{Operation, Pace, Repeat};
 
-const TIME_LIMIT: Duration = Duration::from_secs(10);
-/// How long a renewal of another process is waited for.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a refresh of another process is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(45);
 /// How often a store is asked again whose content changes while it is being removed.
 const TRIES: usize = 16;
@@ -70,10 +72,10 @@ impl SignOut {
     }
 
     /// Removes the credentials from every store, whatever fails on the way. No server is told: the tokens stay valid, and
-    /// clients that hold them go on until they have to be renewed. Blocks for as long as the stores take.
+    /// clients that hold them go on until they have to be refreshed. Blocks for as long as the stores take.
     #[must_use = "it tells which stores could not be emptied"]
-    pub fn forget(&self) -> Forgotten {
-        let mut forgotten = Forgotten { removed: Vec::new(), failed: Vec::new() };
+    pub fn forget(&self) -> ForgottenCredentials {
+        let mut forgotten = ForgottenCredentials { removed: Vec::new(), failed: Vec::new() };
         for store in &self.stores {
             match remove(&**store) {
                 Ok(true) => forgotten.removed.push(store.describe()),
@@ -85,8 +87,8 @@ impl SignOut {
     }
 
     /// Tells the server first, and then forgets: `POST /oauth/revoke` for the ChatGPT tokens in the first store that holds
-    /// any, sent again after a failure, within 10 seconds. With the refresh token, which is what is revoked if there is one,
-    /// **everything ends that came of the same sign-in**: on this machine the official tool, if the store is its
+    /// any, retried after a failure, within 10 seconds. With the refresh token, which is what is revoked if there is one,
+    /// **everything that came of the same sign-in is signed out**: the official tool on this machine, if the store is its
     /// `auth.json`, and every machine the file was copied to.
     ///
     /// # Errors
@@ -94,7 +96,7 @@ impl SignOut {
     /// When there are no ChatGPT tokens (other credentials cannot be revoked), when the server did not confirm, or when a
     /// store cannot be read. Nothing has been forgotten then. Dropping the future may leave the tokens revoked and not
     /// forgotten.
-    pub async fn revoke(&self, context: &AuthContext) -> Result<Revoked, AuthError> {
+    pub async fn revoke(&self, context: &AuthContext) -> Result<RevocationOutcome, AuthError> {
         let stores = self.stores.clone();
         let tokens = blocking(move || tokens_in(&stores)).await??;
         let (token, hint) = match tokens.refresh_token {
@@ -104,14 +106,14 @@ impl SignOut {
         revoke(&token, hint, context).await?;
         let sign_out = self.clone();
         let forgotten = blocking(move || sign_out.forget()).await?;
-        Ok(Revoked { token: hint, forgotten })
+        Ok(RevocationOutcome { token: hint, forgotten })
     }
 }
 
 /// What came of [`SignOut::forget`].
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Forgotten {
+pub struct ForgottenCredentials {
     /// The stores that held something, and no longer do.
     pub removed: Vec<String>,
     /// Why others could not be emptied.
@@ -121,11 +123,11 @@ pub struct Forgotten {
 /// What came of [`SignOut::revoke`]. `Display` says what else has been signed out.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Revoked {
+pub struct RevocationOutcome {
     /// The token that was revoked.
     pub token: RevokedToken,
     /// What was forgotten after that.
-    pub forgotten: Forgotten,
+    pub forgotten: ForgottenCredentials,
 }
 
 /// The token that a sign-out has revoked.
@@ -138,7 +140,7 @@ pub enum RevokedToken {
     Access,
 }
 
-impl fmt::Display for Revoked {
+impl fmt::Display for RevocationOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.token {
             RevokedToken::Refresh => {
@@ -161,8 +163,8 @@ fn remove(store: &dyn CredentialStore) -> Result<bool, StoreError> {
     if store.load()?.is_none() {
         return Ok(false);
     }
-    // A renewal that is under way would bring them back.
-    let _renewal = store.begin_renewal(LOCK_PATIENCE);
+    // A refresh that is under way would bring them back.
+    let _lease = store.begin_refresh(LOCK_PATIENCE);
     let mut kept = store.load()?;
     for _ in 0..TRIES {
         if kept.is_none() {
@@ -198,7 +200,7 @@ async fn revoke(token: &SecretString, which: RevokedToken, context: &AuthContext
         }),
         RevokedToken::Access => json!({ "token": token.expose_secret(), "token_type_hint": "access_token" }),
     };
-    let call = ServiceCall::new(&REVOKE, context.services.revoke_url.clone(), TIME_LIMIT)
+    let call = ServiceCall::new(&REVOKE, context.services.revoke_url.clone(), TIMEOUT)
         .json(&body)
         .secret(token.clone(), "token to revoke");
     match call.send(&context.exchange).await {

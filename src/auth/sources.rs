@@ -1,7 +1,9 @@
+//! The places where credentials may be found, and their order.
+
 use std::fmt;
 use std::path::PathBuf;
 
-use super::Restrictions;
+use super::CredentialRestrictions;
 use super::workload_identity::RULE_VARIABLE;
 use crate::environment::Environment;
 use crate::error::{AuthError, AuthErrorKind};
@@ -34,7 +36,7 @@ pub enum AuthSource {
     Keyring,
     /// A file in the shape of `auth.json`.
     AuthJson(PathBuf),
-    /// A file in the shape of `auth.json`, for reading only: its refresh token is never redeemed.
+    /// A file in the shape of `auth.json`, for reading only: its refresh token is never used.
     ReadOnlyAuthJson(PathBuf),
 }
 
@@ -83,14 +85,14 @@ impl fmt::Display for AuthSource {
 pub struct AuthSources {
     order: Vec<AuthSource>,
     environment: Environment,
-    restrictions: Restrictions,
+    restrictions: CredentialRestrictions,
 }
 
 impl AuthSources {
     /// No source yet.
     #[must_use]
     pub fn none() -> Self {
-        Self { order: Vec::new(), environment: Environment::process(), restrictions: Restrictions::default() }
+        Self { order: Vec::new(), environment: Environment::process(), restrictions: CredentialRestrictions::default() }
     }
 
     /// One more source, behind those there are.
@@ -108,15 +110,15 @@ impl AuthSources {
         self
     }
 
-    /// Refuses credentials that are not allowed. They are an error, and no later source is tried. Restrictions that are set
+    /// Refuses credentials that are not allowed. They are an error, and no later source is tried. CredentialRestrictions that are set
     /// twice both hold.
     #[must_use]
-    pub fn restrict(mut self, restrictions: Restrictions) -> Self {
+    pub fn restrict(mut self, restrictions: CredentialRestrictions) -> Self {
         self.restrictions = self.restrictions.and(restrictions);
         self
     }
 
-    pub(super) fn restrictions(&self) -> &Restrictions {
+    pub(super) fn restrictions(&self) -> &CredentialRestrictions {
         &self.restrictions
     }
 

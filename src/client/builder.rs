@@ -35,7 +35,7 @@ impl Client<Unset> {
 /// | --- | --- |
 /// | base URLs | `https://chatgpt.com/backend-api`, `https://api.openai.com/v1` |
 /// | application | this crate's own name and version |
-/// | time limits, retries | [`Timeouts`], [`RetryPolicy`] |
+/// | time-outs, retries | [`Timeouts`], [`RetryPolicy`] |
 /// | proxy | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`; loopback never goes through one |
 /// | root certificates | the system's, and those in the file that `CODEX_CA_CERTIFICATE`, else `SSL_CERT_FILE`, names |
 ///
@@ -175,7 +175,7 @@ impl<S> ClientBuilder<S> {
         self
     }
 
-    /// Where refresh tokens are redeemed, in place of `https://auth.openai.com/oauth/token`, or of `/oauth/token` on a
+    /// Where tokens are refreshed, in place of `https://auth.openai.com/oauth/token`, or of `/oauth/token` on a
     /// backend that is on this machine. Tokens are revoked at `/oauth/revoke` of the same server. Wins over
     /// `CODEX_REFRESH_TOKEN_URL_OVERRIDE` and `CODEX_REVOKE_TOKEN_URL_OVERRIDE`.
     ///
@@ -216,13 +216,13 @@ impl<S> ClientBuilder<S> {
         self
     }
 
-    /// The time limits of calls.
+    /// The time-outs of calls.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.settings.timeouts = timeouts;
         self
     }
 
-    /// How requests that failed are repeated.
+    /// How requests that failed are retried.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.settings.retry = policy;
         self

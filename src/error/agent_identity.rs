@@ -135,8 +135,8 @@ pub enum AgentIdentityError {
     /// The sealed task id is not text.
     #[error("the sealed task id is not UTF-8")]
     SealedTaskIdUtf8,
-    /// The backend refused the task of a request that had been refused before and was sent once more.
-    #[error("the backend refused the task also when the request was sent again ({code}){}", skew_note(*.skew))]
+    /// The backend refused the task of a request that had been refused before and was retried.
+    #[error("the backend refused the task also when the request was retried ({code}){}", skew_note(*.skew))]
     TaskRefused {
         /// The server's code.
         code: String,

@@ -40,11 +40,11 @@ pub enum AuthErrorKind {
     Unsupported,
     /// The credentials are of another mode than is needed.
     WrongMode,
-    /// The application's [`Restrictions`](crate::Restrictions) do not allow the credentials.
+    /// The application's [`CredentialRestrictions`](crate::CredentialRestrictions) do not allow the credentials.
     NotAllowed,
     /// A failure that may pass; the credentials are not known to be bad.
     Transient,
-    /// A failure that repeating does not mend.
+    /// A failure that a retry does not mend.
     Permanent,
     /// The user must sign in again; [`AuthError::reauth_reason`] tells why.
     ReauthRequired,
@@ -69,11 +69,11 @@ pub enum ReauthReason {
     Revoked,
     /// The server does not accept the credential, and says no more (401, `invalid_grant`).
     NotAccepted,
-    /// The server refuses the credentials also after they have been renewed.
+    /// The server refuses the credentials also after they have been refreshed.
     RefusedAgain,
     /// The credentials have been removed from their store.
     Removed,
-    /// There is no refresh token to renew them with.
+    /// There is no refresh token.
     NoRefreshToken,
     /// A reason of the application's own provider.
     Other,
@@ -86,9 +86,9 @@ impl ReauthReason {
             Self::Reused => "the refresh token has been used already, by another program or another machine",
             Self::Revoked => "the refresh token has been revoked",
             Self::NotAccepted => "the credentials are not accepted any more",
-            Self::RefusedAgain => "the server refuses the credentials, also after they have been renewed",
+            Self::RefusedAgain => "the server refuses the credentials, also after they have been refreshed",
             Self::Removed => "the credentials have been removed",
-            Self::NoRefreshToken => "there is no refresh token to renew the credentials with",
+            Self::NoRefreshToken => "there is no refresh token to refresh the credentials with",
             Self::Other => "the credentials cannot be used any more",
         }
     }
@@ -121,7 +121,7 @@ impl AuthError {
         Self::new(AuthErrorKind::Transient, message)
     }
 
-    /// A failure that repeating does not mend. The message must not hold a credential: it is shown and logged.
+    /// A failure that a retry does not mend. The message must not hold a credential: it is shown and logged.
     pub fn permanent(message: impl Into<String>) -> Self {
         Self::new(AuthErrorKind::Permanent, message)
     }

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind};
 /// The longest successful answer that is read into memory.
 const LONGEST_ANSWER: usize = 64 << 20;
 
-/// Makes of a successful answer what its caller gets. As long as this fails, the request may be sent again.
+/// Makes of a successful answer what its caller gets. As long as this fails, the request may be retried.
 pub(crate) trait Receive: Send + Sync {
     type Received: Send;
 
@@ -124,7 +124,7 @@ pub(super) async fn collect(body: &mut Body, longest: usize, activity: Option<&A
         match body.next().await {
             None => return Collected::Whole(joined(first, all)),
             Some(Err(error)) => return Collected::Broken(joined(first, all), error),
-            // A body that always has nothing at hand must not keep time limits from being looked at.
+            // A body that always has nothing at hand must not keep time-outs from being looked at.
             Some(Ok(chunk)) if chunk.is_empty() => tokio::task::consume_budget().await,
             Some(Ok(chunk)) => {
                 if let Some(activity) = activity {

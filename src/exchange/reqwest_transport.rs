@@ -1,4 +1,4 @@
-//! The transport the client brings along: reqwest, without redirects, cookies, repeats or default headers.
+//! The transport the client brings along: reqwest, without redirects, cookies, retries or default headers.
 
 use std::error::Error as StdError;
 use std::fmt;

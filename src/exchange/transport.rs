@@ -14,7 +14,7 @@ use super::transport_error::TransportError;
 /// What carries one request to a server and brings the answer back.
 ///
 /// The client's own transport is reqwest. Bring another one for a different HTTP stack, or to record traffic. A transport
-/// must not follow redirects, must not add credentials or default headers of its own, and must not repeat a request:
+/// must not follow redirects, must not add credentials or default headers of its own, and must not retry a request:
 /// all of that is done above it, once. It reads the request's body to its end before it brings a successful answer: an
 /// upload of which the server took only a part is not an upload.
 ///
@@ -48,7 +48,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Sends the request once.
     fn send(&self, request: TransportRequest) -> TransportFuture<'_>;
 
-    /// A transport like this one that shares no connections with it. The request that redeems a refresh token must be
+    /// A transport like this one that shares no connections with it. The request that refreshes tokens must be
     /// finished even when the run time that drives this one's connections goes away, so it is sent by such a twin.
     /// The default is `None`: this transport itself is used.
     fn detached(&self) -> Option<Arc<dyn Transport>> {

@@ -31,7 +31,7 @@
 //! ```
 //!
 //! If both kinds of client will do, [`build_any`](crate::ClientBuilder::build_any) gives an [`AnyClient`](crate::AnyClient).
-//! An application with a policy says so with [`Restrictions`](crate::Restrictions).
+//! An application with a policy says so with [`CredentialRestrictions`](crate::CredentialRestrictions).
 //!
 //! # Which kinds there are
 //!
@@ -60,7 +60,7 @@
 //!
 //! * **Share the official tool's `auth.json`** when your program runs on the user's own machine, beside that tool:
 //!   [`FileStore`](crate::FileStore), which is what `AuthSources::default()` uses. A renewal takes a lock of its own
-//!   (`auth.json.renewal.lock`) over the request, so that any number of processes with this crate renew once; and the tool's own two
+//!   (`auth.json.refresh.lock`) over the request, so that any number of processes with this crate renew once; and the tool's own two
 //!   locks for the moment in which the file is replaced. The tool takes no lock while it renews, so once in a while both
 //!   renew at the same time: then the server refuses one of them, and that one takes over what the other has saved.
 //! * **A store of your own** when your program should go on if the user signs out of the official tool, or the other way

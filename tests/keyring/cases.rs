@@ -261,7 +261,7 @@ fn the_official_tools_locks_are_waited_for_and_plain_reads_take_none() {
 
 fn a_write_that_was_given_up_keeps_its_locks_until_it_has_ended() {
     let desk = Desk::new();
-    let store = desk.store().time_limit(Duration::from_secs(2));
+    let store = desk.store().timeout(Duration::from_secs(2));
     store.swap(None, Some(&numbered(1))).unwrap();
     let first = File::open(desk.home.join("auth.lock")).unwrap();
     let second = lock_exclusively(&desk.home.join("auth.json.lock"));
@@ -282,14 +282,14 @@ fn a_renewal_waits_for_another_and_leaves_nothing_behind() {
     let desk = Desk::new();
     let store = desk.store();
     store.swap(None, Some(&numbered(1))).unwrap();
-    let mut renewal = store.begin_renewal(HANGS).unwrap();
-    fails(desk.store().begin_renewal(Duration::from_millis(50)), StoreErrorKind::Locked);
+    let mut renewal = store.begin_refresh(HANGS).unwrap();
+    fails(desk.store().begin_refresh(Duration::from_millis(50)), StoreErrorKind::Locked);
     // A sign-in is not held up by it.
     assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Done);
     assert_eq!(renewal.save(&numbered(1), &numbered(3)).unwrap(), Swap::Changed(Some(numbered(2))));
     assert_eq!(renewal.save(&numbered(2), &numbered(3)).unwrap(), Swap::Done);
     drop(renewal);
-    drop(desk.store().begin_renewal(Duration::from_millis(50)).unwrap());
+    drop(desk.store().begin_refresh(Duration::from_millis(50)).unwrap());
     assert_eq!((desk.value(), desk.entries()), (numbered(3).to_json(), 1));
 }
 
@@ -506,9 +506,9 @@ fn without_a_place_for_locks_nothing_is_redeemed() {
     let login = Login::new(EXPIRED);
     let before = login.desk.document();
     let client = login.client();
-    fs::create_dir(login.desk.home.join("auth.json.renewal.lock")).unwrap();
+    fs::create_dir(login.desk.home.join("auth.json.refresh.lock")).unwrap();
     let error = call(&client).unwrap_err();
-    assert!(error.to_string().contains("auth.json.renewal.lock"), "{error}");
+    assert!(error.to_string().contains("auth.json.refresh.lock"), "{error}");
     assert_eq!((login.redeemed(), login.desk.document()), (0, before));
 
     let file = user_home().join("file");
@@ -526,7 +526,7 @@ fn assert_unavailable(store: &KeyringStore, says: &str) {
         let text = fails(store.load(), StoreErrorKind::Unavailable);
         assert!(text.contains("Codex Auth") && text.contains("cannot be reached") && text.contains(says), "{text}");
         fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::Unavailable);
-        fails(store.begin_renewal(HANGS), StoreErrorKind::Unavailable);
+        fails(store.begin_refresh(HANGS), StoreErrorKind::Unavailable);
     }
     let opened = block_on(async { ChatGptSession::open(store.clone()) });
     let error = opened.map(drop).unwrap_err();
@@ -546,7 +546,7 @@ fn no_bus_is_unavailable() {
 
 fn a_bus_that_says_nothing_is_given_up() {
     capture_traces();
-    let store = KeyringStore::new(user_home().join(".codex")).time_limit(Duration::from_millis(300));
+    let store = KeyringStore::new(user_home().join(".codex")).timeout(Duration::from_millis(300));
     assert_unavailable(&store, "did not answer within 300ms");
 }
 
@@ -561,10 +561,10 @@ fn a_locked_keyring_is_unavailable_until_it_is_unlocked() {
     desk.store().swap(None, Some(&numbered(1))).unwrap();
     lock_the_keyring();
     // There is nobody here who could be asked for the password.
-    let text = fails(desk.store().time_limit(Duration::from_secs(5)).load(), StoreErrorKind::Unavailable);
+    let text = fails(desk.store().timeout(Duration::from_secs(5)).load(), StoreErrorKind::Unavailable);
     assert!(text.contains("cannot be reached"), "{text}");
     fails(
-        desk.store().time_limit(Duration::from_secs(5)).swap(Some(&numbered(1)), Some(&numbered(2))),
+        desk.store().timeout(Duration::from_secs(5)).swap(Some(&numbered(1)), Some(&numbered(2))),
         StoreErrorKind::Unavailable,
     );
     desk.daemon.kill().unwrap();
@@ -607,7 +607,7 @@ fn lock_the_keyring() {
 
 fn a_service_that_stands_still_is_given_up_and_nothing_is_lost() {
     let desk = Desk::new();
-    let store = desk.store().time_limit(Duration::from_millis(500));
+    let store = desk.store().timeout(Duration::from_millis(500));
     store.swap(None, Some(&numbered(1))).unwrap();
     desk.signal("-STOP");
     let text = fails(store.load(), StoreErrorKind::Unavailable);

@@ -110,7 +110,7 @@ pub(crate) fn act() {
         "load" => tell(&outcome(store.load().map(drop))),
         "swap" => tell(&outcome(put(&store, &task["new"].to_string()))),
         "remove" => tell(&outcome(remove(&store))),
-        "prepare" => tell(&outcome(store.begin_renewal(Duration::ZERO).map(drop))),
+        "prepare" => tell(&outcome(store.begin_refresh(Duration::ZERO).map(drop))),
         "call" => tell(&call(store, task["base_url"].as_str().unwrap())),
         "rewrite" => rewrite_for_ever(&store),
         unknown => panic!("{unknown}"),

@@ -17,10 +17,10 @@ use crate::error::{AgentIdentityError, AuthError, ReauthReason};
 /// After a failure that may pass, nothing is tried for this long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60 * 60);
 
-/// An agent identity of a ChatGPT login: registered with the login's access token, and kept beside its tokens, in the
+/// An agent identity of a ChatGPT sign-in: registered with its access token, and kept beside its tokens, in the
 /// same document of the same store.
 ///
-/// [`register`](Self::register) gives the agent that is kept there, if it belongs to the account and user of the login;
+/// [`register`](Self::register) gives the agent that is kept there, if it belongs to the account and user of the sign-in;
 /// otherwise it generates a key, registers an agent and a task, and saves them. Clones share one state.
 ///
 /// When the service cannot be reached, the error is an
@@ -76,14 +76,14 @@ struct About {
 }
 
 impl ManagedAgent {
-    /// Of that login. Does no I/O.
+    /// For the sign-in of that session. Does no I/O.
     #[must_use]
     pub fn new(session: ChatGptSession, description: AgentDescription) -> Self {
         Self { session, description, state: Arc::default() }
     }
 
-    /// The agent that is kept beside the login's tokens, with a task, else a new one, which is then kept there. What it
-    /// sends is what [`AgentIdentity::create`] and [`AgentIdentity::register`] send.
+    /// The agent that is kept beside the sign-in's tokens, with a task, else a new one, which is then kept there. It sends
+    /// what [`AgentIdentity::create`] and [`AgentIdentity::register`] send.
     ///
     /// The store is changed by comparing and swapping, and what else is in it stays. If another process has put an agent
     /// of the same account there meanwhile, that one is taken. A new agent is saved before its task is registered: when

@@ -20,7 +20,7 @@ use crate::exchange::{Exchange, Operation, Pace, Repeat};
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// Keys this young are not fetched again because one is missing among them.
 const TOO_YOUNG_TO_MISS_ONE: Duration = Duration::from_secs(30);
-const TIME_LIMIT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 static FETCH: Operation = Operation {
     name: "auth.agent_identity_keys",
@@ -71,7 +71,7 @@ impl KeySetCache {
 
     async fn fetch(&self, url: &Url, exchange: &Exchange) -> Result<Arc<KeySet>, AuthError> {
         let failed = |error: Error| AuthError::from(AgentIdentityError::KeysNotFetched(error));
-        let call = ServiceCall::new(&FETCH, url.clone(), TIME_LIMIT);
+        let call = ServiceCall::new(&FETCH, url.clone(), TIMEOUT);
         let answer = call.send(exchange).await.map_err(failed)?;
         let keys: Arc<KeySet> = Arc::new(answer.json(&FETCH).map_err(failed)?);
         *self.kept() = Some(Fetched { at: exchange.clock().monotonic(), keys: keys.clone() });
@@ -89,7 +89,7 @@ struct KeySet {
 }
 
 impl KeySet {
-    /// The first key of that id. Keys for other purposes, and of kinds that are not known here, are passed over.
+    /// The first key of that id. Keys for other purposes, and of kinds that are not known here, are skipped.
     fn find(&self, id: &str) -> Option<Result<RsaKey, AuthError>> {
         let is = |key: &Value, member: &str, expected: &str, or_absent: bool| match key.get(member) {
             None | Some(Value::Null) => or_absent,

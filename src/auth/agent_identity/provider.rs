@@ -23,7 +23,7 @@ use crate::mode::{CodexBackend, sealed};
 /// Each request carries `Authorization: AgentAssertion …`, signed for the task and the second, `ChatGPT-Account-ID`, and
 /// for FedRAMP accounts `X-OpenAI-Fedramp: true`. All requests of one second share one signature. When the backend says
 /// that it does not know the task any more (401 with `invalid_task_id`, `task_not_found` or `task_expired`), one new
-/// task is registered, however many requests were refused, and each of them is sent once more. Any other 401 is final.
+/// task is registered, however many requests were refused, and each of them is retried once. Any other 401 is final.
 /// Clones share the task.
 ///
 /// ```
@@ -50,7 +50,7 @@ pub struct RegisteredAgent {
 /// to the Codex backend. From then on it is what a [`RegisteredAgent`] is.
 ///
 /// Any number of first calls cause one registration. When it fails, they fail, and the next call tries again. The
-/// registration counts to the time limit of the call that needs it.
+/// registration takes place within the time-out of the call that needs it.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

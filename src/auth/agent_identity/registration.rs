@@ -23,8 +23,8 @@ use crate::exchange::{Answer, Operation, Pace, Repeat, RetryPolicy};
 
 /// How often a registration is sent at the most.
 const MOST_ATTEMPTS: u32 = 3;
-const AGENT_TIME_LIMIT: Duration = Duration::from_secs(15);
-const TASK_TIME_LIMIT: Duration = Duration::from_secs(30);
+const AGENT_TIMEOUT: Duration = Duration::from_secs(15);
+const TASK_TIMEOUT: Duration = Duration::from_secs(30);
 /// An answer is no longer than this.
 const LONGEST_ANSWER: usize = 64 << 10;
 /// Of what a server says to a refusal, this much is shown.
@@ -127,7 +127,7 @@ pub(super) async fn register_agent(
         "ttl": null,
     });
     let call = || {
-        let mut call = ServiceCall::new(&REGISTER_AGENT, url.clone(), AGENT_TIME_LIMIT)
+        let mut call = ServiceCall::new(&REGISTER_AGENT, url.clone(), AGENT_TIMEOUT)
             .bearer(access_token, "ChatGPT access token")?
             .json(&body);
         if account.is_fedramp {
@@ -154,7 +154,7 @@ pub(super) async fn register_task(identity: &AgentIdentity, context: &AuthContex
         let timestamp = timestamp(identity.now(context)?);
         let signature = identity.inner.key.sign(&format!("{}:{timestamp}", identity.agent_runtime_id()));
         let body = json!({ "timestamp": timestamp, "signature": signature });
-        let call = ServiceCall::new(&REGISTER_TASK, url.clone(), TASK_TIME_LIMIT);
+        let call = ServiceCall::new(&REGISTER_TASK, url.clone(), TASK_TIMEOUT);
         Ok(call.json(&body).secret(signature.into(), "agent signature"))
     };
     let answer = send(&REGISTER_TASK, call, Some(identity), context).await?;
@@ -171,7 +171,7 @@ fn service(context: &AuthContext, path: &str) -> Result<Url, AuthError> {
     }
 }
 
-/// Sends a registration, anew after a failure that may pass, without a wait. `signer` is who signs it.
+/// Sends a registration, and retries it at once after a failure that may pass. `signer` is who signs it.
 async fn send(
     operation: &'static Operation,
     call: impl Fn() -> Result<ServiceCall, AuthError>,
@@ -196,7 +196,7 @@ async fn send(
         // With the server's time, an agent whose clock is wrong gets another chance.
         let is_mended = skewed.is_some_and(|(signer, date, _)| signer.adopt(date, context));
         if attempts < MOST_ATTEMPTS && (is_passing || is_mended) {
-            tracing::debug!(operation = operation.name, attempts, %error, "will be registered again");
+            tracing::debug!(operation = operation.name, attempts, %error, "will be retried");
             continue;
         }
         return Err(failure(operation.name, attempts, skewed.map(|(_, _, skew)| skew), error));
