@@ -43,7 +43,7 @@ async fn get(http: &reqwest::Client, client: &Client<CodexBackend>, url: &str) -
             return Ok(answer);
         }
         let refusal = Refusal::new(answer.status(), auth.generation());
-        if client.auth_refused(refusal).await? != Recovery::Resend {
+        if client.auth_refused(refusal).await? != Recovery::Retry {
             return Ok(answer);
         }
     }

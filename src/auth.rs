@@ -327,7 +327,7 @@ impl Refusal {
 #[non_exhaustive]
 pub enum Recovery {
     /// The provider now has other headers: retry the request.
-    Resend,
+    Retry,
     /// The provider has nothing better: the refusal stands.
     GiveUp,
 }

@@ -219,7 +219,7 @@ impl Caller {
             };
             let recovery = self.auth_refused(&refusal);
             match self.exchange().within_call(bounds, &progress, pin!(recovery)).await? {
-                Ok(Recovery::Resend) => tracing::debug!(refusals, "the provider has other credentials"),
+                Ok(Recovery::Retry) => tracing::debug!(refusals, "the provider has other credentials"),
                 Ok(Recovery::GiveUp) if refusals > 1 => return Err(refused_again(error)),
                 Ok(Recovery::GiveUp) => return Err(error),
                 Err(auth) => {

@@ -547,7 +547,7 @@ fn clients_handles_requests_and_their_futures_cross_threads() {
     request::<UploadMany>();
     let client = codex_at("https://chatgpt.com").unwrap();
     future(client.auth_headers());
-    future(AuthFuture::ready(Ok(Recovery::Resend)));
+    future(AuthFuture::ready(Ok(Recovery::Retry)));
 }
 
 #[test]

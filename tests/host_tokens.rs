@@ -184,10 +184,10 @@ async fn after_a_401_the_host_is_told_and_asked_again() {
 
     // Somebody who was refused with the first tokens need not ask for third ones.
     let late = Refusal::new(http::StatusCode::UNAUTHORIZED, first.generation());
-    assert_eq!(client.auth_refused(late).await.unwrap(), Recovery::Resend);
+    assert_eq!(client.auth_refused(late).await.unwrap(), Recovery::Retry);
     assert_eq!(host.asked().len(), 2);
     let now = Refusal::new(http::StatusCode::UNAUTHORIZED, second.generation());
-    assert_eq!(client.auth_refused(now).await.unwrap(), Recovery::Resend);
+    assert_eq!(client.auth_refused(now).await.unwrap(), Recovery::Retry);
     assert_eq!((host.asked().len(), client.auth_headers().await.unwrap().generation()), (3, 2));
 }
 

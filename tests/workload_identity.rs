@@ -180,7 +180,7 @@ async fn after_a_401_it_is_exchanged_again_and_generations_count() {
     // Many that were refused with the same token, some of them late, cost one exchange.
     let refusals = (0..20).map(|_| client.auth_refused(Refusal::new(StatusCode::UNAUTHORIZED, 1)));
     for recovery in guard(futures_util::future::join_all(refusals)).await {
-        assert_eq!(recovery.unwrap(), Recovery::Resend);
+        assert_eq!(recovery.unwrap(), Recovery::Retry);
     }
     client.auth_refused(Refusal::new(StatusCode::UNAUTHORIZED, 0)).await.unwrap();
     assert_eq!((generation(&client).await, exchanges(&backend)), (2, 3));
@@ -367,7 +367,7 @@ async fn the_first_subject_is_the_only_one() {
         assert_eq!(error.kind(), AuthErrorKind::AccountMismatch, "{other}");
         assert_eq!(generation(&client).await, 0);
         // The first one again is welcome.
-        assert_eq!(guard(refusal()).await.unwrap(), Recovery::Resend);
+        assert_eq!(guard(refusal()).await.unwrap(), Recovery::Retry);
         assert_eq!((generation(&client).await, asked(&server)), (1, 3));
     }
 }

@@ -103,7 +103,7 @@ impl<F: Fetch> Fetched<F> {
     /// Fetches anew, unless what was refused has been replaced meanwhile.
     pub(super) async fn recover(&self, refusal: &Refusal, context: &AuthContext) -> Result<Recovery, AuthError> {
         let replaced = |held: &Held| held.fresh.headers.generation() != refusal.generation;
-        self.fetch_unless(replaced, false, context).await.map(|_| Recovery::Resend)
+        self.fetch_unless(replaced, false, context).await.map(|_| Recovery::Retry)
     }
 
     async fn fetch_unless(

@@ -270,9 +270,9 @@ async fn the_generation_counts_tasks_and_a_stale_refusal_registers_nothing() {
     stage.clock.advance(seconds(1));
     assert_eq!(client.auth_headers().await.unwrap().generation(), generation);
     let refusal = Refusal::new(StatusCode::UNAUTHORIZED, generation).with_code("task_expired");
-    assert_eq!(client.auth_refused(refusal.clone()).await.unwrap(), Recovery::Resend);
+    assert_eq!(client.auth_refused(refusal.clone()).await.unwrap(), Recovery::Retry);
     assert_eq!(client.auth_headers().await.unwrap().generation(), generation + 1);
-    assert_eq!(client.auth_refused(refusal).await.unwrap(), Recovery::Resend);
+    assert_eq!(client.auth_refused(refusal).await.unwrap(), Recovery::Retry);
     assert_eq!(stage.registrations(), 2);
 }
 

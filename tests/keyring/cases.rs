@@ -44,12 +44,12 @@ tests! {
         what_is_no_credentials_is_told_and_stays,
         the_official_tools_locks_are_waited_for_and_plain_reads_take_none,
         a_write_that_was_given_up_keeps_its_locks_until_it_has_ended,
-        a_renewal_waits_for_another_and_leaves_nothing_behind,
-        a_session_renews_and_unknown_members_survive,
+        a_refresh_waits_for_another_and_leaves_nothing_behind,
+        a_session_refreshes_and_unknown_members_survive,
         the_keyring_is_a_source_and_is_forgotten_with_the_file,
         a_storm_of_processes_redeems_once,
         what_another_program_saved_is_adopted_after_a_refusal,
-        what_another_program_saves_during_a_renewal_is_adopted,
+        what_another_program_saves_during_a_refresh_is_adopted,
         a_sign_in_to_another_account_is_never_overwritten,
         without_a_place_for_locks_nothing_is_redeemed,
         no_secret_service_is_unavailable,
@@ -278,17 +278,17 @@ fn a_write_that_was_given_up_keeps_its_locks_until_it_has_ended() {
     assert_eq!(desk.value(), numbered(2).to_json());
 }
 
-fn a_renewal_waits_for_another_and_leaves_nothing_behind() {
+fn a_refresh_waits_for_another_and_leaves_nothing_behind() {
     let desk = Desk::new();
     let store = desk.store();
     store.swap(None, Some(&numbered(1))).unwrap();
-    let mut renewal = store.begin_refresh(HANGS).unwrap();
+    let mut lease = store.begin_refresh(HANGS).unwrap();
     fails(desk.store().begin_refresh(Duration::from_millis(50)), StoreErrorKind::Locked);
     // A sign-in is not held up by it.
     assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Done);
-    assert_eq!(renewal.save(&numbered(1), &numbered(3)).unwrap(), Swap::Changed(Some(numbered(2))));
-    assert_eq!(renewal.save(&numbered(2), &numbered(3)).unwrap(), Swap::Done);
-    drop(renewal);
+    assert_eq!(lease.save(&numbered(1), &numbered(3)).unwrap(), Swap::Changed(Some(numbered(2))));
+    assert_eq!(lease.save(&numbered(2), &numbered(3)).unwrap(), Swap::Done);
+    drop(lease);
     drop(desk.store().begin_refresh(Duration::from_millis(50)).unwrap());
     assert_eq!((desk.value(), desk.entries()), (numbered(3).to_json(), 1));
 }
@@ -329,7 +329,7 @@ impl Login {
         self.backend.requests_to(Route::RefreshToken).len()
     }
 
-    /// One call that has to renew; `happens` while the request of the renewal is on its way.
+    /// One call that has to refresh; `happens` while the request of the refresh is on its way.
     fn call_during_which(&self, happens: impl FnOnce()) -> Result<(), Error> {
         self.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(1500)));
         thread::scope(|scope| {
@@ -347,7 +347,7 @@ fn call(client: &Client<CodexBackend>) -> Result<(), Error> {
 
 /// New tokens, and everything else as it was.
 #[track_caller]
-fn assert_renewed(before: &Value, after: &Value) {
+fn assert_refreshed(before: &Value, after: &Value) {
     let mut expected = before.clone();
     for member in ["access_token", "refresh_token"] {
         assert_ne!(after["tokens"][member], before["tokens"][member]);
@@ -358,13 +358,13 @@ fn assert_renewed(before: &Value, after: &Value) {
     assert_eq!(*after, expected);
 }
 
-fn a_session_renews_and_unknown_members_survive() {
+fn a_session_refreshes_and_unknown_members_survive() {
     let login = Login::new(EXPIRED);
     let before = login.desk.document();
     let client = login.client();
     call(&client).unwrap();
     call(&client).unwrap();
-    assert_renewed(&before, &login.desk.document());
+    assert_refreshed(&before, &login.desk.document());
     assert_eq!((login.redeemed(), login.desk.entries()), (1, 1));
     // The new refresh token is worth something.
     let token = login.desk.document()["tokens"]["access_token"].as_str().unwrap().to_owned();
@@ -410,7 +410,7 @@ fn a_storm_of_processes_redeems_once() {
     }
     assert_eq!(login.redeemed(), 1);
     assert_eq!(login.backend.requests_to(Route::GetUsage).len(), PROCESSES * TASKS);
-    assert_renewed(&before, &login.desk.document());
+    assert_refreshed(&before, &login.desk.document());
     assert_eq!(login.desk.entries(), 1);
 }
 
@@ -484,7 +484,7 @@ fn what_another_program_saved_is_adopted_after_a_refusal() {
     assert_eq!((login.redeemed(), login.desk.document()), (0, newer));
 }
 
-fn what_another_program_saves_during_a_renewal_is_adopted() {
+fn what_another_program_saves_during_a_refresh_is_adopted() {
     let login = Login::new(EXPIRED);
     let newer = login.tokens_of("acct-1", HOUR);
     login.call_during_which(|| login.desk.write_as_the_official_tool(&newer.to_string())).unwrap();
@@ -633,5 +633,5 @@ fn nothing_is_redeemed_while_the_service_is_gone() {
     login.desk.daemon = start_daemon();
     until("a keyring", || login.desk.store().load().is_ok());
     call(&client).unwrap();
-    assert_renewed(&before, &login.desk.document());
+    assert_refreshed(&before, &login.desk.document());
 }

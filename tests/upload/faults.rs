@@ -188,7 +188,7 @@ impl AuthProvider for Renewing {
     }
 
     fn refused<'a>(&'a self, _: &'a Refusal, _: &'a AuthContext) -> AuthFuture<'a, Recovery> {
-        AuthFuture::ready(Ok(Recovery::Resend))
+        AuthFuture::ready(Ok(Recovery::Retry))
     }
 }
 

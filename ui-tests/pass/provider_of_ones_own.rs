@@ -17,7 +17,7 @@ impl AuthProvider for Vault {
     }
 
     fn refused<'a>(&'a self, refusal: &'a Refusal, _: &'a AuthContext) -> AuthFuture<'a, Recovery> {
-        AuthFuture::ready(Ok(if refusal.generation == 1 { Recovery::Resend } else { Recovery::GiveUp }))
+        AuthFuture::ready(Ok(if refusal.generation == 1 { Recovery::Retry } else { Recovery::GiveUp }))
     }
 }
 

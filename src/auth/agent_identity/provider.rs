@@ -261,13 +261,13 @@ impl Agent {
             if self.current().is_none_or(|task| task.generation() == refusal.generation) {
                 self.replace(Some(refusal.generation), context).await?;
             }
-            return Ok(Recovery::Resend);
+            return Ok(Recovery::Retry);
         }
         match skewed {
-            Some((date, _)) if refusal.count == 1 && self.identity.adopt(date, context) => Ok(Recovery::Resend),
+            Some((date, _)) if refusal.count == 1 && self.identity.adopt(date, context) => Ok(Recovery::Retry),
             Some((_, skew)) => Err(AgentIdentityError::ClockSkew { code: code.map(str::to_owned), skew }.into()),
             // Refused beside the one that adopted the server's clock.
-            None if refusal.count == 1 && self.identity.has_adopted_clock() => Ok(Recovery::Resend),
+            None if refusal.count == 1 && self.identity.has_adopted_clock() => Ok(Recovery::Retry),
             None => Ok(Recovery::GiveUp),
         }
     }

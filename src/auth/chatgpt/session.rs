@@ -224,7 +224,7 @@ impl ChatGptSession {
     async fn recover(&self, refusal: &Refusal, context: &AuthContext) -> Result<Recovery, AuthError> {
         let current = self.shared.current();
         if refusal.generation != current.headers.generation() {
-            return Ok(Recovery::Resend);
+            return Ok(Recovery::Retry);
         }
         let adopted = self.shared.adopt_from_store(&current).await;
         if let Err(error) = &adopted {
@@ -232,7 +232,7 @@ impl ChatGptSession {
             self.shared.changes.send_replace(());
         }
         if adopted? {
-            return Ok(Recovery::Resend);
+            return Ok(Recovery::Retry);
         }
         if self.shared.store.is_read_only() {
             return Ok(Recovery::GiveUp);
@@ -240,7 +240,7 @@ impl ChatGptSession {
         if current.expiry.is_too_young_to_refresh(&**context.exchange.clock()) {
             return Ok(Recovery::GiveUp);
         }
-        self.shared.wait_for_refresh(&current, context).await.map(|()| Recovery::Resend)
+        self.shared.wait_for_refresh(&current, context).await.map(|()| Recovery::Retry)
     }
 }
 
