@@ -21,8 +21,9 @@ const LONGEST_ID: usize = 4096;
 /// Who an agent is: the id that the server gave it, its key, and the account it acts in. It has been verified: the key
 /// can sign, and the ids can be sent.
 ///
-/// It cannot send requests yet. [`register`](Self::register) gets it a task and gives a [`RegisteredAgent`];
-/// [`lazy`](Self::lazy) leaves that to the first request. Clones share everything.
+/// It cannot send requests yet. [`register`](Self::register) gets it a task and gives a
+/// [`RegisteredAgent`](crate::RegisteredAgent); [`lazy`](Self::lazy) leaves that to the first request. Clones share
+/// everything.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
