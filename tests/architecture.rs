@@ -223,9 +223,9 @@ impl Module {
                     for (name, used) in use_tree(&tokens[at + 1..end]) {
                         let used_at = (tokens[at].line, used.clone());
                         if is_re_export {
-                            re_exported.push((name.clone(), used_at))
+                            re_exported.push((name.clone(), used_at));
                         } else {
-                            module.paths.push(used_at)
+                            module.paths.push(used_at);
                         }
                         if depth == 0 && used.len() > 1 {
                             module.imports.insert(name, used);
