@@ -51,7 +51,7 @@ pub use self::personal_access_token::PersonalAccessToken;
 pub use self::provider::AuthProvider;
 pub(crate) use self::provider::ErasedProvider;
 pub use self::ready_made_headers::ReadyMadeHeaders;
-pub use self::refusal::{Recovery, Refusal};
+pub use self::refusal::{AuthRecovery, AuthRefusal};
 pub use self::restrictions::{CredentialRestrictions, SignInMethod};
 pub(crate) use self::services::{AuthServices, GivenAuthUrls};
 pub use self::sign_out::{ForgottenCredentials, RevocationOutcome, RevokedToken, SignOut};
@@ -59,7 +59,7 @@ pub use self::sources::{AuthSource, AuthSources};
 #[cfg(feature = "keyring")]
 pub use self::store::KeyringStore;
 pub use self::store::{
-    CredentialStore, FileStore, MalformedCredentials, MemoryStore, Renewal, StoreError, StoreErrorKind,
-    StoredCredentials, Swap,
+    CredentialStore, FileStore, MalformedCredentials, MemoryStore, RefreshLease, StoreError, StoreErrorKind,
+    StoredCredentials, SwapOutcome,
 };
 pub use self::workload_identity::WorkloadIdentity;

@@ -60,7 +60,7 @@ pub(crate) use self::proxy::ProxySettings;
 use self::receive::{Collected, collect};
 pub(crate) use self::receive::{NotReceived, Opened, Receive, ToTheEnd};
 pub(crate) use self::reqwest_transport::{ReqwestTransport, TransportSettings};
-pub(crate) use self::retry::Repeat;
+pub(crate) use self::retry::Retries;
 use self::retry::RetryBudget;
 pub use self::retry::RetryPolicy;
 pub(crate) use self::scrub::Scrubber;
@@ -200,7 +200,7 @@ impl Exchange {
                 Payload::Empty | Payload::Bytes(_) => true,
                 Payload::Source(source) => source.is_replayable(),
             };
-            let delay = retry.delay(&error, request.operation.repeat, progress.attempts);
+            let delay = retry.delay(&error, request.operation.retries, progress.attempts);
             progress.sent |= error.may_have_been_sent();
             let error = error.sent(progress.sent);
             let left = self.time_left(self.bounds(request.operation, request.options), progress);

@@ -6,7 +6,7 @@ mod rate_limit;
 mod usage_limit;
 mod wire;
 
-pub use self::headers::{ApiRateLimit, ApiRateLimits};
+pub use self::headers::{OpenAiRateLimit, OpenAiRateLimits};
 pub use self::plan::PlanType;
 pub use self::rate_limit::{
     Credits, LimitWindow, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SnapshotWindow, SpendControl,

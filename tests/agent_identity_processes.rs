@@ -12,8 +12,10 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use codex_backend::Client;
+use codex_backend::auth::AgentIdentity;
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{AgentIdentity, Client, Environment};
+use codex_backend::transport::Environment;
 use secrecy::ExposeSecret;
 
 use self::support::harness::{Test, run_tests};

@@ -8,11 +8,9 @@ use std::fs;
 use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};
 
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders, AuthHealth, BearerCommand, FileStore, ReauthReason};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AuthContext, AuthError, AuthFuture, AuthHeaders, AuthHealth, AuthProvider, BearerCommand, ChatGptSession, Client,
-    CodexBackend, FileStore, ReauthReason,
-};
+use codex_backend::{AuthError, AuthProvider, ChatGptSession, Client, CodexBackend};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use serde_json::{Value, json};
@@ -212,7 +210,7 @@ async fn the_server_itself_tells_reuse_and_revocation() {
     let context = login.backend.client().auth_context().unwrap();
     let copy = login.folder().join("copy.json");
     fs::copy(login.path(), &copy).unwrap();
-    guard(codex_backend::SignOut::of(FileStore::new(copy)).revoke(&context)).await.unwrap();
+    guard(codex_backend::auth::SignOut::of(FileStore::new(copy)).revoke(&context)).await.unwrap();
     usage(&client).await.unwrap_err();
     assert_eq!(client.auth_health(), AuthHealth::ReauthRequired(ReauthReason::Revoked));
 }

@@ -12,11 +12,14 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders};
+use codex_backend::limits::PlanType;
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::transport::{Body, Environment, Transport, TransportError, TransportFuture, TransportRequest};
+use codex_backend::usage::UsageReport;
 use codex_backend::{
-    AuthContext, AuthError, AuthFuture, AuthHeaders, AuthProvider, Body, ChatGptTokens, Client, ClientBuilder,
-    CodexBackend, Environment, Error, ErrorKind, OpenAiFileUpload, PlanType, RetryPolicy, Timeouts, Transport,
-    TransportError, TransportFuture, TransportRequest, Usage, UsageReport,
+    AuthError, AuthProvider, ChatGptTokens, Client, ClientBuilder, CodexBackend, Error, ErrorKind, OpenAiFileUpload,
+    RetryPolicy, Timeouts, Usage,
 };
 use futures_util::StreamExt;
 use secrecy::SecretString;

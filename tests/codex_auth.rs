@@ -12,12 +12,17 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use codex_backend::auth::{
+    AuthErrorKind, AuthMode, AuthSource, AuthSources, CredentialRestrictions, FileStore, PersonalAccessToken,
+    SignInMethod, SignOut, WorkloadIdentity,
+};
+use codex_backend::limits::PlanType;
+use codex_backend::mode::Unset;
 use codex_backend::testing::{Backend, Fault, Route};
+use codex_backend::transport::{Environment, Transport, TransportError, TransportFuture, TransportRequest};
 use codex_backend::{
-    AnyClient, AuthError, AuthErrorKind, AuthMode, AuthSource, AuthSources, ChatGptSession, Client, ClientBuilder,
-    CodexAuth, CodexBackend, ConfigError, CredentialRestrictions, Environment, FileStore, OpenAiApi, OpenAiFileUpload,
-    PersonalAccessToken, PlanType, RetryPolicy, SignInMethod, SignOut, Transport, TransportError, TransportFuture,
-    TransportRequest, Unset, WorkloadIdentity,
+    AnyClient, AuthError, ChatGptSession, Client, ClientBuilder, CodexAuth, CodexBackend, ConfigError, OpenAiApi,
+    OpenAiFileUpload, RetryPolicy,
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -133,10 +138,10 @@ async fn clients_have_the_mode_of_what_was_found() {
     let signed_in = CodexAuth::load(&sources(&[("CODEX_HOME", path(&home))])).await.unwrap();
     let client = backend.client().codex_auth(&signed_in).unwrap().build().unwrap();
     client.usage().get().await.unwrap();
-    assert!(matches!(backend.client().build_any(&signed_in).unwrap(), AnyClient::Backend(_)));
+    assert!(matches!(backend.client().build_any(&signed_in).unwrap(), AnyClient::Codex(_)));
 
     let key = CodexAuth::load(&sources(&[("CODEX_API_KEY", "sk-example")])).await.unwrap();
-    assert!(matches!(backend.client().build_any(&key).unwrap(), AnyClient::PublicApi(_)));
+    assert!(matches!(backend.client().build_any(&key).unwrap(), AnyClient::OpenAi(_)));
     let error = Client::builder().codex_auth(&key).unwrap_err();
     assert_eq!(error.kind(), AuthErrorKind::WrongMode);
     assert!(error.to_string().contains("CODEX_API_KEY") && error.to_string().contains("apikey"), "{error}");
@@ -711,9 +716,9 @@ async fn a_client_is_made_of_what_was_found_or_the_error_says_what_it_is() {
     let signed_in = CodexAuth::load(&sources(&[("CODEX_HOME", path(&home))])).await.unwrap();
     let key = CodexAuth::load(&sources(&[("CODEX_API_KEY", "sk-MARK-12345")])).await.unwrap();
 
-    let AnyClient::Backend(client) = AnyClient::from_auth(&signed_in).unwrap() else { panic!("another mode") };
+    let AnyClient::Codex(client) = AnyClient::from_auth(&signed_in).unwrap() else { panic!("another mode") };
     assert_eq!(client.base_url(), "https://chatgpt.com/backend-api");
-    let AnyClient::PublicApi(client) = AnyClient::from_auth(&key).unwrap() else { panic!("another mode") };
+    let AnyClient::OpenAi(client) = AnyClient::from_auth(&key).unwrap() else { panic!("another mode") };
     assert_eq!(client.base_url(), "https://api.openai.com/v1");
     assert!(Client::<CodexBackend>::try_from(signed_in.clone()).is_ok());
     assert!(Client::<OpenAiApi>::try_from(key.clone()).is_ok());

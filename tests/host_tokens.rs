@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AuthError, AuthErrorKind, AuthHealth, AuthMode, ChatGptTokens, Client, CodexAuth, CodexBackend,
-    CredentialRestrictions, Error, ErrorKind, HostTokenRequest, HostTokens, OpenAiFileUpload, ReauthReason, Recovery,
-    Refusal, SignInMethod,
+use codex_backend::auth::{
+    AuthErrorKind, AuthHealth, AuthMode, AuthRecovery, AuthRefusal, CredentialRestrictions, HostTokenRequest,
+    HostTokens, ReauthReason, SignInMethod,
 };
+use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::{AuthError, ChatGptTokens, Client, CodexAuth, CodexBackend, Error, ErrorKind, OpenAiFileUpload};
 use futures_util::future::join_all;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -183,11 +183,11 @@ async fn after_a_401_the_host_is_told_and_asked_again() {
     assert_eq!((first.generation(), second.generation()), (0, 1));
 
     // Somebody who was refused with the first tokens need not ask for third ones.
-    let late = Refusal::new(http::StatusCode::UNAUTHORIZED, first.generation());
-    assert_eq!(client.auth_refused(late).await.unwrap(), Recovery::Retry);
+    let late = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, first.generation());
+    assert_eq!(client.auth_refused(late).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(host.asked().len(), 2);
-    let now = Refusal::new(http::StatusCode::UNAUTHORIZED, second.generation());
-    assert_eq!(client.auth_refused(now).await.unwrap(), Recovery::Retry);
+    let now = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, second.generation());
+    assert_eq!(client.auth_refused(now).await.unwrap(), AuthRecovery::Retry);
     assert_eq!((host.asked().len(), client.auth_headers().await.unwrap().generation()), (3, 2));
 }
 

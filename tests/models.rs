@@ -3,8 +3,9 @@
 use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};
 
+use codex_backend::models::RefreshStrategy;
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{ChatGptTokens, Client, CodexBackend, ErrorKind, RefreshStrategy, RetryPolicy};
+use codex_backend::{ChatGptTokens, Client, CodexBackend, ErrorKind, RetryPolicy};
 use serde_json::json;
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -8,11 +8,12 @@ mod support {
 use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};
 
+use codex_backend::auth::{AuthErrorKind, AuthMode, PersonalAccessToken, ReauthReason};
+use codex_backend::limits::PlanType;
+use codex_backend::mode::Unset;
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AuthError, AuthErrorKind, AuthMode, Client, ClientBuilder, CodexAuth, Environment, ErrorKind, OpenAiFileUpload,
-    PersonalAccessToken, PlanType, ReauthReason, RetryPolicy, Unset,
-};
+use codex_backend::transport::Environment;
+use codex_backend::{AuthError, Client, ClientBuilder, CodexAuth, ErrorKind, OpenAiFileUpload, RetryPolicy};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 

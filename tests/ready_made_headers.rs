@@ -7,10 +7,9 @@ mod support {
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use codex_backend::auth::{AuthErrorKind, AuthHealth, AuthMode, AuthRecovery, AuthRefusal, ReadyMadeHeaders};
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AuthErrorKind, AuthHealth, AuthMode, CodexAuth, ErrorKind, OpenAiFileUpload, ReadyMadeHeaders, Recovery, Refusal,
-};
+use codex_backend::{CodexAuth, ErrorKind, OpenAiFileUpload};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
@@ -123,8 +122,8 @@ async fn after_a_401_there_are_no_others() {
     let error = guard(client.usage().get()).await.unwrap_err();
     assert_eq!((error.kind(), error.code(), error.attempts()), (ErrorKind::Unauthorized, Some("token_expired"), 1));
     assert!(error.needs_sign_in());
-    let refusal = Refusal::new(http::StatusCode::UNAUTHORIZED, 0);
-    assert_eq!(client.auth_refused(refusal).await.unwrap(), Recovery::GiveUp);
+    let refusal = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, 0);
+    assert_eq!(client.auth_refused(refusal).await.unwrap(), AuthRecovery::GiveUp);
     // They are not given up: the server may think better of it.
     guard(client.usage().get()).await.unwrap();
 }

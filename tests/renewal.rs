@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AuthErrorKind, ChatGptSession, Client, CodexBackend, CredentialStore, ErrorKind, FileStore, MemoryStore, Renewal,
-    StoreError, StoredCredentials, Swap,
+use codex_backend::auth::{
+    AuthErrorKind, CredentialStore, FileStore, MemoryStore, RefreshLease, StoreError, StoredCredentials, SwapOutcome,
 };
+use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::{ChatGptSession, Client, CodexBackend, ErrorKind};
 use serde_json::{Value, json};
 
 const EXPIRED: Duration = Duration::ZERO;
@@ -358,11 +358,15 @@ impl CredentialStore for Fragile {
         self.kept.load()
     }
 
-    fn swap(&self, expected: Option<&StoredCredentials>, new: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+    fn swap(
+        &self,
+        expected: Option<&StoredCredentials>,
+        new: Option<&StoredCredentials>,
+    ) -> Result<SwapOutcome, StoreError> {
         self.kept.swap(expected, new)
     }
 
-    fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+    fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         assert!(self.panicked.swap(true, Ordering::Relaxed), "a mistake in the application");
         self.kept.begin_refresh(patience)
     }

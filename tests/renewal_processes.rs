@@ -14,8 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use codex_backend::auth::{AuthErrorKind, FileStore};
 use codex_backend::testing::{Fault, RecordedRequest, Route};
-use codex_backend::{AuthErrorKind, ChatGptSession, Error, FileStore};
+use codex_backend::{ChatGptSession, Error};
 use serde_json::{Value, json};
 
 use self::support::harness::{Test, run_tests};

@@ -6,8 +6,9 @@ mod support {
 
 use std::time::Duration;
 
+use codex_backend::responses::ResponseTurn;
 use codex_backend::testing::{Backend, Fault, Route, ScriptedResponse};
-use codex_backend::{ChatGptTokens, ResponseTurn, RetryPolicy};
+use codex_backend::{ChatGptTokens, RetryPolicy};
 use secrecy::ExposeSecret;
 
 use self::support::log::Log;

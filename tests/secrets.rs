@@ -16,13 +16,17 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use codex_backend::auth::{
+    AuthContext, AuthFuture, AuthHeaders, AuthRecovery, AuthRefusal, AuthSources, CredentialRestrictions, HostTokens,
+    MemoryStore, PersonalAccessToken, ReadyMadeHeaders, SignOut, StoredCredentials, WorkloadIdentity,
+};
+use codex_backend::mode::Unset;
 use codex_backend::testing::{Backend, Fault, Route};
+use codex_backend::transport::{Body, Environment, Transport, TransportFuture};
+use codex_backend::usage::UsageReport;
 use codex_backend::{
-    AnyClient, ApiKey, AuthContext, AuthError, AuthFuture, AuthHeaders, AuthProvider, AuthSources, Body,
-    ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth, CodexBackend, CredentialRestrictions, Environment,
-    Error, ErrorKind, HostTokens, MemoryStore, OpenAiFileUpload, PersonalAccessToken, ReadyMadeHeaders, Recovery,
-    Refusal, RetryPolicy, SignOut, StoredCredentials, Timeouts, Transport, TransportFuture, Unset, Usage, UsageReport,
-    WorkloadIdentity,
+    AnyClient, ApiKey, AuthError, AuthProvider, ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth,
+    CodexBackend, Error, ErrorKind, OpenAiFileUpload, RetryPolicy, Timeouts, Usage,
 };
 use futures_util::stream;
 use secrecy::ExposeSecret;
@@ -263,7 +267,7 @@ async fn half_a_credential_at_the_end_of_what_is_read_is_hidden() {
     #[derive(Debug)]
     struct Repeating;
     impl Transport for Repeating {
-        fn send(&self, request: codex_backend::TransportRequest) -> TransportFuture<'_> {
+        fn send(&self, request: codex_backend::transport::TransportRequest) -> TransportFuture<'_> {
             let credential = request.headers["authorization"].to_str().unwrap().to_owned();
             let text = credential.replace("Bearer ", " ").repeat(80).into_bytes();
             let chunks = [text[..60_000].to_vec(), text[60_000..].to_vec()].map(|chunk| Ok(Bytes::from(chunk)));
@@ -840,7 +844,7 @@ async fn a_provider_that_makes_a_bad_header_or_is_refused_shows_no_secret() {
         fn auth_headers<'a>(&'a self, _: &'a AuthContext) -> AuthFuture<'a> {
             AuthFuture::ready(AuthHeaders::new(0).with_bearer(&self.0.into()))
         }
-        fn refused<'a>(&'a self, refusal: &'a Refusal, _: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+        fn refused<'a>(&'a self, refusal: &'a AuthRefusal, _: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
             assert_debug_hides(refusal);
             AuthFuture::ready(Err(AuthError::reauth_required("the session has ended")))
         }

@@ -14,12 +14,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use codex_backend::testing::{Backend, Fault, ManualClock, RecordedRequest, Route};
-use codex_backend::{
-    AuthErrorKind, AuthHealth, ChatGptSession, Client, CodexBackend, CredentialStore, Error, ErrorKind, FileStore,
-    MemoryStore, OpenAiFileUpload, ReauthReason, Recovery, Refusal, Renewal, StoreError, StoreErrorKind,
-    StoredCredentials, Swap,
+use codex_backend::auth::{
+    AuthErrorKind, AuthHealth, AuthRecovery, AuthRefusal, CredentialStore, FileStore, MemoryStore, ReauthReason,
+    RefreshLease, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome,
 };
+use codex_backend::testing::{Backend, Fault, ManualClock, RecordedRequest, Route};
+use codex_backend::{ChatGptSession, Client, CodexBackend, Error, ErrorKind, OpenAiFileUpload};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -140,10 +140,10 @@ async fn a_burst_of_refusals_is_answered_by_one_refresh_however_late_some_come()
     let login = Login::with_foreign_members(HOUR);
     let client = client(&login);
     let generation = guard(client.auth_headers()).await.unwrap().generation();
-    let refusal = || Refusal::new(http::StatusCode::UNAUTHORIZED, generation);
+    let refusal = || AuthRefusal::new(http::StatusCode::UNAUTHORIZED, generation);
     let burst = guard(join_all((0..30).map(|_| client.auth_refused(refusal())))).await;
-    assert!(burst.into_iter().all(|recovery| recovery.unwrap() == Recovery::Retry));
-    assert_eq!(guard(client.auth_refused(refusal())).await.unwrap(), Recovery::Retry);
+    assert!(burst.into_iter().all(|recovery| recovery.unwrap() == AuthRecovery::Retry));
+    assert_eq!(guard(client.auth_refused(refusal())).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(guard(client.auth_headers()).await.unwrap().generation(), generation + 1);
     assert_eq!(login.redeemed().len(), 1);
 }
@@ -311,7 +311,7 @@ async fn tokens_that_live_shorter_than_the_windows_are_used_and_not_refreshed_fo
 }
 
 fn clock_now(clock: &ManualClock) -> SystemTime {
-    codex_backend::Clock::now(clock)
+    codex_backend::transport::Clock::now(clock)
 }
 
 #[tokio::test]
@@ -485,8 +485,8 @@ impl CredentialStore for Restless {
         Ok(Some(self.now()))
     }
 
-    fn swap(&self, _: Option<&StoredCredentials>, _: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
-        Ok(Swap::Changed(Some(self.now())))
+    fn swap(&self, _: Option<&StoredCredentials>, _: Option<&StoredCredentials>) -> Result<SwapOutcome, StoreError> {
+        Ok(SwapOutcome::Changed(Some(self.now())))
     }
 }
 
@@ -518,17 +518,17 @@ impl CredentialStore for Full {
         self.0.load()
     }
 
-    fn swap(&self, _: Option<&StoredCredentials>, _: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+    fn swap(&self, _: Option<&StoredCredentials>, _: Option<&StoredCredentials>) -> Result<SwapOutcome, StoreError> {
         Err(StoreError::new(StoreErrorKind::Unwritable, self.describe(), "there is no room"))
     }
 
-    fn begin_refresh(&self, _: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+    fn begin_refresh(&self, _: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         Ok(Box::new(FullRenewal))
     }
 }
 
-impl Renewal for FullRenewal {
-    fn save(&mut self, _: &StoredCredentials, _: &StoredCredentials) -> Result<Swap, StoreError> {
+impl RefreshLease for FullRenewal {
+    fn save(&mut self, _: &StoredCredentials, _: &StoredCredentials) -> Result<SwapOutcome, StoreError> {
         Err(StoreError::new(StoreErrorKind::Unwritable, "a full store", "there is no room"))
     }
 }
@@ -541,8 +541,8 @@ async fn what_a_store_does_not_take_is_used_as_long_as_the_session_lives() {
     let client = backend.client().provider(session.clone()).build().unwrap();
     usage(&client).await.unwrap();
     // The old ones in the store are not taken for newer ones.
-    let refusal = Refusal::new(http::StatusCode::UNAUTHORIZED, client.auth_headers().await.unwrap().generation());
-    assert_eq!(guard(client.auth_refused(refusal)).await.unwrap(), Recovery::GiveUp);
+    let refusal = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, client.auth_headers().await.unwrap().generation());
+    assert_eq!(guard(client.auth_refused(refusal)).await.unwrap(), AuthRecovery::GiveUp);
     usage(&client).await.unwrap();
     assert_eq!(backend.requests_to(Route::RefreshToken).len(), 1);
 }

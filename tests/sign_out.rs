@@ -13,11 +13,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use codex_backend::auth::{
+    AuthErrorKind, AuthSource, AuthSources, CredentialStore, FileStore, ForgottenCredentials, MemoryStore,
+    ReauthReason, RevocationOutcome, RevokedToken, SignOut, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome,
+};
+use codex_backend::mode::Unset;
 use codex_backend::testing::{Backend, Fault, ManualClock, RecordedRequest, Route};
+use codex_backend::transport::Environment;
 use codex_backend::{
-    AuthError, AuthErrorKind, AuthSource, AuthSources, ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth,
-    ConfigError, CredentialStore, Environment, FileStore, ForgottenCredentials, MemoryStore, ReauthReason, RetryPolicy,
-    RevocationOutcome, RevokedToken, SignOut, StoreError, StoreErrorKind, StoredCredentials, Swap, Unset,
+    AuthError, ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth, ConfigError, RetryPolicy,
 };
 use serde_json::{Value, json};
 
@@ -137,9 +141,9 @@ impl CredentialStore for Stubborn {
         }
     }
 
-    fn swap(&self, _: Option<&StoredCredentials>, _: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+    fn swap(&self, _: Option<&StoredCredentials>, _: Option<&StoredCredentials>) -> Result<SwapOutcome, StoreError> {
         match self {
-            Self::Restless(_) => Ok(Swap::Changed(self.load()?)),
+            Self::Restless(_) => Ok(SwapOutcome::Changed(self.load()?)),
             _ => Err(StoreError::new(StoreErrorKind::Unwritable, self.describe(), "it is full")),
         }
     }

@@ -17,11 +17,13 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AuthError, AuthErrorKind, ChatGptSession, Client, ClientBuilder, CredentialStore, Environment, FileStore,
-    MemoryStore, StoreError, StoreErrorKind, StoredCredentials, Swap, Unset,
+use codex_backend::auth::{
+    AuthErrorKind, CredentialStore, FileStore, MemoryStore, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome,
 };
+use codex_backend::mode::Unset;
+use codex_backend::testing::{Backend, Fault, Route};
+use codex_backend::transport::Environment;
+use codex_backend::{AuthError, ChatGptSession, Client, ClientBuilder};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -129,9 +131,9 @@ fn fails(result: Result<impl Sized, StoreError>, kind: StoreErrorKind) -> String
 fn an_empty_store_takes_the_first_credentials_and_gives_them_back() {
     with_each_store(|store| {
         assert_eq!(store.load().unwrap(), None);
-        assert_eq!(store.swap(None, Some(&numbered(1))).unwrap(), Swap::Done);
+        assert_eq!(store.swap(None, Some(&numbered(1))).unwrap(), SwapOutcome::Done);
         assert_eq!(store.load().unwrap(), Some(numbered(1)));
-        assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Done);
+        assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Done);
         assert_eq!(store.load().unwrap(), Some(numbered(2)));
     });
 }
@@ -139,14 +141,14 @@ fn an_empty_store_takes_the_first_credentials_and_gives_them_back() {
 #[test]
 fn what_was_not_expected_is_told_and_stays() {
     with_each_store(|store| {
-        assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Changed(None));
-        assert_eq!(store.swap(Some(&numbered(1)), None).unwrap(), Swap::Changed(None));
+        assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Changed(None));
+        assert_eq!(store.swap(Some(&numbered(1)), None).unwrap(), SwapOutcome::Changed(None));
         assert_eq!(store.load().unwrap(), None);
         store.swap(None, Some(&numbered(1))).unwrap();
         for (expected, new) in [(None, Some(2)), (Some(3), Some(2)), (None, None), (Some(3), None)] {
             let (expected, new) = (expected.map(numbered), new.map(numbered));
             let told = store.swap(expected.as_ref(), new.as_ref()).unwrap();
-            assert_eq!(told, Swap::Changed(Some(numbered(1))));
+            assert_eq!(told, SwapOutcome::Changed(Some(numbered(1))));
             assert_eq!(store.load().unwrap(), Some(numbered(1)));
             assert_debug_hides(&told);
         }
@@ -157,9 +159,9 @@ fn what_was_not_expected_is_told_and_stays() {
 fn credentials_can_be_removed_and_kept_again() {
     with_each_store(|store| {
         store.swap(None, Some(&numbered(1))).unwrap();
-        assert_eq!(store.swap(Some(&numbered(1)), None).unwrap(), Swap::Done);
+        assert_eq!(store.swap(Some(&numbered(1)), None).unwrap(), SwapOutcome::Done);
         assert_eq!(store.load().unwrap(), None);
-        assert_eq!(store.swap(None, Some(&numbered(2))).unwrap(), Swap::Done);
+        assert_eq!(store.swap(None, Some(&numbered(2))).unwrap(), SwapOutcome::Done);
         assert_eq!(store.load().unwrap(), Some(numbered(2)));
     });
 }
@@ -167,7 +169,7 @@ fn credentials_can_be_removed_and_kept_again() {
 #[test]
 fn nothing_in_place_of_nothing_is_done() {
     with_each_store(|store| {
-        assert_eq!(store.swap(None, None).unwrap(), Swap::Done);
+        assert_eq!(store.swap(None, None).unwrap(), SwapOutcome::Done);
         assert_eq!(store.load().unwrap(), None);
     });
 }
@@ -175,7 +177,7 @@ fn nothing_in_place_of_nothing_is_done() {
 #[test]
 fn content_is_compared_and_not_its_layout() {
     let folder = Folder::with("{\n\t\"count\" : 1,\n\n\"OPENAI_API_KEY\":\"sk-\\u004dARK\"}");
-    assert_eq!(folder.store().swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Done);
+    assert_eq!(folder.store().swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Done);
 }
 
 #[test]
@@ -230,7 +232,7 @@ fn a_reader_never_sees_a_part_of_a_write() {
         let writer = scope.spawn(|| {
             for number in 0..WRITES {
                 let swap = folder.store().swap(Some(&version(number)), Some(&version(number + 1))).unwrap();
-                assert_eq!(swap, Swap::Done);
+                assert_eq!(swap, SwapOutcome::Done);
             }
         });
         let (mut reads, mut newest) = (0_u64, 0);
@@ -388,7 +390,7 @@ fn the_official_tools_locks_delay_a_write_and_no_read() {
         assert_eq!(folder.store().load().unwrap(), Some(numbered(1)));
         waits_for(&folder, lock, |store| {
             let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
-            assert_eq!(lease.save(&numbered(1), &numbered(2)).unwrap(), Swap::Done);
+            assert_eq!(lease.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
         });
         waits_for(&folder, lock, |store| drop(store.swap(Some(&numbered(2)), None).unwrap()));
         assert_eq!(folder.store().load().unwrap(), None);
@@ -459,9 +461,9 @@ fn a_refresh_under_way_stops_neither_reads_nor_writes() {
     assert_eq!(told_by(&mut command(&elsewhere)), Value::Null);
 
     let meanwhile = credentials(&json!({ "count": 2 }));
-    assert_eq!(lease.save(&numbered(1), &numbered(3)).unwrap(), Swap::Changed(Some(meanwhile.clone())));
+    assert_eq!(lease.save(&numbered(1), &numbered(3)).unwrap(), SwapOutcome::Changed(Some(meanwhile.clone())));
     assert_eq!(store.load().unwrap().as_ref(), Some(&meanwhile));
-    assert_eq!(lease.save(&meanwhile, &numbered(3)).unwrap(), Swap::Done);
+    assert_eq!(lease.save(&meanwhile, &numbered(3)).unwrap(), SwapOutcome::Done);
     assert_eq!(store.load().unwrap(), Some(numbered(3)));
     drop(lease);
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
@@ -473,7 +475,7 @@ fn a_refresh_of_what_was_removed_brings_nothing_back() {
     let store = folder.store();
     let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
     fs::remove_file(folder.auth_json()).unwrap();
-    assert_eq!(lease.save(&credentials(&json!({})), &numbered(1)).unwrap(), Swap::Changed(None));
+    assert_eq!(lease.save(&credentials(&json!({})), &numbered(1)).unwrap(), SwapOutcome::Changed(None));
     drop(lease);
     assert!(!folder.auth_json().exists());
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
@@ -483,8 +485,8 @@ fn a_refresh_of_what_was_removed_brings_nothing_back() {
 fn memory_refreshes_as_it_swaps() {
     let store = MemoryStore::new(numbered(1));
     let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
-    assert_eq!(lease.save(&numbered(0), &numbered(2)).unwrap(), Swap::Changed(Some(numbered(1))));
-    assert_eq!(lease.save(&numbered(1), &numbered(2)).unwrap(), Swap::Done);
+    assert_eq!(lease.save(&numbered(0), &numbered(2)).unwrap(), SwapOutcome::Changed(Some(numbered(1))));
+    assert_eq!(lease.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
     drop(lease);
     assert_eq!(store.load().unwrap(), Some(numbered(2)));
     assert_debug_hides(&store);
@@ -494,7 +496,7 @@ fn memory_refreshes_as_it_swaps() {
 fn a_file_without_an_extension_does_not_lock_itself_out() {
     let folder = Folder::new();
     let store = FileStore::new(folder.join("credentials"));
-    assert_eq!(store.swap(None, Some(&numbered(1))).unwrap(), Swap::Done);
+    assert_eq!(store.swap(None, Some(&numbered(1))).unwrap(), SwapOutcome::Done);
     assert_eq!(store.load().unwrap(), Some(numbered(1)));
 }
 
@@ -507,7 +509,7 @@ fn accounts_in_one_folder_refresh_side_by_side() {
     }
     let leases = stores.each_ref().map(|store| store.begin_refresh(Duration::ZERO).unwrap());
     for (mut lease, store) in leases.into_iter().zip(&stores) {
-        assert_eq!(lease.save(&numbered(1), &numbered(2)).unwrap(), Swap::Done);
+        assert_eq!(lease.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
         assert_eq!(store.load().unwrap(), Some(numbered(2)));
     }
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
@@ -546,7 +548,7 @@ fn what_a_killed_writer_left_behind_goes_with_the_next_refresh() {
     let store = folder.store();
     let kept = store.load().unwrap().unwrap();
     let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
-    assert_eq!(lease.save(&kept, &numbered(1)).unwrap(), Swap::Done);
+    assert_eq!(lease.save(&kept, &numbered(1)).unwrap(), SwapOutcome::Done);
     drop(lease);
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
 }
@@ -608,7 +610,7 @@ mod unix {
         let kept = store.load().unwrap();
         store.swap(kept.as_ref(), Some(&numbered(1))).unwrap();
         let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
-        assert_eq!(lease.save(&numbered(1), &numbered(2)).unwrap(), Swap::Done);
+        assert_eq!(lease.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
         drop(lease);
         assert!(link.is_symlink() && !target.is_symlink());
         assert_eq!(FileStore::new(target).load().unwrap(), Some(numbered(2)));
@@ -686,7 +688,7 @@ mod unix {
         let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
         fs::remove_file(folder.auth_json()).unwrap();
         symlink("new.json", folder.auth_json()).unwrap();
-        assert_eq!(lease.save(&credentials(&json!({})), &numbered(1)).unwrap(), Swap::Done);
+        assert_eq!(lease.save(&credentials(&json!({})), &numbered(1)).unwrap(), SwapOutcome::Done);
         drop(lease);
         assert_eq!(FileStore::new(folder.join("new.json")).load().unwrap(), Some(numbered(1)));
         assert_eq!(fs::read(folder.join("old.json")).unwrap(), b"{}");
@@ -847,7 +849,7 @@ mod unix {
         let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
         disk.fill();
         let larger = credentials(&json!({ "access_token": "MARK".repeat(2000) }));
-        assert_eq!(lease.save(&numbered(1), &larger).unwrap(), Swap::Done);
+        assert_eq!(lease.save(&numbered(1), &larger).unwrap(), SwapOutcome::Done);
         drop(lease);
         assert_eq!(store.load().unwrap(), Some(larger));
         assert_eq!(leftovers_in(disk.folder.path()), [""; 0]);
@@ -1090,7 +1092,7 @@ fn credentials_and_their_stores_show_nothing_of_them() {
     let kept = folder.store().load().unwrap().unwrap();
     assert!(kept.to_json().contains("MARK"));
     assert_debug_hides(&kept);
-    assert_debug_hides(&Swap::Changed(Some(kept.clone())));
+    assert_debug_hides(&SwapOutcome::Changed(Some(kept.clone())));
     assert_debug_hides(&folder.store());
     assert_debug_hides(&MemoryStore::new(kept));
     assert_hidden(&folder.store().describe());

@@ -15,12 +15,15 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AuthError, AuthErrorKind, AuthMode, AuthSources, Client, ClientBuilder, CodexBackend, CredentialRestrictions,
-    Environment, Error, OpenAiFileUpload, PlanType, ReauthReason, Recovery, Refusal, RetryPolicy, SignInMethod, Unset,
-    WorkloadIdentity,
+use codex_backend::auth::{
+    AuthErrorKind, AuthMode, AuthRecovery, AuthRefusal, AuthSources, CredentialRestrictions, ReauthReason,
+    SignInMethod, WorkloadIdentity,
 };
+use codex_backend::limits::PlanType;
+use codex_backend::mode::Unset;
+use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::transport::Environment;
+use codex_backend::{AuthError, Client, ClientBuilder, CodexBackend, Error, OpenAiFileUpload, RetryPolicy};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -178,11 +181,11 @@ async fn after_a_401_it_is_exchanged_again_and_generations_count() {
     usage(&client).await.unwrap();
     assert_eq!((generation(&client).await, exchanges(&backend)), (1, 2));
     // Many that were refused with the same token, some of them late, cost one exchange.
-    let refusals = (0..20).map(|_| client.auth_refused(Refusal::new(StatusCode::UNAUTHORIZED, 1)));
+    let refusals = (0..20).map(|_| client.auth_refused(AuthRefusal::new(StatusCode::UNAUTHORIZED, 1)));
     for recovery in guard(futures_util::future::join_all(refusals)).await {
-        assert_eq!(recovery.unwrap(), Recovery::Retry);
+        assert_eq!(recovery.unwrap(), AuthRecovery::Retry);
     }
-    client.auth_refused(Refusal::new(StatusCode::UNAUTHORIZED, 0)).await.unwrap();
+    client.auth_refused(AuthRefusal::new(StatusCode::UNAUTHORIZED, 0)).await.unwrap();
     assert_eq!((generation(&client).await, exchanges(&backend)), (2, 3));
     // A token that was refused is not used on because the exchange fails.
     backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
@@ -362,12 +365,12 @@ async fn the_first_subject_is_the_only_one() {
         let server = service(move |number| ok(if number == 1 { text.clone() } else { exchanged().to_string() }));
         let client = client_of(&server, file.identity()).build().unwrap();
         usage(&client).await.unwrap();
-        let refusal = || client.auth_refused(Refusal::new(StatusCode::UNAUTHORIZED, 0));
+        let refusal = || client.auth_refused(AuthRefusal::new(StatusCode::UNAUTHORIZED, 0));
         let error = guard(refusal()).await.unwrap_err();
         assert_eq!(error.kind(), AuthErrorKind::AccountMismatch, "{other}");
         assert_eq!(generation(&client).await, 0);
         // The first one again is welcome.
-        assert_eq!(guard(refusal()).await.unwrap(), Recovery::Retry);
+        assert_eq!(guard(refusal()).await.unwrap(), AuthRecovery::Retry);
         assert_eq!((generation(&client).await, asked(&server)), (1, 3));
     }
 }
@@ -516,7 +519,7 @@ async fn the_file_is_read_anew_for_each_exchange() {
     usage(&client).await.unwrap();
     let renewed = backend.issue_workload_identity("rule-1", "acct-1");
     fs::write(file.path(), &renewed).unwrap();
-    client.auth_refused(Refusal::new(StatusCode::UNAUTHORIZED, 0)).await.unwrap();
+    client.auth_refused(AuthRefusal::new(StatusCode::UNAUTHORIZED, 0)).await.unwrap();
     let body = backend.requests_to(Route::ExchangeIdentity)[1].body.clone();
     let form: HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
     assert_eq!(form["assertion"], renewed);

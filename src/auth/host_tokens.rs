@@ -9,8 +9,8 @@ use futures_util::future::BoxFuture;
 
 use super::fetched::{Fetch, Fetched, Fresh};
 use super::{
-    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, ChatGptTokens, CredentialRestrictions, Recovery,
-    Refusal,
+    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, AuthRecovery, AuthRefusal, ChatGptTokens,
+    CredentialRestrictions,
 };
 use crate::error::{AuthError, AuthErrorKind};
 use crate::mode::CodexBackend;
@@ -25,7 +25,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{ChatGptTokens, HostTokenRequest, HostTokens};
+/// use codex_backend::auth::{HostTokenRequest, HostTokens};
+/// use codex_backend::ChatGptTokens;
 ///
 /// # let backend = std::sync::Arc::new(codex_backend::testing::Backend::start()?);
 /// # let host = backend.clone();
@@ -114,7 +115,7 @@ impl AuthProvider for HostTokens {
         self.fetched.auth_headers(context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthFuture::boxed(self.fetched.recover(refusal, context))
     }
 

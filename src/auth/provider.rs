@@ -6,7 +6,7 @@ use super::account::AccountFacts;
 use super::context::AuthContext;
 use super::future::AuthFuture;
 use super::health::AuthHealth;
-use super::refusal::{Recovery, Refusal};
+use super::refusal::{AuthRecovery, AuthRefusal};
 use crate::mode::Authenticated;
 
 /// Makes the auth headers of requests. Shared by all endpoints of a client, whatever the credential is.
@@ -22,7 +22,8 @@ use crate::mode::Authenticated;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{AuthContext, AuthFuture, AuthHeaders, AuthProvider, CodexBackend, OpenAiFileUpload};
+/// use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders};
+/// use codex_backend::{AuthProvider, CodexBackend, OpenAiFileUpload};
 /// use secrecy::{ExposeSecret, SecretString};
 ///
 /// /// Takes the token from a vault that rotates it.
@@ -77,14 +78,14 @@ pub trait AuthProvider: Send + Sync + 'static {
     /// [`auth_headers`](Self::auth_headers) then yields. One call is sent three times at the most.
     ///
     /// Many requests may be refused at once: the refusal's `generation` tells whether the headers that were refused
-    /// are still the current ones. The default is [`Recovery::GiveUp`].
+    /// are still the current ones. The default is [`AuthRecovery::GiveUp`].
     ///
     /// # Errors
     ///
     /// An [`AuthError`](crate::AuthError) ends the call with that error instead of the server's answer.
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         let _ = (refusal, context);
-        AuthFuture::ready(Ok(Recovery::GiveUp))
+        AuthFuture::ready(Ok(AuthRecovery::GiveUp))
     }
 
     /// What the provider knows of the account that its credentials open, once it has yielded headers. Makes no request and
@@ -115,7 +116,7 @@ impl<P: AuthProvider + ?Sized> AuthProvider for Arc<P> {
         (**self).auth_headers(context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         (**self).refused(refusal, context)
     }
 
@@ -135,7 +136,7 @@ impl<P: AuthProvider + ?Sized> AuthProvider for Arc<P> {
 /// A provider whose route has been checked and erased: nothing below the client is generic over the mode.
 pub(crate) trait ErasedProvider: Send + Sync {
     fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a>;
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery>;
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery>;
     fn account(&self) -> AccountFacts;
     fn health(&self, context: &AuthContext) -> AuthHealth;
     fn health_after<'a>(&'a self, seen: AuthHealth, context: &'a AuthContext) -> AuthFuture<'a, AuthHealth>;
@@ -146,7 +147,7 @@ impl<P: AuthProvider> ErasedProvider for P {
         AuthProvider::auth_headers(self, context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthProvider::refused(self, refusal, context)
     }
 

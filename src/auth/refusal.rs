@@ -9,12 +9,12 @@ use http::StatusCode;
 /// ```
 /// use codex_backend::Refusal;
 ///
-/// let refusal = Refusal::new(http::StatusCode::UNAUTHORIZED, 7).with_code("token_expired");
+/// let refusal = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, 7).with_code("token_expired");
 /// assert_eq!((refusal.generation, refusal.code.as_deref()), (7, Some("token_expired")));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Refusal {
+pub struct AuthRefusal {
     /// The status, 401.
     pub status: StatusCode,
     /// The generation of the headers that were refused.
@@ -29,7 +29,7 @@ pub struct Refusal {
     pub count: u32,
 }
 
-impl Refusal {
+impl AuthRefusal {
     /// A first refusal of headers of that generation.
     #[must_use]
     pub fn new(status: StatusCode, generation: u64) -> Self {
@@ -55,18 +55,18 @@ impl Refusal {
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{Recovery, Refusal};
+/// use codex_backend::auth::{AuthRecovery, AuthRefusal};
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
 /// // Tokens that the caller holds cannot be refreshed here.
-/// let refusal = Refusal::new(http::StatusCode::UNAUTHORIZED, 0);
-/// assert_eq!(client.auth_refused(refusal).await?, Recovery::GiveUp);
+/// let refusal = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, 0);
+/// assert_eq!(client.auth_refused(refusal).await?, AuthRecovery::GiveUp);
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Recovery {
+pub enum AuthRecovery {
     /// The provider now has other headers: retry the request.
     Retry,
     /// The provider has nothing better: the refusal stands.

@@ -12,7 +12,7 @@ use crate::error::{AuthError, AuthErrorKind};
 /// workspaces allows what is on both.
 ///
 /// ```
-/// use codex_backend::{AuthSources, SignInMethod, CredentialRestrictions};
+/// use codex_backend::auth::{AuthSources, CredentialRestrictions, SignInMethod};
 ///
 /// let ours = CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt).workspaces(["acct-1", "acct-2"]);
 /// let sources = AuthSources::default().restrict(ours);

@@ -10,10 +10,10 @@ use serde_json::json;
 
 use super::chatgpt::{CLIENT_ID, Tokens};
 use super::service_call::ServiceCall;
-use super::store::{CredentialStore, StoreError, StoreErrorKind, Swap};
+use super::store::{CredentialStore, StoreError, StoreErrorKind, SwapOutcome};
 use super::{AuthContext, AuthMode};
 use crate::error::{AuthError, AuthErrorKind};
-use crate::exchange::{Operation, Pace, Repeat};
+use crate::exchange::{Operation, Pace, Retries};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a refresh of another process is waited for.
@@ -26,7 +26,7 @@ static REVOKE: Operation = Operation {
     method: Method::POST,
     path: "/oauth/revoke",
     // A token that has been revoked already is no error.
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 
@@ -37,7 +37,7 @@ static REVOKE: Operation = Operation {
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{CredentialStore, FileStore, SignOut};
+/// use codex_backend::auth::{CredentialStore, FileStore, SignOut};
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let folder = tempfile::tempdir()?;
@@ -171,8 +171,8 @@ fn remove(store: &dyn CredentialStore) -> Result<bool, StoreError> {
             return Ok(false);
         }
         match store.swap(kept.as_ref(), None)? {
-            Swap::Done => return Ok(true),
-            Swap::Changed(now) => kept = now,
+            SwapOutcome::Done => return Ok(true),
+            SwapOutcome::Changed(now) => kept = now,
         }
     }
     Err(StoreError::new(StoreErrorKind::Locked, store.describe(), "it changes all the time"))

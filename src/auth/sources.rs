@@ -30,7 +30,7 @@ pub enum AuthSource {
     /// The file `auth.json` in the folder that `CODEX_HOME` names, else in `~/.codex`: the official tool's.
     CodexHome,
     /// The official tool's entry in the keyring of the operating system, for the folder that `CODEX_HOME` names, else
-    /// `~/.codex`: [`KeyringStore`](crate::KeyringStore). Needs the feature `keyring`. That no keyring can be reached is an
+    /// `~/.codex`: [`KeyringStore`](crate::auth::KeyringStore). Needs the feature `keyring`. That no keyring can be reached is an
     /// error, so it is not among the sources by default.
     #[cfg(feature = "keyring")]
     Keyring,
@@ -75,7 +75,8 @@ impl fmt::Display for AuthSource {
 /// blank counts as unset.
 ///
 /// ```
-/// use codex_backend::{AuthSource, AuthSources, Environment};
+/// use codex_backend::auth::{AuthSource, AuthSources};
+/// use codex_backend::transport::Environment;
 ///
 /// let sources = AuthSources::default().and(AuthSource::OpenAiApiKey);
 /// let only_mine = AuthSources::none().and(AuthSource::AuthJson("/var/lib/mine/auth.json".into()));

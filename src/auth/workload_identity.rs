@@ -16,12 +16,12 @@ use super::claims::Claims;
 use super::fetched::{Fetch, Fetched, Fresh};
 use super::service_call::ServiceCall;
 use super::{
-    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, ChatGptTokens, CredentialRestrictions, Recovery,
-    Refusal,
+    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, AuthRecovery, AuthRefusal, ChatGptTokens,
+    CredentialRestrictions,
 };
 use crate::environment::Environment;
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
-use crate::exchange::{Operation, Pace, Repeat};
+use crate::exchange::{Operation, Pace, Retries};
 use crate::limits::PlanType;
 use crate::mode::CodexBackend;
 
@@ -41,7 +41,7 @@ static EXCHANGE: Operation = Operation {
     method: Method::POST,
     path: "/oauth/token",
     // The identity token is not used up by an exchange.
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 
@@ -56,7 +56,7 @@ static EXCHANGE: Operation = Operation {
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::WorkloadIdentity;
+/// use codex_backend::auth::WorkloadIdentity;
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let folder = tempfile::tempdir()?;
@@ -272,7 +272,7 @@ impl AuthProvider for WorkloadIdentity {
         self.fetched.auth_headers(context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthFuture::boxed(self.fetched.recover(refusal, context))
     }
 

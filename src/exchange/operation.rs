@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::retry::Repeat;
+use super::retry::Retries;
 
 /// What is the same for every request of an operation.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub(crate) struct Operation {
     pub(crate) method: Method,
     /// The path's template, which is all of the URL that spans show.
     pub(crate) path: &'static str,
-    pub(crate) repeat: Repeat,
+    pub(crate) retries: Retries,
     pub(crate) pace: Pace,
 }
 

@@ -6,7 +6,7 @@ open_enum! {
     /// A ChatGPT plan.
     ///
     /// ```
-    /// use codex_backend::PlanType;
+    /// use codex_backend::limits::PlanType;
     ///
     /// assert_eq!(PlanType::from("hc".to_owned()), PlanType::Enterprise);
     /// assert_eq!(PlanType::from("platinum".to_owned()).as_str(), "platinum");

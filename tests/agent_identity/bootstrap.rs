@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AgentDescription, AgentIdentity, AgentIdentityError, AuthContext, AuthErrorKind, ChatGptSession, ChatGptTokens,
-    Client, CodexBackend, FileStore, ManagedAgent, RegisteredAgent,
+use codex_backend::auth::{
+    AgentDescription, AgentIdentity, AgentIdentityError, AuthContext, AuthErrorKind, FileStore, ManagedAgent,
+    RegisteredAgent,
 };
+use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::{ChatGptSession, ChatGptTokens, Client, CodexBackend};
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};

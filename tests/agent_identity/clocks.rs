@@ -1,7 +1,8 @@
 //! Clocks that differ.
 
+use codex_backend::auth::{AgentIdentityError, ClockSkew};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{AgentIdentityError, ClockSkew, Error, ErrorKind};
+use codex_backend::{Error, ErrorKind};
 
 use super::support::{Stage, TIMESTAMP, after_epoch, agent_123, at, detail, seconds, usage};
 

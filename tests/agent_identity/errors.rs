@@ -1,10 +1,11 @@
 //! Every class of error that the protocol knows, once. What the types make impossible stands at the end.
 
-use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AgentDescription, AgentIdentity, AgentIdentityError, AuthError, AuthErrorKind, ChatGptSession, ChatGptTokens,
-    FileStore, JwtRejection, ManagedAgent, StoredCredentials,
+use codex_backend::auth::{
+    AgentDescription, AgentIdentity, AgentIdentityError, AuthErrorKind, FileStore, JwtRejection, ManagedAgent,
+    StoredCredentials,
 };
+use codex_backend::testing::{Backend, Fault, Route};
+use codex_backend::{AuthError, ChatGptSession, ChatGptTokens};
 use serde_json::json;
 
 use super::support::{KEY, Stage, agent_123, detail, json_answer, key, record};
@@ -113,7 +114,7 @@ fn the_private_key() {
 
 #[tokio::test]
 async fn an_unknown_environment() {
-    let builder = codex_backend::Client::builder().environment(codex_backend::Environment::empty());
+    let builder = codex_backend::Client::builder().environment(codex_backend::transport::Environment::empty());
     let context = builder.codex_base_url("https://eu.chatgpt.com/backend-api").auth_context().unwrap();
     let error = agent_123().register(&context).await.unwrap_err();
     assert_is(&error, "UnsupportedEnvironment", AuthErrorKind::Permanent);

@@ -1,7 +1,8 @@
 //! One signature a second, and how it comes to each attempt.
 
+use codex_backend::RetryPolicy;
+use codex_backend::auth::AuthHeaders;
 use codex_backend::testing::{Fault, Route};
-use codex_backend::{AuthHeaders, RetryPolicy};
 use futures_util::FutureExt;
 
 use super::support::{Stage, agent_123, seconds, usage};

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AgentIdentity, AgentIdentityError, AnyClient, AuthErrorKind, AuthMode, AuthSource, AuthSources, CodexAuth,
-    Environment, JwtRejection, StoredCredentials,
+use codex_backend::auth::{
+    AgentIdentity, AgentIdentityError, AuthErrorKind, AuthMode, AuthSource, AuthSources, JwtRejection,
+    StoredCredentials,
 };
+use codex_backend::testing::{Backend, Fault, Route};
+use codex_backend::transport::Environment;
+use codex_backend::{AnyClient, CodexAuth};
 use futures_util::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -32,7 +34,7 @@ fn part(value: &Value) -> String {
 async fn claims_are_checked_against_the_clock_and_the_names() {
     let stage = Stage::new();
     let now = stage.clock.clone();
-    let now = codex_backend::Clock::now(&now).duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = codex_backend::transport::Clock::now(&now).duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let identity = agent_123();
     for (claims, expected) in [
         (json!({}), None),
@@ -236,7 +238,10 @@ async fn the_key_in_a_jwt_is_checked_when_it_is_loaded() {
         assert_eq!(load(&stage.backend, jwt).await.unwrap().email(), None);
     }
     let jwt = stage.backend.sign_agent_jwt(&agent_123(), &json!({ "plan_type": "hc" }));
-    assert_eq!(load(&stage.backend, jwt).await.unwrap().plan_type(), Some(&codex_backend::PlanType::Enterprise));
+    assert_eq!(
+        load(&stage.backend, jwt).await.unwrap().plan_type(),
+        Some(&codex_backend::limits::PlanType::Enterprise)
+    );
 }
 
 fn sources(vars: &[(&str, &str)]) -> AuthSources {

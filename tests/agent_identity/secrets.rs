@@ -1,9 +1,8 @@
 //! Nothing that is shown, logged or said holds a secret.
 
+use codex_backend::auth::{AgentDescription, AgentIdentity, AgentKey, FileStore, ManagedAgent, StoredCredentials};
 use codex_backend::testing::{Fault, Route};
-use codex_backend::{
-    AgentDescription, AgentIdentity, AgentKey, AuthError, ChatGptSession, FileStore, ManagedAgent, StoredCredentials,
-};
+use codex_backend::{AuthError, ChatGptSession};
 use secrecy::ExposeSecret;
 use serde_json::json;
 

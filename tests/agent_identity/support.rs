@@ -1,9 +1,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use codex_backend::auth::{AgentIdentity, AgentIdentityError, AgentKey, AgentProvider, AuthContext};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AgentIdentity, AgentIdentityError, AgentKey, AgentProvider, AuthContext, AuthError, Client, CodexBackend, Error,
-};
+use codex_backend::{AuthError, Client, CodexBackend, Error};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 

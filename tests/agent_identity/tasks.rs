@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use codex_backend::testing::{Backend, Fault, RecordedRequest, Route};
-use codex_backend::{
-    AgentAuthApi, AgentIdentity, AgentIdentityError, AuthErrorKind, AuthHeaders, Client, Environment, ErrorKind,
-    OpenAiFileUpload, Recovery, Refusal, RetryPolicy, Transport, TransportError, TransportFuture, TransportRequest,
+use codex_backend::auth::{
+    AgentAuthApi, AgentIdentity, AgentIdentityError, AuthErrorKind, AuthHeaders, AuthRecovery, AuthRefusal,
 };
+use codex_backend::testing::{Backend, Fault, RecordedRequest, Route};
+use codex_backend::transport::{Environment, Transport, TransportError, TransportFuture, TransportRequest};
+use codex_backend::{Client, ErrorKind, OpenAiFileUpload, RetryPolicy};
 use futures_util::future::join_all;
 use http::StatusCode;
 use secrecy::ExposeSecret;
@@ -269,10 +270,10 @@ async fn the_generation_counts_tasks_and_a_stale_refusal_registers_nothing() {
     let generation = client.auth_headers().await.unwrap().generation();
     stage.clock.advance(seconds(1));
     assert_eq!(client.auth_headers().await.unwrap().generation(), generation);
-    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, generation).with_code("task_expired");
-    assert_eq!(client.auth_refused(refusal.clone()).await.unwrap(), Recovery::Retry);
+    let refusal = AuthRefusal::new(StatusCode::UNAUTHORIZED, generation).with_code("task_expired");
+    assert_eq!(client.auth_refused(refusal.clone()).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(client.auth_headers().await.unwrap().generation(), generation + 1);
-    assert_eq!(client.auth_refused(refusal).await.unwrap(), Recovery::Retry);
+    assert_eq!(client.auth_refused(refusal).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(stage.registrations(), 2);
 }
 

@@ -1,10 +1,12 @@
 //! Every vector, through the public types.
 
-use codex_backend::testing::{Fault, ManualClock, Route};
-use codex_backend::{
-    AgentAuthApi, AgentDescription, AgentIdentity, AgentIdentityError, AgentKey, AuthError, ChatGptTokens, Client,
-    ConfigError, Environment, PlanType, StoredCredentials,
+use codex_backend::auth::{
+    AgentAuthApi, AgentDescription, AgentIdentity, AgentIdentityError, AgentKey, StoredCredentials,
 };
+use codex_backend::limits::PlanType;
+use codex_backend::testing::{Fault, ManualClock, Route};
+use codex_backend::transport::Environment;
+use codex_backend::{AuthError, ChatGptTokens, Client, ConfigError};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 

@@ -1,5 +1,6 @@
+use codex_backend::accounts::{NudgeEmail, WorkspaceMessageType};
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{ErrorKind, NudgeEmail, RetryPolicy, WorkspaceMessageType};
+use codex_backend::{ErrorKind, RetryPolicy};
 use serde_json::json;
 
 use crate::support::{client, guard};

@@ -1,11 +1,12 @@
 use std::time::{Duration, SystemTime};
 
+use codex_backend::auth::{AccountFacts, MemoryStore, PersonalAccessToken, StoredCredentials};
+use codex_backend::connectors::connector_install_url;
+use codex_backend::limits::PlanType;
+use codex_backend::plugins::{PluginInterface, PluginScope};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AccountFacts, ChatGptSession, ChatGptTokens, Connectors, ErrorKind, FeaturedPlugins, MemoryStore,
-    PersonalAccessToken, PlanType, PluginInterface, PluginScope, StoredCredentials, WorkspaceSettings,
-    connector_install_url,
-};
+use codex_backend::workspace::WorkspaceSettings;
+use codex_backend::{ChatGptSession, ChatGptTokens, Connectors, ErrorKind, FeaturedPlugins};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -237,7 +238,7 @@ async fn featured_plugins_are_for_anyone_and_only_the_backends_own_credentials_g
 async fn an_api_on_loopback_does_not_fall_back_to_production() {
     let backend = Backend::start().unwrap();
     let client = codex_backend::Client::builder()
-        .environment(codex_backend::Environment::empty())
+        .environment(codex_backend::transport::Environment::empty())
         .openai_base_url(backend.openai_base_url())
         .api_key(backend.api_key())
         .build()

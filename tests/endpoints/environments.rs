@@ -1,5 +1,6 @@
+use codex_backend::ErrorKind;
+use codex_backend::environments::GitHubRepository;
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{ErrorKind, GitHubRepository};
 
 use crate::support::{client, guard};
 

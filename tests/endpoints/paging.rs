@@ -1,5 +1,7 @@
+use codex_backend::tasks::TaskFilter;
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{ChatGptTokens, Client, Environment, ErrorKind, RetryPolicy, TaskFilter};
+use codex_backend::transport::Environment;
+use codex_backend::{ChatGptTokens, Client, ErrorKind, RetryPolicy};
 use futures_util::{StreamExt, TryStreamExt};
 use proptest::prelude::*;
 

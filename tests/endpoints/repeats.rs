@@ -1,7 +1,11 @@
 //! Which requests are sent again after a failure: as the table in the documentation says.
 
+use codex_backend::accounts::NudgeEmail;
+use codex_backend::environments::GitHubRepository;
+use codex_backend::plugins::PluginScope;
+use codex_backend::tasks::NewTask;
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{Client, CodexBackend, Error, GitHubRepository, NewTask, NudgeEmail, PluginScope};
+use codex_backend::{Client, CodexBackend, Error};
 
 use crate::support::{client_with_plan, guard};
 

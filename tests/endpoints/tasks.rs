@@ -1,8 +1,6 @@
+use codex_backend::tasks::{DiffStats, NewTask, TaskDetails, TaskFilter, TaskListItem, TaskStatus, TaskStatusDisplay};
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    ChatGptTokens, Client, CloudTasks, DiffStats, ErrorKind, NewTask, TaskDetails, TaskFilter, TaskListItem,
-    TaskStatus, TaskStatusDisplay,
-};
+use codex_backend::{ChatGptTokens, Client, CloudTasks, ErrorKind};
 use serde_json::{Value, json};
 
 use crate::support::{client, guard};

@@ -1,7 +1,10 @@
 //! Entries of lists that are `null` or not of the expected form, and numbers of another form: the rest is read.
 
+use codex_backend::ErrorKind;
+use codex_backend::accounts::AccountsCheck;
+use codex_backend::limits::{Credits, LimitWindow};
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{AccountsCheck, Credits, ErrorKind, LimitWindow, UsageReport};
+use codex_backend::usage::UsageReport;
 use serde_json::{Value, json};
 
 use crate::support::{client, guard};

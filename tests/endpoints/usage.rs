@@ -1,5 +1,7 @@
+use codex_backend::ErrorKind;
+use codex_backend::limits::{LimitWindow, PlanType, RateLimitReachedReason};
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{ErrorKind, LimitWindow, PlanType, RateLimitReachedReason, ResetOutcome, UsageReport};
+use codex_backend::usage::{ResetOutcome, UsageReport};
 use serde_json::{Value, json};
 
 use crate::support::{client, guard};

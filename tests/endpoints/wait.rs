@@ -1,7 +1,8 @@
 use std::time::Duration;
 
+use codex_backend::tasks::TaskStatus;
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{Client, CodexBackend, ErrorKind, RetryPolicy, TaskStatus};
+use codex_backend::{Client, CodexBackend, ErrorKind, RetryPolicy};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::clock::WaitLog;

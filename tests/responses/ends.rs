@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use codex_backend::limits::{PlanType, RateLimitReachedReason};
+use codex_backend::responses::{ResponseEventKind as Kind, ResponseStream};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route, ScriptedResponse};
-use codex_backend::{
-    ErrorKind, PlanType, RateLimitReachedReason, ResponseEventKind as Kind, ResponseStream, RetryPolicy, Timeouts,
-};
+use codex_backend::{ErrorKind, RetryPolicy, Timeouts};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
@@ -158,7 +158,7 @@ async fn any_byte_resets_the_idle_limit_and_silence_ends_the_stream() {
     let server = chunked_server(chunks);
     let client = codex_backend::Client::builder()
         .codex_base_url(server)
-        .environment(codex_backend::Environment::empty())
+        .environment(codex_backend::transport::Environment::empty())
         .chatgpt(codex_backend::ChatGptTokens::new("opaque"))
         .clock(clock.clone())
         .timeouts(Timeouts::default().stream_idle(10 * SECOND))
@@ -266,7 +266,7 @@ async fn a_401_is_recovered_from_before_the_stream_as_everywhere() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("auth.json");
     std::fs::write(&path, backend.issue_auth_json("acct-1", Duration::from_secs(3600))).unwrap();
-    let sources = codex_backend::AuthSources::none().and(codex_backend::AuthSource::AuthJson(path));
+    let sources = codex_backend::auth::AuthSources::none().and(codex_backend::auth::AuthSource::AuthJson(path));
     let auth = codex_backend::CodexAuth::load(&sources).await.unwrap();
     let session = backend.client().build_any(&auth).unwrap().into_codex_backend().unwrap();
     backend.inject(Route::CreateResponse, Fault::unauthorized("token_expired"));
@@ -444,7 +444,7 @@ async fn a_stream_that_was_read_to_its_end_gives_its_connection_back() {
     });
     let client = codex_backend::Client::builder()
         .codex_base_url(url)
-        .environment(codex_backend::Environment::empty())
+        .environment(codex_backend::transport::Environment::empty())
         .chatgpt(codex_backend::ChatGptTokens::new("opaque"))
         .build()
         .unwrap();

@@ -3,10 +3,11 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use codex_backend::auth::{AuthSource, AuthSources};
+use codex_backend::models::RefreshStrategy;
+use codex_backend::responses::Tools;
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AuthSource, AuthSources, Client, CodexAuth, CodexBackend, Error, RefreshStrategy, RetryPolicy, Tools,
-};
+use codex_backend::{Client, CodexAuth, CodexBackend, Error, RetryPolicy};
 
 use super::support::{ask, guard};
 

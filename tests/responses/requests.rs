@@ -1,11 +1,11 @@
 //! What is sent, in both modes.
 
-use codex_backend::testing::{Backend, Route, ScriptedResponse};
-use codex_backend::{
-    ContentPart, CustomTool, ErrorKind, FunctionTool, NamespaceTool, ReasoningEffort, ReasoningSummary,
-    ResponseEventKind as Kind, ResponseItem, ResponseTool, ResponseTurn, ServiceTier, ToolChoice, ToolSearchTool,
-    Verbosity,
+use codex_backend::ErrorKind;
+use codex_backend::responses::{
+    ContentPart, CustomTool, FunctionTool, NamespaceTool, ReasoningEffort, ReasoningSummary, ResponseEventKind as Kind,
+    ResponseItem, ResponseTool, ResponseTurn, ServiceTier, ToolChoice, ToolSearchTool, Verbosity,
 };
+use codex_backend::testing::{Backend, Route, ScriptedResponse};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
 //! What other clients were found to get wrong, row by row.
 
+use codex_backend::ErrorKind;
+use codex_backend::responses::{MessageRole, ResponseEventKind as Kind, ResponseItem, ResponseStream};
 use codex_backend::testing::{Backend, Fault, Route, ScriptedResponse};
-use codex_backend::{ErrorKind, MessageRole, ResponseEventKind as Kind, ResponseItem, ResponseStream};
 use serde_json::json;
 
 use super::support::{ask, codex, guard, play, read};

@@ -1,7 +1,8 @@
 //! Responses that the OpenAI API keeps, counting and compacting.
 
+use codex_backend::ErrorKind;
+use codex_backend::responses::{ResponseItem, ResponseStatus};
 use codex_backend::testing::{Backend, Route};
-use codex_backend::{ErrorKind, ResponseItem, ResponseStatus};
 use serde_json::json;
 
 use super::support::{ask, codex, guard, openai, read};

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use codex_backend::ErrorKind;
+use codex_backend::responses::{FunctionTool, ResponseEventKind, ResponseItem, TokenUsage, Tools};
 use codex_backend::testing::{Backend, Route, ScriptedResponse};
-use codex_backend::{ErrorKind, FunctionTool, ResponseEventKind, ResponseItem, TokenUsage, Tools};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

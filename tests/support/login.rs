@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use codex_backend::auth::FileStore;
 use codex_backend::testing::{Backend, RecordedRequest, Route};
-use codex_backend::{ChatGptSession, Client, CodexBackend, Error, FileStore};
+use codex_backend::{ChatGptSession, Client, CodexBackend, Error};
 use serde_json::{Value, json};
 
 pub(crate) const EXPIRED: Duration = Duration::ZERO;

@@ -3,8 +3,9 @@
 use std::io;
 
 use bytes::Bytes;
+use codex_backend::ErrorKind;
+use codex_backend::auth::AuthHeaders;
 use codex_backend::testing::Route;
-use codex_backend::{AuthHeaders, ErrorKind};
 use futures_util::{StreamExt, stream};
 
 use crate::support::{

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders};
+use codex_backend::files::UploadProgress;
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AuthContext, AuthFuture, AuthHeaders, AuthProvider, CodexBackend, ErrorKind, OpenAiFileUpload, UploadProgress,
-};
+use codex_backend::{AuthProvider, CodexBackend, ErrorKind, OpenAiFileUpload};
 use tempfile::TempDir;
 
 use crate::support::{CHUNK, assert_nothing_finalized, content, folder, guard, kind, only_file, start, uploads, write};
@@ -54,7 +54,7 @@ fn changing(
     path: &Path,
     change: Change,
     due: fn(UploadProgress) -> bool,
-) -> codex_backend::UploadRequest {
+) -> codex_backend::files::UploadRequest {
     let (file, done) = (path.to_owned(), AtomicBool::new(false));
     uploads(backend).path(path).with_progress(move |progress| {
         if due(progress) && !done.swap(true, Ordering::Relaxed) {

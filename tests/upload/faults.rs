@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders, AuthRecovery, AuthRefusal};
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AuthContext, AuthFuture, AuthHeaders, AuthProvider, CodexBackend, ErrorKind, OpenAiFileUpload, Recovery, Refusal,
-};
+use codex_backend::{AuthProvider, CodexBackend, ErrorKind, OpenAiFileUpload};
 use serde_json::json;
 
 use crate::server::{Answer, Visitor, bare_http};
@@ -187,8 +186,8 @@ impl AuthProvider for Renewing {
         AuthFuture::ready(Ok(self.0.clone()))
     }
 
-    fn refused<'a>(&'a self, _: &'a Refusal, _: &'a AuthContext) -> AuthFuture<'a, Recovery> {
-        AuthFuture::ready(Ok(Recovery::Retry))
+    fn refused<'a>(&'a self, _: &'a AuthRefusal, _: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
+        AuthFuture::ready(Ok(AuthRecovery::Retry))
     }
 }
 

@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use codex_backend::files::{UploadRequest, UploadedFile};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{Clock, Error, ErrorKind, UploadRequest, UploadedFile};
+use codex_backend::transport::Clock;
+use codex_backend::{Error, ErrorKind};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use codex_backend::files::{UploadMany, UploadRequest};
 use codex_backend::testing::{Fault, Route};
-use codex_backend::{ErrorKind, OpenAiFileUpload, UploadMany, UploadRequest};
+use codex_backend::{ErrorKind, OpenAiFileUpload};
 use futures_util::stream;
 use tokio::sync::watch;
 

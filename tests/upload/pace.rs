@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use codex_backend::testing::{Fault, Route};
-use codex_backend::{Clock, ErrorKind, RetryPolicy, Timeouts};
+use codex_backend::transport::Clock;
+use codex_backend::{ErrorKind, RetryPolicy, Timeouts};
 
 use crate::support::{
     CHUNK, assert_nothing_finalized, builder, content, every_source, folder, guard, manual_clock, only_file, start,

@@ -7,11 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use codex_backend::files::{UploadProgress, UploadRequest, UploadedFile};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route, StoredFile};
-use codex_backend::{
-    Client, ClientBuilder, CodexBackend, Error, ErrorKind, OpenAiFileUpload, RetryPolicy, UploadProgress,
-    UploadRequest, UploadedFile,
-};
+use codex_backend::{Client, ClientBuilder, CodexBackend, Error, ErrorKind, OpenAiFileUpload, RetryPolicy};
 use futures_util::{Stream, stream};
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders};
 use codex_backend::testing::{Backend, RecordedRequest, Route};
-use codex_backend::{
-    AuthContext, AuthFuture, AuthHeaders, AuthProvider, ChatGptTokens, Client, CodexBackend, OpenAiFileUpload,
-};
+use codex_backend::{AuthProvider, ChatGptTokens, Client, CodexBackend, OpenAiFileUpload};
 use secrecy::SecretString;
 use serde_json::json;
 

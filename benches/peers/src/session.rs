@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use codex_backend::testing::{Backend, Route};
-use codex_backend::{ChatGptSession, Client, CodexBackend, FileStore};
+use codex_backend::auth::FileStore;
+use codex_backend::{ChatGptSession, Client, CodexBackend};
 use cpu_time::ProcessTime;
 use tokio::runtime::Runtime;
 use tokio::sync::Barrier;

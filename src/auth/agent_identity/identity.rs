@@ -22,12 +22,12 @@ const LONGEST_ID: usize = 4096;
 /// can sign, and the ids can be sent.
 ///
 /// It cannot send requests yet. [`register`](Self::register) gets it a task and gives a
-/// [`RegisteredAgent`](crate::RegisteredAgent); [`lazy`](Self::lazy) leaves that to the first request. Clones share
+/// [`RegisteredAgent`](crate::auth::RegisteredAgent); [`lazy`](Self::lazy) leaves that to the first request. Clones share
 /// everything.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::AgentIdentity;
+/// use codex_backend::auth::AgentIdentity;
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let jwt = backend.issue_agent_jwt("acct-1");

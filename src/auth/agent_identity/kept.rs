@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::identity::AgentIdentity;
 use super::record;
 use crate::auth::claims::Claims;
-use crate::auth::store::{CredentialStore, StoreError, StoreErrorKind, StoredCredentials, Swap};
+use crate::auth::store::{CredentialStore, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome};
 
 /// How often a document that others change is tried to be saved.
 pub(super) const MOST_SAVES: u32 = 10;
@@ -31,7 +31,7 @@ pub(super) async fn keep_new_task(
             });
             let Some(task_id) = task_id else { return Ok(()) };
             *task_id = new.expose_secret().into();
-            if let Swap::Done = store.swap(Some(&kept), Some(&kept.with_document(document)))? {
+            if let SwapOutcome::Done = store.swap(Some(&kept), Some(&kept.with_document(document)))? {
                 return Ok(());
             }
         }

@@ -8,9 +8,9 @@ use url::Url;
 
 use super::document::{Answered, Tokens};
 use crate::auth::service_call::ServiceCall;
-use crate::auth::store::{CredentialStore, Renewal, StoredCredentials, Swap};
+use crate::auth::store::{CredentialStore, RefreshLease, StoredCredentials, SwapOutcome};
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
-use crate::exchange::{Exchange, Operation, Pace, Repeat};
+use crate::exchange::{Exchange, Operation, Pace, Retries};
 
 /// The client id of the ChatGPT sign-in, which refresh tokens are bound to.
 pub(in crate::auth) const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
@@ -27,7 +27,7 @@ static REFRESH: Operation = Operation {
     method: Method::POST,
     path: "/oauth/token",
     // A refresh token works once. When it is not certain that the server did not act, it must not see the token again.
-    repeat: Repeat::IfNotActedOn,
+    retries: Retries::IfNotActedOn,
     pace: Pace::Bounded,
 };
 
@@ -129,7 +129,7 @@ pub(super) async fn refresh(
 /// Puts what the server gave into the store. It is the only copy there is of a token that works once, so a store that
 /// cannot be written now is tried again for a while; `unsaved` is told meanwhile.
 async fn save(
-    lease: &mut dyn Renewal,
+    lease: &mut dyn RefreshLease,
     answered: &Answered,
     before: &Tokens,
     mut base: StoredCredentials,
@@ -149,8 +149,8 @@ async fn save(
             check_account(before, &tokens)?;
         }
         match lease.save(&in_store, &fresh) {
-            Ok(Swap::Done) => return Ok(Refreshed::Granted(Known::saved(fresh))),
-            Ok(Swap::Changed(Some(meanwhile))) if Instant::now() < give_up => {
+            Ok(SwapOutcome::Done) => return Ok(Refreshed::Granted(Known::saved(fresh))),
+            Ok(SwapOutcome::Changed(Some(meanwhile))) if Instant::now() < give_up => {
                 let theirs = Tokens::of(&meanwhile)?;
                 check_account(before, &theirs)?;
                 if !theirs.has_refresh_token_of(&used) {
@@ -165,11 +165,11 @@ async fn save(
                     std::thread::sleep(SAVE_PAUSE);
                 }
             }
-            Ok(Swap::Changed(Some(meanwhile))) => {
+            Ok(SwapOutcome::Changed(Some(meanwhile))) => {
                 tracing::error!("refreshed credentials could not be saved: the store changes all the time");
                 return Ok(Refreshed::Granted(Known { stored: fresh, in_store: Some(meanwhile) }));
             }
-            Ok(Swap::Changed(None)) => {
+            Ok(SwapOutcome::Changed(None)) => {
                 return Err(AuthError::reauth(ReauthReason::Removed));
             }
             Err(error) => {

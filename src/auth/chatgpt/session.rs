@@ -15,7 +15,9 @@ use super::refresh::{Known, Refreshed, TokenEndpoint, check_account, refresh};
 use crate::auth::claims::Claims;
 use crate::auth::headers::HeadersByThread;
 use crate::auth::store::{CredentialStore, StoredCredentials};
-use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthProvider, Recovery, Refusal};
+use crate::auth::{
+    AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthProvider, AuthRecovery, AuthRefusal,
+};
 use crate::error::{AuthError, AuthErrorKind, ReauthReason};
 use crate::mode::CodexBackend;
 
@@ -39,7 +41,8 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{ChatGptSession, FileStore};
+/// use codex_backend::auth::FileStore;
+/// use codex_backend::ChatGptSession;
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let folder = tempfile::tempdir()?;
@@ -179,7 +182,7 @@ impl AuthProvider for ChatGptSession {
         }
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthFuture::boxed(self.recover(refusal, context))
     }
 
@@ -221,10 +224,10 @@ impl ChatGptSession {
         if current.expiry.has_expired(context.now()) { Err(error) } else { Ok(current.headers.get()) }
     }
 
-    async fn recover(&self, refusal: &Refusal, context: &AuthContext) -> Result<Recovery, AuthError> {
+    async fn recover(&self, refusal: &AuthRefusal, context: &AuthContext) -> Result<AuthRecovery, AuthError> {
         let current = self.shared.current();
         if refusal.generation != current.headers.generation() {
-            return Ok(Recovery::Retry);
+            return Ok(AuthRecovery::Retry);
         }
         let adopted = self.shared.adopt_from_store(&current).await;
         if let Err(error) = &adopted {
@@ -232,15 +235,15 @@ impl ChatGptSession {
             self.shared.changes.send_replace(());
         }
         if adopted? {
-            return Ok(Recovery::Retry);
+            return Ok(AuthRecovery::Retry);
         }
         if self.shared.store.is_read_only() {
-            return Ok(Recovery::GiveUp);
+            return Ok(AuthRecovery::GiveUp);
         }
         if current.expiry.is_too_young_to_refresh(&**context.exchange.clock()) {
-            return Ok(Recovery::GiveUp);
+            return Ok(AuthRecovery::GiveUp);
         }
-        self.shared.wait_for_refresh(&current, context).await.map(|()| Recovery::Retry)
+        self.shared.wait_for_refresh(&current, context).await.map(|()| AuthRecovery::Retry)
     }
 }
 
