@@ -14,7 +14,7 @@ pub use self::any::{AnyClient, WrongMode};
 pub use self::builder::ClientBuilder;
 use crate::auth::{AuthFuture, AuthHealth, AuthRecovery, AuthRefusal};
 use crate::call::Caller;
-use crate::mode::{Authenticated, CodexBackend, Mode, OpenAiApi, Unset};
+use crate::mode::{Authenticated, CodexBackend, Mode, OpenAiApi};
 
 /// A client for the Codex backend.
 pub type CodexClient = Client<CodexBackend>;
@@ -59,13 +59,6 @@ pub struct Client<M> {
     mode: PhantomData<fn() -> M>,
 }
 
-impl Client<Unset> {
-    /// Starts a client. Choose credentials, then [`build()`](ClientBuilder::build).
-    pub fn builder() -> ClientBuilder<Unset> {
-        ClientBuilder::new()
-    }
-}
-
 impl<M> Client<M> {
     pub(crate) fn caller(&self) -> &Arc<Caller> {
         &self.caller
@@ -84,7 +77,7 @@ impl<M> Client<M> {
     /// The auth headers a request of this client would carry now, for a request that another HTTP stack sends.
     ///
     /// This is the way to adopt this crate's auth alone. Ask anew for each request: some credentials are valid for a
-    /// second. It costs no allocation when the provider has them at hand. No time limit applies but the provider's own.
+    /// second. It costs no allocation when the provider has them at hand. No time-out applies but the provider's own.
     /// Where the headers go is up to you; this crate sends them to the base URL only.
     ///
     /// # Errors
@@ -113,7 +106,7 @@ impl<M> Client<M> {
 }
 
 impl<M> Client<M> {
-    /// How the credentials are now: whether they will do, soon expire, are being renewed, or are lost. Makes no request.
+    /// How the credentials are now: whether they will do, soon expire, are being refreshed, or are lost. Makes no request.
     #[must_use]
     pub fn auth_health(&self) -> AuthHealth
     where
@@ -123,7 +116,7 @@ impl<M> Client<M> {
     }
 
     /// The health of the credentials as it is now, and then each time that it has changed. A change that lasts a moment
-    /// may be passed over. Nothing runs in the background: what polls the stream watches.
+    /// may be skipped. Nothing runs in the background: what polls the stream watches.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

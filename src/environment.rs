@@ -1,3 +1,5 @@
+//! Environment variables, read in this place alone.
+
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;

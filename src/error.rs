@@ -242,7 +242,7 @@ impl Error {
 
     /// Whether the same call has a chance to succeed later without a change by the caller.
     ///
-    /// It does not say that a repeat is harmless: see [`may_have_been_sent()`](Self::may_have_been_sent).
+    /// It does not say that a retry is harmless: see [`may_have_been_sent()`](Self::may_have_been_sent).
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self.inner.kind {

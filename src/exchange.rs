@@ -1,9 +1,10 @@
-//! One bare exchange with all its care: time limits, retries and their budget, error mapping and scrubbing, spans.
+//! One bare exchange with all its care: time-outs, retries and their budget, error mapping and scrubbing, spans.
 //!
 //! Nothing here knows of credentials. What an attempt must carry is asked of an [`Authorize`], once for each attempt;
 //! [`Bare`] carries nothing.
 
 mod answer;
+mod authorize;
 mod base_url;
 mod body;
 #[cfg(feature = "rustls-ring")]
@@ -12,8 +13,11 @@ mod clock;
 mod cookies;
 mod identity;
 mod limit;
+mod operation;
 mod origin;
+mod outgoing;
 mod proxy;
+mod receive;
 mod reqwest_transport;
 mod retry;
 mod scrub;
@@ -21,6 +25,7 @@ mod signed_url;
 mod sse;
 mod timeouts;
 mod transport;
+mod transport_error;
 
 use std::error::Error as StdError;
 use std::future::Future;
@@ -28,16 +33,15 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use url::Url;
 
+use self::answer::LONGEST_ERROR_BODY;
 #[cfg(feature = "agent-identity")]
 pub(crate) use self::answer::TASK_CODES;
 pub(crate) use self::answer::{Answer, event_error, headers_of_json};
-#[cfg(any(feature = "agent-identity", feature = "testing"))]
+pub(crate) use self::authorize::{Authorize, Bare};
+#[cfg(feature = "agent-identity")]
 pub(crate) use self::base_url::PathStyle;
 pub(crate) use self::base_url::{BaseUrl, Route, path_segment};
 pub use self::body::Body;
@@ -49,8 +53,12 @@ use self::cookies::CookieJar;
 pub(crate) use self::identity::Identity;
 pub(crate) use self::limit::{Activity, IdleTimer};
 use self::limit::{Limit, within};
+pub(crate) use self::operation::{Operation, Pace};
 pub(crate) use self::origin::{Origin, TrustedHosts, has_user_info, is_loopback};
+pub(crate) use self::outgoing::{CallOptions, Outgoing, Payload, PayloadSource};
 pub(crate) use self::proxy::ProxySettings;
+use self::receive::{Collected, collect};
+pub(crate) use self::receive::{NotReceived, Opened, Receive, ToTheEnd};
 pub(crate) use self::reqwest_transport::{ReqwestTransport, TransportSettings};
 pub(crate) use self::retry::Retries;
 use self::retry::RetryBudget;
@@ -59,17 +67,13 @@ pub(crate) use self::scrub::Scrubber;
 pub use self::signed_url::SignedUrl;
 pub(crate) use self::sse::{LONGEST_EVENT, SseFailure, SseReader};
 pub use self::timeouts::Timeouts;
-use self::transport::TransportFailure;
-pub use self::transport::{Transport, TransportError, TransportFuture, TransportRequest};
+pub use self::transport::{Transport, TransportFuture, TransportRequest};
+pub use self::transport_error::TransportError;
+use self::transport_error::TransportFailure;
 use crate::error::{Error, ErrorKind};
 
-/// The longest successful answer that is read into memory.
-const LONGEST_ANSWER: usize = 64 << 20;
 /// Room for the headers of a request, so that they are not moved while it is put together.
 const HEADERS: usize = 8;
-/// How much of an answer that became an error is scrubbed and then cut; of an error's body, no more is read.
-const LONGEST_ERROR_BODY: usize = 64 << 10;
-
 /// The transport with everything around it. One for each client, shared by all that the client sends, the calls that
 /// auth itself makes included.
 #[derive(Debug)]
@@ -81,178 +85,6 @@ pub(crate) struct Exchange {
     retry: RetryPolicy,
     budget: RetryBudget,
     cookies: CookieJar,
-}
-
-/// What is the same for every request of an operation.
-#[derive(Debug)]
-pub(crate) struct Operation {
-    /// As errors and spans name it: `files.create`.
-    pub(crate) name: &'static str,
-    pub(crate) method: Method,
-    /// The path's template, which is all of the URL that spans show.
-    pub(crate) path: &'static str,
-    pub(crate) retries: Retries,
-    pub(crate) pace: Pace,
-}
-
-/// What bounds an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pace {
-    /// The limits on the attempt and on the call.
-    Bounded,
-    /// The idle limit alone: any byte resets it.
-    IdleOnly,
-    /// The same for an answer that is a stream, whose idle limit is its own.
-    Stream,
-}
-
-/// One request, ready to be sent as often as its operation allows.
-pub(crate) struct Outgoing<'a> {
-    pub(crate) operation: &'static Operation,
-    pub(crate) url: Url,
-    /// Beside those of the application's identity and of auth.
-    pub(crate) headers: HeaderMap,
-    pub(crate) payload: Payload<'a>,
-    pub(crate) options: &'a CallOptions,
-}
-
-/// What a single call sets differently from its client.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct CallOptions {
-    pub(crate) timeouts: Option<Timeouts>,
-    pub(crate) retry: Option<RetryPolicy>,
-    /// In place of what the operation says.
-    pub(crate) retries: Option<Retries>,
-}
-
-/// What a request carries.
-pub(crate) enum Payload<'a> {
-    Empty,
-    Bytes(Bytes),
-    Source(&'a mut dyn PayloadSource),
-}
-
-/// A payload that is read while it is sent.
-pub(crate) trait PayloadSource: Send {
-    /// The content from its start, for the given attempt, counted from 1. `activity`, where there is an idle limit, is
-    /// touched whenever bytes are handed over.
-    fn open(&mut self, attempt: u32, activity: Option<Activity>) -> BoxFuture<'_, Result<Body, Error>>;
-
-    /// Whether the content can be read from its start again.
-    fn is_replayable(&self) -> bool;
-
-    /// Whether all of the content has been handed over in the last attempt.
-    fn is_handed_over(&self) -> bool;
-
-    /// Why the content could not be read to its end, if that is why an attempt failed.
-    fn take_failure(&mut self) -> Option<Error>;
-}
-
-/// Adds to each attempt what it must carry.
-pub(crate) trait Authorize: Send + Sync {
-    fn authorize(&mut self, headers: &mut HeaderMap) -> impl Future<Output = Result<(), Error>> + Send;
-
-    /// Knows the credentials of the last attempt, so that an answer that repeats them can be cleaned.
-    fn scrubber(&self) -> Scrubber;
-
-    /// Whether the requests go to an API, which is told who is calling, and whose Cloudflare cookies it gets back.
-    fn is_to_api(&self) -> bool;
-}
-
-/// Makes of a successful answer what its caller gets. As long as this fails, the request may be sent again.
-pub(crate) trait Receive: Send + Sync {
-    type Received: Send;
-
-    /// What an attempt must carry that may have been learnt from the answer to the one before.
-    fn add_headers(&self, _headers: &mut HeaderMap) {}
-
-    /// `activity`, where there is an idle limit, is touched whenever bytes come.
-    fn receive(
-        &self,
-        opened: Opened,
-        activity: Option<&Activity>,
-    ) -> impl Future<Output = Result<Self::Received, NotReceived>> + Send;
-
-    /// The status of the answer that was received.
-    fn status(received: &Self::Received) -> StatusCode;
-
-    /// The id that the server gave the request.
-    fn request_id(received: &Self::Received) -> Option<String>;
-}
-
-/// A successful answer of which the head has been read.
-#[derive(Debug)]
-pub(crate) struct Opened {
-    pub(crate) operation: &'static Operation,
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Body,
-    pub(crate) attempts: u32,
-    pub(crate) scrubber: Scrubber,
-}
-
-/// Why a body was not received.
-#[derive(Debug)]
-pub(crate) enum NotReceived {
-    Broken(TransportError),
-    Unusable(Error),
-}
-
-/// The body is read to its end, which must not be further than this many bytes away.
-#[derive(Debug)]
-pub(crate) struct ToTheEnd {
-    pub(crate) longest: usize,
-}
-
-impl ToTheEnd {
-    /// As far as any answer reaches.
-    pub(crate) const DEFAULT: Self = Self { longest: LONGEST_ANSWER };
-}
-
-impl Receive for ToTheEnd {
-    type Received = Answer;
-
-    async fn receive(&self, opened: Opened, activity: Option<&Activity>) -> Result<Answer, NotReceived> {
-        let Opened { operation, status, headers, mut body, attempts, scrubber } = opened;
-        match collect(&mut body, self.longest, activity).await {
-            Collected::Whole(body) => Ok(Answer { status, headers, body, attempts, scrubber }),
-            Collected::TooLong(_) => {
-                let message = format!("the answer is longer than {} MiB", self.longest >> 20);
-                let error = Error::new(ErrorKind::ResponseTooLarge, operation.name, message);
-                Err(NotReceived::Unusable(error.with_status(status)))
-            }
-            Collected::Broken(_, error) => Err(NotReceived::Broken(error)),
-        }
-    }
-
-    fn status(received: &Answer) -> StatusCode {
-        received.status
-    }
-
-    fn request_id(received: &Answer) -> Option<String> {
-        received.request_id()
-    }
-}
-
-/// Nothing is added: for pre-signed URLs, and for calls that authenticate by their body.
-#[derive(Debug)]
-pub(crate) struct Bare {
-    pub(crate) scrubber: Scrubber,
-    pub(crate) to_api: bool,
-}
-
-impl Authorize for Bare {
-    async fn authorize(&mut self, _: &mut HeaderMap) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn scrubber(&self) -> Scrubber {
-        self.scrubber.clone()
-    }
-
-    fn is_to_api(&self) -> bool {
-        self.to_api
-    }
 }
 
 /// The limits that hold for one call.
@@ -316,7 +148,7 @@ impl Exchange {
         Progress { started: self.clock.monotonic(), attempts: 0, sent: false }
     }
 
-    /// Sends the request, again where that is safe, until it succeeds or there is no more to try.
+    /// Sends the request, and retries it where that is safe, until it succeeds or no retry is left.
     pub(crate) fn send<A: Authorize>(
         &self,
         request: &mut Outgoing<'_>,
@@ -380,7 +212,7 @@ impl Exchange {
                 tracing::warn!("the retry budget of this client is used up");
                 return Err(error);
             }
-            tracing::debug!(delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), "will be sent again");
+            tracing::debug!(delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), "will be retried");
             self.clock.sleep(delay).await;
         }
     }
@@ -486,7 +318,7 @@ impl Exchange {
         Err(source.take_failure().map_or(error, |failure| failure.sent(true)))
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one call, split from its time limit")]
+    #[allow(clippy::too_many_arguments, reason = "one call, split from its time-out")]
     async fn carry<A: Authorize, R: Receive>(
         &self,
         operation: &'static Operation,
@@ -550,78 +382,6 @@ impl Exchange {
             Pace::Bounded => {
                 let spent = self.clock.monotonic().saturating_sub(progress.started);
                 bounds.timeouts.call.saturating_sub(spent)
-            }
-        }
-    }
-}
-
-impl Opened {
-    pub(crate) fn request_id(&self) -> Option<String> {
-        answer::request_id(&self.headers).map(|id| self.scrubber.clean_line(id))
-    }
-
-    /// An error about the answer, with the start of its body.
-    pub(crate) async fn refuse(mut self, kind: ErrorKind, message: String) -> Error {
-        let request_id = self.request_id();
-        let collected = collect(&mut self.body, LONGEST_ERROR_BODY, None).await;
-        let (Collected::Whole(bytes) | Collected::TooLong(bytes) | Collected::Broken(bytes, _)) = collected;
-        Error::new(kind, self.operation.name, message)
-            .with_status(self.status)
-            .with_request_id(request_id)
-            .with_body(Some(self.scrubber.clean(&String::from_utf8_lossy(&bytes))))
-    }
-}
-
-impl Operation {
-    /// The span of one call. It names the operation and nothing of the request.
-    pub(crate) fn span(&self, mode: &'static str) -> tracing::Span {
-        tracing::debug_span!(
-            "codex_backend.call",
-            operation = self.name,
-            mode,
-            method = self.method.as_str(),
-            path = self.path
-        )
-    }
-}
-
-enum Collected {
-    Whole(Bytes),
-    TooLong(Bytes),
-    Broken(Bytes, TransportError),
-}
-
-async fn collect(body: &mut Body, longest: usize, activity: Option<&Activity>) -> Collected {
-    // Most answers are one chunk, and a single chunk need not be copied.
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    let joined = |first: Bytes, all: BytesMut| if all.is_empty() { first } else { all.freeze() };
-    loop {
-        match body.next().await {
-            None => return Collected::Whole(joined(first, all)),
-            Some(Err(error)) => return Collected::Broken(joined(first, all), error),
-            // A body that always has nothing at hand must not keep time limits from being looked at.
-            Some(Ok(chunk)) if chunk.is_empty() => tokio::task::consume_budget().await,
-            Some(Ok(chunk)) => {
-                if let Some(activity) = activity {
-                    activity.touch();
-                }
-                let room = longest - first.len().max(all.len());
-                if chunk.len() > room {
-                    if all.is_empty() {
-                        all.extend_from_slice(&first);
-                    }
-                    all.extend_from_slice(&chunk[..room]);
-                    return Collected::TooLong(all.freeze());
-                }
-                if first.is_empty() {
-                    first = chunk;
-                } else {
-                    if all.is_empty() {
-                        all.extend_from_slice(&first);
-                    }
-                    all.extend_from_slice(&chunk);
-                }
             }
         }
     }

@@ -113,7 +113,7 @@ async fn a_token_that_does_not_tell_its_end_is_old_after_eight_days() {
 }
 
 #[tokio::test]
-async fn a_renewal_is_seen_from_its_beginning_to_its_end() {
+async fn a_refresh_is_seen_from_its_beginning_to_its_end() {
     let login = Login::with_foreign_members(EXPIRED);
     login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(300)));
     let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
@@ -197,11 +197,11 @@ async fn it_is_told_why_the_user_has_to_sign_in() {
 async fn the_server_itself_tells_reuse_and_revocation() {
     let login = Login::with_foreign_members(EXPIRED);
     let copy = login.document();
-    let renews = || login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
-    usage(&renews()).await.unwrap();
+    let refreshes = || login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
+    usage(&refreshes()).await.unwrap();
     // As a machine does that has a copy of the file.
     replace_without_locks(&login.path(), &copy.to_string());
-    let second = renews();
+    let second = refreshes();
     usage(&second).await.unwrap_err();
     assert_eq!(second.auth_health(), AuthHealth::ReauthRequired(ReauthReason::Reused));
 
@@ -216,7 +216,7 @@ async fn the_server_itself_tells_reuse_and_revocation() {
 }
 
 #[tokio::test]
-async fn without_a_refresh_token_or_a_file_there_is_no_renewal() {
+async fn without_a_refresh_token_or_a_file_there_is_no_refresh() {
     let login = Login::with_foreign_members(EXPIRED);
     let mut document = login.document();
     document["tokens"]["refresh_token"] = json!("");
@@ -266,7 +266,7 @@ async fn a_failure_that_may_pass_leaves_them_expiring() {
 }
 
 #[tokio::test]
-async fn a_background_renewal_makes_them_ready_without_a_caller_that_waits() {
+async fn a_background_refresh_makes_them_ready_without_a_caller_that_waits() {
     let login = Login::with_foreign_members(Duration::from_secs(200));
     let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
     assert_eq!(client.auth_health(), AuthHealth::Expiring);

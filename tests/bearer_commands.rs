@@ -365,7 +365,7 @@ async fn it_is_killed_when_its_time_is_over() {
     let clock = ManualClock::starting_at(SystemTime::now());
     for (command, limit) in [
         (script.command(), Duration::from_secs(5)),
-        (script.command().time_limit(Duration::from_secs(77)), Duration::from_secs(77)),
+        (script.command().timeout(Duration::from_secs(77)), Duration::from_secs(77)),
     ] {
         let _absent = fs::remove_file(script.join("pid"));
         let client = builder().clock(clock.clone()).provider(command).build().unwrap();

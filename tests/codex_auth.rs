@@ -233,7 +233,7 @@ async fn the_first_versions_id_token_is_an_object() {
 }
 
 #[tokio::test]
-async fn tokens_that_a_host_application_left_in_a_file_are_used_and_never_renewed() {
+async fn tokens_that_a_host_application_left_in_a_file_are_used_and_never_refreshed() {
     let backend = Backend::start().unwrap();
     let mut document: Value =
         serde_json::from_str(&backend.issue_auth_json("acct-1", Duration::from_secs(3600))).unwrap();
@@ -671,7 +671,7 @@ async fn restrictions_that_are_set_twice_both_hold() {
 }
 
 #[tokio::test]
-async fn a_renewal_under_restrictions_uses_no_tokens_of_another_workspace_and_loses_none_of_its_own() {
+async fn a_refresh_under_restrictions_uses_no_tokens_of_another_workspace_and_loses_none_of_its_own() {
     let backend = Backend::start().unwrap();
     let home = home_with(&backend.issue_auth_json("acct-1", Duration::ZERO));
     let file = || std::fs::read_to_string(home.path().join("auth.json")).unwrap();
@@ -750,7 +750,7 @@ async fn loading_and_narrowing_go_in_one_step() {
 }
 
 #[tokio::test]
-async fn clients_of_the_same_credentials_share_their_renewals() {
+async fn clients_of_the_same_credentials_share_their_refreshes() {
     let backend = Backend::start().unwrap();
     let home = home_with(&backend.issue_auth_json("acct-1", Duration::ZERO));
     let auth = CodexAuth::load(&sources(&[("CODEX_HOME", path(&home))])).await.unwrap();

@@ -1,4 +1,4 @@
-//! Personal access tokens: verified once, never renewed. Every secret in here holds the word `MARK`.
+//! Personal access tokens: verified once, never refreshed. Every secret in here holds the word `MARK`.
 
 mod support {
     pub(crate) mod capture;

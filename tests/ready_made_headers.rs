@@ -1,4 +1,4 @@
-//! Ready-made headers: checked once, sent as they are, never renewed. Every secret in here holds the word `MARK`.
+//! Ready-made headers: checked once, sent as they are, never refreshed. Every secret in here holds the word `MARK`.
 
 mod support {
     pub(crate) mod capture;

@@ -230,7 +230,7 @@ async fn a_refusal_tells_what_was_refused_and_what_the_server_said() {
 }
 
 #[tokio::test]
-async fn a_generation_that_was_renewed_meanwhile_is_told_apart() {
+async fn a_generation_that_was_refreshed_meanwhile_is_told_apart() {
     let backend = Backend::start().unwrap();
     let token = backend.issue_access_token(ACCOUNT);
     backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));

@@ -1,4 +1,4 @@
-//! ChatGPT tokens that are kept in a file and renewed, against a server on which a refresh token works once.
+//! ChatGPT tokens that are kept in a file and refreshed, against a server on which a refresh token works once.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +55,7 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn any_number_of_callers_cause_one_renewal() {
+async fn any_number_of_callers_cause_one_refresh() {
     let world = World::with_tokens_for(EXPIRED);
     let client = world.client();
     let calls = (0..100).map(|_| {
@@ -75,7 +75,7 @@ async fn any_number_of_callers_cause_one_renewal() {
 }
 
 #[tokio::test]
-async fn what_a_renewal_does_not_change_stays_to_the_letter() {
+async fn what_a_refresh_does_not_change_stays_to_the_letter() {
     let world = World::with_tokens_for(EXPIRED);
     let tokens = &world.file()["tokens"];
     let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
@@ -100,7 +100,7 @@ async fn what_a_renewal_does_not_change_stays_to_the_letter() {
 }
 
 #[tokio::test]
-async fn a_renewal_keeps_everything_else_in_the_file() {
+async fn a_refresh_keeps_everything_else_in_the_file() {
     let world = World::with_tokens_for(EXPIRED);
     let mut before = world.file();
     before["mine"] = json!({ "deep": [1, null] });
@@ -123,7 +123,7 @@ async fn a_renewal_keeps_everything_else_in_the_file() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_renewal_follows_links_and_tightens_the_mode() {
+async fn a_refresh_follows_links_and_tightens_the_mode() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::with_tokens_for(EXPIRED);
     std::fs::set_permissions(world.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -140,7 +140,7 @@ async fn a_renewal_follows_links_and_tightens_the_mode() {
 }
 
 #[tokio::test]
-async fn a_token_about_to_expire_is_used_while_it_is_renewed() {
+async fn a_token_about_to_expire_is_used_while_it_is_refreshed() {
     let world = World::with_tokens_for(Duration::from_secs(200));
     let old = format!("Bearer {}", world.file()["tokens"]["access_token"].as_str().unwrap());
     world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(200)));
@@ -181,7 +181,7 @@ async fn after_a_401_the_file_is_read_before_the_refresh_token_is_redeemed() {
 }
 
 #[tokio::test]
-async fn a_burst_of_401s_costs_one_renewal() {
+async fn a_burst_of_401s_costs_one_refresh() {
     let world = World::with_tokens_for(HOUR);
     let client = world.client();
     let token: secrecy::SecretString = world.file()["tokens"]["access_token"].as_str().unwrap().into();
@@ -311,9 +311,9 @@ async fn a_file_for_reading_only_is_followed_and_its_refresh_token_never_redeeme
 #[tokio::test]
 async fn a_store_that_cannot_be_written_is_found_out_before_the_token_is_redeemed() {
     let world = World::with_tokens_for(EXPIRED);
-    std::fs::create_dir(world.folder.path().join("auth.json.renewal.lock")).unwrap();
+    std::fs::create_dir(world.folder.path().join("auth.json.refresh.lock")).unwrap();
     let error = world.client().usage().get().await.unwrap_err();
-    assert!(error.to_string().contains("auth.json.renewal.lock"), "{error}");
+    assert!(error.to_string().contains("auth.json.refresh.lock"), "{error}");
     assert_eq!(world.redeemed(), 0);
 }
 
@@ -342,7 +342,7 @@ async fn a_store_that_cannot_be_written_for_a_while_is_tried_again_and_nobody_wa
     assert_eq!(world.redeemed(), 1);
 }
 
-/// Panics when it is to be renewed for the first time.
+/// Panics when it is to be refreshed for the first time.
 #[derive(Debug)]
 struct Fragile {
     kept: MemoryStore,
@@ -373,7 +373,7 @@ impl CredentialStore for Fragile {
 }
 
 #[tokio::test]
-async fn a_store_that_panics_fails_one_renewal_and_not_all_that_follow() {
+async fn a_store_that_panics_fails_one_refresh_and_not_all_that_follow() {
     let backend = Backend::start().unwrap();
     let credentials = StoredCredentials::from_json(&backend.issue_auth_json("acct-1", EXPIRED)).unwrap();
     let store = Fragile { kept: MemoryStore::new(credentials), panicked: AtomicBool::new(false) };
@@ -395,7 +395,7 @@ async fn another_user_of_the_same_account_is_another_login() {
 }
 
 #[test]
-fn a_renewal_is_finished_and_saved_although_the_run_time_is_gone() {
+fn a_refresh_is_finished_and_saved_although_the_run_time_is_gone() {
     let world = World::with_tokens_for(EXPIRED);
     let before = world.file();
     world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(300)));
@@ -410,7 +410,7 @@ fn a_renewal_is_finished_and_saved_although_the_run_time_is_gone() {
     }
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     while world.file() == before {
-        assert!(std::time::Instant::now() < deadline, "the renewed tokens were lost");
+        assert!(std::time::Instant::now() < deadline, "the refreshed tokens were lost");
         std::thread::sleep(Duration::from_millis(5));
     }
     // What was saved works.
@@ -420,7 +420,7 @@ fn a_renewal_is_finished_and_saved_although_the_run_time_is_gone() {
 }
 
 #[tokio::test]
-async fn a_cancelled_caller_does_not_cancel_the_renewal() {
+async fn a_cancelled_caller_does_not_cancel_the_refresh() {
     let world = World::with_tokens_for(EXPIRED);
     let before = world.file();
     world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(200)));
@@ -466,7 +466,7 @@ async fn a_moment_that_no_timestamp_can_carry_loses_no_tokens() {
 }
 
 #[tokio::test]
-async fn expired_tokens_that_another_process_saved_are_renewed_and_not_sent() {
+async fn expired_tokens_that_another_process_saved_are_refreshed_and_not_sent() {
     let world = World::with_tokens_for(EXPIRED);
     let client = world.client();
     world.write(&world.backend.issue_auth_json("acct-1", EXPIRED));

@@ -1,4 +1,4 @@
-//! Many processes renew one `auth.json`: all at once, killed on the way, and beside writers that are not ours.
+//! Many processes refresh one `auth.json`: all at once, killed on the way, and beside writers that are not ours.
 //!
 //! The binary is its own worker: with `worker` as its first argument it does one thing and reports on standard output.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
@@ -26,8 +26,8 @@ use self::support::worker::{Worker, act, lock_exclusively};
 const TESTS: &[Test] = &[
     ("a_storm_of_processes_redeems_once", a_storm_of_processes_redeems_once),
     ("a_process_killed_at_any_point_breaks_nothing", a_process_killed_at_any_point_breaks_nothing),
-    ("what_a_killed_renewal_left_behind_goes_with_the_next", what_a_killed_renewal_left_behind_goes_with_the_next),
-    ("the_official_tool_and_a_renewal_lose_nothing", the_official_tool_and_a_renewal_lose_nothing),
+    ("what_a_killed_refresh_left_behind_goes_with_the_next", what_a_killed_refresh_left_behind_goes_with_the_next),
+    ("the_official_tool_and_a_refresh_lose_nothing", the_official_tool_and_a_refresh_lose_nothing),
     ("newer_tokens_written_without_locks_are_adopted", newer_tokens_written_without_locks_are_adopted),
     ("a_race_with_a_writer_without_locks_fails_no_call", a_race_with_a_writer_without_locks_fails_no_call),
     ("a_sign_in_to_another_account_is_never_overwritten", a_sign_in_to_another_account_is_never_overwritten),
@@ -59,14 +59,14 @@ fn a_storm_of_processes_redeems_once() {
 
     assert_eq!(login.redeemed().len(), 1);
     assert_eq!(login.backend.requests_to(Route::GET_USAGE).len(), PROCESSES * TASKS);
-    assert_renewed(&before, &login.document());
+    assert_refreshed(&before, &login.document());
     assert_eq!(login.temporaries(), [""; 0]);
     assert_family_lives(&login);
 }
 
 /// New tokens, and everything else as it was.
 #[track_caller]
-fn assert_renewed(before: &Value, after: &Value) {
+fn assert_refreshed(before: &Value, after: &Value) {
     let mut expected = before.clone();
     for member in ["access_token", "refresh_token"] {
         assert_ne!(after["tokens"][member], before["tokens"][member]);
@@ -165,7 +165,7 @@ fn kill_in_one_round(moment: Moment, pause: Duration, tally: &mut Tally) {
         assert_sign_in_is_asked_for(&login, &survivors);
         replace_without_locks(&login.path(), &login.backend.issue_auth_json("acct-1", EXPIRED));
     } else {
-        assert_renewed(&before, &after);
+        assert_refreshed(&before, &after);
         let answers = answered(&login);
         assert_eq!(
             answers.iter().filter(|post| has_refresh_token_of(post, &before)).count(),
@@ -197,7 +197,7 @@ fn kill_one(login: &Login, moment: Moment, pause: Duration) -> Vec<Vec<Value>> {
     outcomes.map(|outcome| outcome.as_array().unwrap().clone()).collect()
 }
 
-fn what_a_killed_renewal_left_behind_goes_with_the_next() {
+fn what_a_killed_refresh_left_behind_goes_with_the_next() {
     let login = Login::with_foreign_members(EXPIRED);
     let before = login.document();
     let mut victim = Worker::calling(&login, VICTIM, 1);
@@ -237,13 +237,13 @@ fn has_refresh_token_of(post: &RecordedRequest, document: &Value) -> bool {
 
 // ---- beside others ----
 
-fn the_official_tool_and_a_renewal_lose_nothing() {
-    const RENEWALS: usize = 15;
+fn the_official_tool_and_a_refresh_lose_nothing() {
+    const REFRESHES: usize = 15;
     let login = Login::with_foreign_members(HOUR);
     let before = login.document();
     let mut tool = Worker::official_tool(&login);
     tool.wait_until_ready();
-    for _ in 0..RENEWALS {
+    for _ in 0..REFRESHES {
         let old = login.document();
         login.revoke_access_token_in_use();
         login.call().unwrap();
@@ -259,8 +259,8 @@ fn the_official_tool_and_a_renewal_lose_nothing() {
     let mut expected = before;
     expected["tool"].take();
     expected["tokens"]["login_owner_id"].take();
-    assert_renewed(&expected, &after);
-    assert_no_token_was_sent_twice(&login, RENEWALS);
+    assert_refreshed(&expected, &after);
+    assert_no_token_was_sent_twice(&login, REFRESHES);
     assert_family_lives(&login);
 }
 
@@ -285,7 +285,7 @@ fn newer_tokens_written_without_locks_are_adopted() {
     assert_family_lives(&login);
 }
 
-/// One call that has to renew; `happens` while the request of the renewal is on its way.
+/// One call that has to refresh; `happens` while the request of the refresh is on its way.
 fn call_during_which(login: &Login, happens: impl FnOnce()) -> Result<(), Error> {
     login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
     thread::scope(|scope| {

@@ -34,7 +34,7 @@ async fn the_log_tells_how_a_stream_went_and_nothing_of_what_was_said() {
     for shown in [
         "codex_backend.call{operation=\"responses.create\" mode=\"CodexBackend\" method=\"POST\" path=\"{codex}/responses\"}",
         "status=503",
-        "will be sent again",
+        "will be retried",
         "the stream ended",
         "kind=Server code=\"server_error\"",
     ] {

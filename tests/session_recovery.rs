@@ -112,11 +112,11 @@ async fn without_anything_newer_in_the_store_a_call_is_sent_twice() {
 }
 
 #[tokio::test]
-async fn tokens_that_another_process_renewed_a_moment_ago_may_be_renewed() {
+async fn tokens_that_another_process_refreshed_a_moment_ago_may_be_refreshed() {
     let login = Login::with_foreign_members(EXPIRED);
     let client = client(&login);
     replace_without_locks(&login.path(), &login.backend.issue_auth_json("acct-1", HOUR));
-    // Adopted by what was to be a renewal.
+    // Adopted by what was to be a refresh.
     usage(&client).await.unwrap();
     assert_eq!(login.redeemed().len(), 0);
     login.revoke_access_token_in_use();
@@ -136,7 +136,7 @@ async fn every_endpoint_recovers_alike() {
 }
 
 #[tokio::test]
-async fn a_burst_of_refusals_is_answered_by_one_renewal_however_late_some_come() {
+async fn a_burst_of_refusals_is_answered_by_one_refresh_however_late_some_come() {
     let login = Login::with_foreign_members(HOUR);
     let client = client(&login);
     let generation = guard(client.auth_headers()).await.unwrap().generation();
@@ -149,7 +149,7 @@ async fn a_burst_of_refusals_is_answered_by_one_renewal_however_late_some_come()
 }
 
 #[tokio::test]
-async fn a_renewal_that_fails_for_now_ends_the_call_and_is_tried_again_by_the_next() {
+async fn a_refresh_that_fails_for_now_ends_the_call_and_is_tried_again_by_the_next() {
     let login = Login::with_foreign_members(HOUR);
     let (client, before) = (client(&login), login.document());
     refuse(&login, 2);
@@ -266,7 +266,7 @@ fn ending(end: SystemTime, number: u32) -> String {
     jwt(&json!({ "exp": end, "jti": number, "https://api.openai.com/auth": { "chatgpt_account_id": "acct-1" } }))
 }
 
-/// The next renewals give these tokens.
+/// The next refreshes give these tokens.
 fn give(login: &Login, access_tokens: impl IntoIterator<Item = String>) {
     for access_token in access_tokens {
         let body = json!({ "access_token": access_token, "refresh_token": format!("rt_{access_token}") }).to_string();
@@ -279,7 +279,7 @@ async fn used(client: &Client<CodexBackend>) -> String {
     headers.iter().next().unwrap().1.to_str().unwrap().replace("Bearer ", "")
 }
 
-/// As calls do that come one after the other, with time between them for a renewal in the background.
+/// As calls do that come one after the other, with time between them for a refresh in the background.
 async fn used_again_and_again(client: &Client<CodexBackend>) -> Vec<String> {
     let mut tokens = Vec::new();
     for _ in 0..20 {
@@ -291,7 +291,7 @@ async fn used_again_and_again(client: &Client<CodexBackend>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn tokens_that_live_shorter_than_the_windows_are_used_and_not_renewed_for_each_call() {
+async fn tokens_that_live_shorter_than_the_windows_are_used_and_not_refreshed_for_each_call() {
     for lifetime in [20, 40, 200] {
         let login = Login::with_foreign_members(EXPIRED);
         let clock = ManualClock::starting_at(SystemTime::now());
@@ -337,7 +337,7 @@ async fn a_clock_that_is_set_back_uses_what_it_has() {
     clock.set_now(UNIX_EPOCH);
     usage(&client).await.unwrap();
     assert_eq!((login.redeemed().len(), client.auth_health()), (0, AuthHealth::Ready));
-    // The server knows better, and then they are renewed.
+    // The server knows better, and then they are refreshed.
     login.revoke_access_token_in_use();
     usage(&client).await.unwrap();
     assert_eq!(login.redeemed().len(), 1);
@@ -346,7 +346,7 @@ async fn a_clock_that_is_set_back_uses_what_it_has() {
 #[tokio::test]
 async fn the_windows_are_those_that_are_documented() {
     let end = UNIX_EPOCH + Duration::from_secs(1_900_000_000);
-    for (before_end, renewed) in [(301, false), (300, true), (240, true), (0, true)] {
+    for (before_end, refreshed) in [(301, false), (300, true), (240, true), (0, true)] {
         let login = Login::with_foreign_members(HOUR);
         let mut document = login.document();
         document["tokens"]["access_token"] = json!(ending(end, 0));
@@ -360,7 +360,7 @@ async fn the_windows_are_those_that_are_documented() {
             }
         })
         .await;
-        assert_eq!(login.redeemed().len(), usize::from(renewed), "{before_end}");
+        assert_eq!(login.redeemed().len(), usize::from(refreshed), "{before_end}");
     }
 }
 
@@ -454,7 +454,7 @@ async fn an_account_that_comes_to_light_does_not_lose_the_tokens() {
     let session = ChatGptSession::open(FileStore::new(login.path())).unwrap();
     let client = login.client_of(session.clone());
     assert_eq!(session.account_id(), None);
-    // The server does not know that token, which is reason enough to renew it.
+    // The server does not know that token, which is reason enough to refresh it.
     usage(&client).await.unwrap();
     assert_eq!((session.account_id().as_deref(), login.redeemed().len()), (Some("acct-1"), 1));
 }
@@ -548,7 +548,7 @@ async fn what_a_store_does_not_take_is_used_as_long_as_the_session_lives() {
 }
 
 #[test]
-fn the_last_handle_may_go_while_a_renewal_is_under_way() {
+fn the_last_handle_may_go_while_a_refresh_is_under_way() {
     let login = Login::with_foreign_members(EXPIRED);
     let before = login.document();
     login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(300)));
@@ -558,12 +558,12 @@ fn the_last_handle_may_go_while_a_renewal_is_under_way() {
         let usage = client.usage();
         async move { usage.get().await }
     });
-    support::login::until("the renewal", || !login.redeemed().is_empty());
+    support::login::until("the refresh", || !login.redeemed().is_empty());
     call.abort();
     drop(client);
     runtime.shutdown_background();
-    support::login::until("what was renewed", || login.document() != before);
-    support::login::until("the end of the renewal", || login.temporaries().is_empty());
+    support::login::until("what was refreshed", || login.document() != before);
+    support::login::until("the end of the refresh", || login.temporaries().is_empty());
     login.call().unwrap();
     assert_eq!(login.redeemed().len(), 1);
 }

@@ -103,7 +103,7 @@ fn forgetting_empties_every_store_and_tells_no_server() {
 }
 
 #[test]
-fn whoever_holds_the_tokens_goes_on_until_they_are_to_be_renewed() {
+fn whoever_holds_the_tokens_goes_on_until_they_are_to_be_refreshed() {
     let login = signed_in();
     let clock = ManualClock::starting_at(SystemTime::now());
     let session = ChatGptSession::open(FileStore::new(login.path())).unwrap();
@@ -210,15 +210,15 @@ fn behind_a_link_it_is_the_file_that_goes() {
 }
 
 #[test]
-fn a_renewal_under_way_does_not_bring_anything_back() {
+fn a_refresh_under_way_does_not_bring_anything_back() {
     let login = Login::with_foreign_members(EXPIRED);
     login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
     thread::scope(|scope| {
         let call = scope.spawn(|| login.call());
-        until("the renewal", || !login.redeemed().is_empty());
+        until("the refresh", || !login.redeemed().is_empty());
         let forgotten = SignOut::of(FileStore::new(login.path())).forget();
         assert_eq!(forgotten.removed, [text_of(login.path())]);
-        // The call has what it needs, since the renewal was finished first.
+        // The call has what it needs, since the refresh was finished first.
         call.join().unwrap().unwrap();
     });
     assert!(!login.path().exists());
@@ -248,7 +248,7 @@ fn the_server_is_told_first_and_the_whole_family_ends() {
     let request = &login.backend.requests_to(Route::REVOKE_TOKEN)[0];
     assert!(request.header("authorization").is_none() && request.header("cookie").is_none());
 
-    // A copy of the file can no longer be renewed.
+    // A copy of the file can no longer be refreshed.
     let clock = ManualClock::starting_at(SystemTime::now() + HOUR);
     let session = ChatGptSession::open(FileStore::new(copy)).unwrap();
     let client = login.backend.client().clock(clock).provider(session).build().unwrap();
@@ -387,12 +387,12 @@ fn tokens_of_a_view_for_reading_only_are_revoked_and_stay() {
 }
 
 #[test]
-fn a_renewal_under_way_is_revoked_with_the_rest() {
+fn a_refresh_under_way_is_revoked_with_the_rest() {
     let login = Login::with_foreign_members(EXPIRED);
     login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
     thread::scope(|scope| {
         let call = scope.spawn(|| login.call());
-        until("the renewal", || !login.redeemed().is_empty());
+        until("the refresh", || !login.redeemed().is_empty());
         let revoked = revoke(&SignOut::of(FileStore::new(login.path())), &login.backend.client()).unwrap();
         assert!(revoked.forgotten.failed.is_empty());
         // Which of the two the server hears first is not for us to say.
@@ -421,7 +421,7 @@ fn the_environment_says_where_tokens_are_revoked() {
     let revoke_url = format!("{}/somewhere/else?x=1", revoke_service.origin());
     let (token, revocation) = ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", "CODEX_REVOKE_TOKEN_URL_OVERRIDE");
     for (vars, expected) in [
-        // Without one of its own, beside the one for renewals: another path, and no query.
+        // Without one of its own, beside the one for refreshes: another path, and no query.
         (vec![(token, &token_url)], (vec!["POST /oauth/revoke HTTP/1.1"], vec![])),
         (vec![(revocation, &revoke_url)], (vec![], vec!["POST /somewhere/else?x=1 HTTP/1.1"])),
         (vec![(token, &token_url), (revocation, &revoke_url)], (vec![], vec!["POST /somewhere/else?x=1 HTTP/1.1"])),

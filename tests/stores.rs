@@ -286,8 +286,8 @@ fn what_is_broken_is_a_typed_error_and_stays_as_it_is() {
         fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::Malformed);
         fails(store.swap(Some(&numbered(0)), Some(&numbered(1))), StoreErrorKind::Malformed);
         fails(store.swap(Some(&numbered(0)), None), StoreErrorKind::Malformed);
-        if let Ok(mut renewal) = store.begin_refresh(Duration::ZERO) {
-            fails(renewal.save(&numbered(0), &numbered(1)), StoreErrorKind::Malformed);
+        if let Ok(mut lease) = store.begin_refresh(Duration::ZERO) {
+            fails(lease.save(&numbered(0), &numbered(1)), StoreErrorKind::Malformed);
         }
         assert!(fs::read(folder.auth_json()).unwrap() == text);
         assert_eq!(leftovers_in(folder.path()), [""; 0]);
@@ -389,8 +389,8 @@ fn the_official_tools_locks_delay_a_write_and_no_read() {
         waits_for(&folder, lock, |store| drop(store.swap(None, Some(&numbered(1))).unwrap()));
         assert_eq!(folder.store().load().unwrap(), Some(numbered(1)));
         waits_for(&folder, lock, |store| {
-            let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
-            assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
+            let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
+            assert_eq!(lease.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
         });
         waits_for(&folder, lock, |store| drop(store.swap(Some(&numbered(2)), None).unwrap()));
         assert_eq!(folder.store().load().unwrap(), None);
@@ -418,76 +418,76 @@ fn a_lock_that_is_not_let_go_of_is_a_typed_error() {
 #[test]
 fn the_locks_of_a_process_that_was_killed_are_free() {
     let folder = Folder::with("{}");
-    for lock in ["auth.lock", "auth.json.lock", "auth.json.renewal.lock"] {
+    for lock in ["auth.lock", "auth.json.lock", "auth.json.refresh.lock"] {
         Second::holding(&folder.join(lock)).kill();
         let store = folder.store();
-        let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
-        renewal.save(&credentials(&json!({})), &credentials(&json!({}))).unwrap();
+        let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
+        lease.save(&credentials(&json!({})), &credentials(&json!({}))).unwrap();
     }
 }
 
 #[test]
-fn a_renewal_excludes_another_until_it_is_dropped() {
+fn a_refresh_excludes_another_until_it_is_dropped() {
     let folder = Folder::with("{}");
     let (first, second) = (folder.store(), folder.store());
     let elsewhere = json!({ "do": "prepare", "path": folder.auth_json() });
-    let renewal = first.begin_refresh(Duration::ZERO).unwrap();
-    assert_debug_hides(&renewal);
+    let lease = first.begin_refresh(Duration::ZERO).unwrap();
+    assert_debug_hides(&lease);
     for patience in [Duration::ZERO, Duration::from_millis(50)] {
         let said = fails(second.begin_refresh(patience), StoreErrorKind::Locked);
-        assert!(said.contains("auth.json.renewal.lock"), "{said}");
+        assert!(said.contains("auth.json.refresh.lock"), "{said}");
     }
     assert_eq!(told_by(&mut command(&elsewhere))["kind"], "Locked");
-    drop(renewal);
+    drop(lease);
     assert_eq!(told_by(&mut command(&elsewhere)), Value::Null);
     drop(second.begin_refresh(Duration::ZERO).unwrap());
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
 }
 
 #[test]
-fn a_renewal_waits_for_another_for_as_long_as_it_is_told() {
+fn a_refresh_waits_for_another_for_as_long_as_it_is_told() {
     let folder = Folder::with("{}");
-    waits_for(&folder, "auth.json.renewal.lock", |store| drop(store.begin_refresh(HANGS).unwrap()));
+    waits_for(&folder, "auth.json.refresh.lock", |store| drop(store.begin_refresh(HANGS).unwrap()));
 }
 
 #[test]
-fn a_renewal_under_way_stops_neither_reads_nor_writes() {
+fn a_refresh_under_way_stops_neither_reads_nor_writes() {
     let folder = Folder::new();
     let store = folder.store();
     store.swap(None, Some(&numbered(1))).unwrap();
-    let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
+    let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
     assert_eq!(store.load().unwrap(), Some(numbered(1)));
     let elsewhere = json!({ "do": "swap", "path": folder.auth_json(), "new": { "count": 2 } });
     assert_eq!(told_by(&mut command(&elsewhere)), Value::Null);
 
     let meanwhile = credentials(&json!({ "count": 2 }));
-    assert_eq!(renewal.save(&numbered(1), &numbered(3)).unwrap(), SwapOutcome::Changed(Some(meanwhile.clone())));
+    assert_eq!(lease.save(&numbered(1), &numbered(3)).unwrap(), SwapOutcome::Changed(Some(meanwhile.clone())));
     assert_eq!(store.load().unwrap().as_ref(), Some(&meanwhile));
-    assert_eq!(renewal.save(&meanwhile, &numbered(3)).unwrap(), SwapOutcome::Done);
+    assert_eq!(lease.save(&meanwhile, &numbered(3)).unwrap(), SwapOutcome::Done);
     assert_eq!(store.load().unwrap(), Some(numbered(3)));
-    drop(renewal);
+    drop(lease);
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
 }
 
 #[test]
-fn a_renewal_of_what_was_removed_brings_nothing_back() {
+fn a_refresh_of_what_was_removed_brings_nothing_back() {
     let folder = Folder::with("{}");
     let store = folder.store();
-    let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
+    let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
     fs::remove_file(folder.auth_json()).unwrap();
-    assert_eq!(renewal.save(&credentials(&json!({})), &numbered(1)).unwrap(), SwapOutcome::Changed(None));
-    drop(renewal);
+    assert_eq!(lease.save(&credentials(&json!({})), &numbered(1)).unwrap(), SwapOutcome::Changed(None));
+    drop(lease);
     assert!(!folder.auth_json().exists());
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
 }
 
 #[test]
-fn memory_renews_as_it_swaps() {
+fn memory_refreshes_as_it_swaps() {
     let store = MemoryStore::new(numbered(1));
-    let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
-    assert_eq!(renewal.save(&numbered(0), &numbered(2)).unwrap(), SwapOutcome::Changed(Some(numbered(1))));
-    assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
-    drop(renewal);
+    let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
+    assert_eq!(lease.save(&numbered(0), &numbered(2)).unwrap(), SwapOutcome::Changed(Some(numbered(1))));
+    assert_eq!(lease.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
+    drop(lease);
     assert_eq!(store.load().unwrap(), Some(numbered(2)));
     assert_debug_hides(&store);
 }
@@ -501,15 +501,15 @@ fn a_file_without_an_extension_does_not_lock_itself_out() {
 }
 
 #[test]
-fn accounts_in_one_folder_renew_side_by_side() {
+fn accounts_in_one_folder_refresh_side_by_side() {
     let folder = Folder::new();
     let stores = ["one.json", "two.json", "one.json-too"].map(|name| FileStore::new(folder.join(name)));
     for store in &stores {
         store.swap(None, Some(&numbered(1))).unwrap();
     }
-    let renewals = stores.each_ref().map(|store| store.begin_refresh(Duration::ZERO).unwrap());
-    for (mut renewal, store) in renewals.into_iter().zip(&stores) {
-        assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
+    let leases = stores.each_ref().map(|store| store.begin_refresh(Duration::ZERO).unwrap());
+    for (mut lease, store) in leases.into_iter().zip(&stores) {
+        assert_eq!(lease.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
         assert_eq!(store.load().unwrap(), Some(numbered(2)));
     }
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
@@ -517,7 +517,7 @@ fn accounts_in_one_folder_renew_side_by_side() {
 
 #[test]
 fn a_lock_that_cannot_be_had_is_found_out_before_the_token_is_redeemed() {
-    for lock in ["auth.lock", "auth.json.lock", "auth.json.renewal.lock"] {
+    for lock in ["auth.lock", "auth.json.lock", "auth.json.refresh.lock"] {
         let folder = Folder::with(expired_login("acct-1").to_string());
         fs::create_dir(folder.join(lock)).unwrap();
         let said = fails(folder.store().begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
@@ -530,7 +530,7 @@ fn a_lock_that_cannot_be_had_is_found_out_before_the_token_is_redeemed() {
 }
 
 #[test]
-fn what_a_killed_writer_left_behind_goes_with_the_next_renewal() {
+fn what_a_killed_writer_left_behind_goes_with_the_next_refresh() {
     let folder = Folder::with("{}");
     let task = json!({ "do": "rewrite", "path": folder.auth_json() });
     let mut left = 0;
@@ -547,9 +547,9 @@ fn what_a_killed_writer_left_behind_goes_with_the_next_renewal() {
     assert!(left > 0, "no writer was killed in time");
     let store = folder.store();
     let kept = store.load().unwrap().unwrap();
-    let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
-    assert_eq!(renewal.save(&kept, &numbered(1)).unwrap(), SwapOutcome::Done);
-    drop(renewal);
+    let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
+    assert_eq!(lease.save(&kept, &numbered(1)).unwrap(), SwapOutcome::Done);
+    drop(lease);
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
 }
 
@@ -585,11 +585,11 @@ mod unix {
     }
 
     #[test]
-    fn what_prepares_a_renewal_is_for_its_owner_alone() {
+    fn what_prepares_a_refresh_is_for_its_owner_alone() {
         let folder = Folder::with("{}");
         let store = folder.store();
-        let _renewal = store.begin_refresh(Duration::ZERO).unwrap();
-        for name in leftovers_in(folder.path()).iter().map(String::as_str).chain(["auth.json.renewal.lock"]) {
+        let _lease = store.begin_refresh(Duration::ZERO).unwrap();
+        for name in leftovers_in(folder.path()).iter().map(String::as_str).chain(["auth.json.refresh.lock"]) {
             assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
         }
     }
@@ -603,15 +603,15 @@ mod unix {
         assert_eq!((mode(&folder.auth_json()), mode(folder.path())), (0o600, 0o755));
     }
 
-    /// Writes, renews and removes by a link, and looks at what it leads to.
+    /// Writes, refreshes and removes by a link, and looks at what it leads to.
     #[track_caller]
     fn assert_follows(link: &Path, target: &Path) {
         let store = FileStore::new(link);
         let kept = store.load().unwrap();
         store.swap(kept.as_ref(), Some(&numbered(1))).unwrap();
-        let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
-        assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
-        drop(renewal);
+        let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
+        assert_eq!(lease.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
+        drop(lease);
         assert!(link.is_symlink() && !target.is_symlink());
         assert_eq!(FileStore::new(target).load().unwrap(), Some(numbered(2)));
         assert_eq!(mode(target), 0o600);
@@ -669,27 +669,27 @@ mod unix {
     }
 
     #[test]
-    fn renewals_by_a_link_and_by_the_file_itself_exclude_each_other() {
+    fn refreshes_by_a_link_and_by_the_file_itself_exclude_each_other() {
         let folder = Folder::with("{}");
         symlink("auth.json", folder.join("link.json")).unwrap();
         let by_link = FileStore::new(folder.join("link.json"));
-        let _renewal = by_link.begin_refresh(Duration::ZERO).unwrap();
+        let _lease = by_link.begin_refresh(Duration::ZERO).unwrap();
         fails(folder.store().begin_refresh(Duration::ZERO), StoreErrorKind::Locked);
     }
 
     #[test]
-    fn a_link_that_is_turned_during_a_renewal_is_followed_to_its_new_end() {
+    fn a_link_that_is_turned_during_a_refresh_is_followed_to_its_new_end() {
         let folder = Folder::new();
         for name in ["old.json", "new.json"] {
             fs::write(folder.join(name), "{}").unwrap();
         }
         symlink("old.json", folder.auth_json()).unwrap();
         let store = folder.store();
-        let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
+        let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
         fs::remove_file(folder.auth_json()).unwrap();
         symlink("new.json", folder.auth_json()).unwrap();
-        assert_eq!(renewal.save(&credentials(&json!({})), &numbered(1)).unwrap(), SwapOutcome::Done);
-        drop(renewal);
+        assert_eq!(lease.save(&credentials(&json!({})), &numbered(1)).unwrap(), SwapOutcome::Done);
+        drop(lease);
         assert_eq!(FileStore::new(folder.join("new.json")).load().unwrap(), Some(numbered(1)));
         assert_eq!(fs::read(folder.join("old.json")).unwrap(), b"{}");
         assert_eq!(leftovers_in(folder.path()), [""; 0]);
@@ -729,7 +729,7 @@ mod unix {
     fn a_lock_file_of_another_user_that_may_be_read_can_be_taken() {
         let folder = Folder::new();
         set_mode(folder.path(), 0o777);
-        for lock in ["auth.lock", "auth.json.lock", "auth.json.renewal.lock"] {
+        for lock in ["auth.lock", "auth.json.lock", "auth.json.refresh.lock"] {
             fs::write(folder.join(lock), "").unwrap();
             set_mode(&folder.join(lock), 0o644);
         }
@@ -842,15 +842,15 @@ mod unix {
     }
 
     #[test]
-    fn a_disk_that_fills_up_during_a_renewal_has_room_for_it() {
+    fn a_disk_that_fills_up_during_a_refresh_has_room_for_it() {
         let Some(disk) = SmallDisk::mount() else { return };
         let store = disk.folder.store();
         store.swap(None, Some(&numbered(1))).unwrap();
-        let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
+        let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
         disk.fill();
         let larger = credentials(&json!({ "access_token": "MARK".repeat(2000) }));
-        assert_eq!(renewal.save(&numbered(1), &larger).unwrap(), SwapOutcome::Done);
-        drop(renewal);
+        assert_eq!(lease.save(&numbered(1), &larger).unwrap(), SwapOutcome::Done);
+        drop(lease);
         assert_eq!(store.load().unwrap(), Some(larger));
         assert_eq!(leftovers_in(disk.folder.path()), [""; 0]);
     }
@@ -968,8 +968,8 @@ fn assert_call_hides(error: &codex_backend::Error) {
 }
 
 #[test]
-fn the_failures_of_a_renewal_show_no_token() {
-    let renewed =
+fn the_failures_of_a_refresh_show_no_token() {
+    let refreshed =
         || json!({ "access_token": "MARK-new", "refresh_token": "rt_NEWMARK_0123456789", "id_token": "MARK" });
     let refusal =
         json!({ "error": { "code": "refresh_token_reused", "message": "rt_MARK_0123456789 was used" } }).to_string();
@@ -989,7 +989,7 @@ fn the_failures_of_a_renewal_show_no_token() {
         assert_eq!(leftovers_in(folder.path()), [""; 0]);
     }
     for answer in [
-        json_answer(&json!([renewed()])),
+        json_answer(&json!([refreshed()])),
         Fault::status(200).body(&b"{\"access_token\":\"MARK"[..]),
         Fault::status(200).body(&b"{\"access_token\":\"MARK\xff\"}"[..]),
         Fault::status(401).body(refusal.clone()),
@@ -1007,7 +1007,7 @@ fn the_failures_of_a_renewal_show_no_token() {
         assert_eq!(fs::read_to_string(folder.auth_json()).unwrap(), expired_login("acct-1").to_string());
         assert_eq!(leftovers_in(folder.path()), [""; 0]);
     }
-    assert!(traced().contains("could not be renewed"));
+    assert!(traced().contains("could not be refreshed"));
 }
 
 type Change = fn(&Path);
@@ -1027,7 +1027,7 @@ fn changes() -> [(AuthErrorKind, Change); 5] {
 }
 
 #[test]
-fn a_file_that_changed_before_a_renewal_is_a_typed_error_that_shows_no_token() {
+fn a_file_that_changed_before_a_refresh_is_a_typed_error_that_shows_no_token() {
     for (kind, change) in changes() {
         let folder = Folder::with(expired_login("acct-1").to_string());
         let backend = Backend::start().unwrap();
@@ -1042,15 +1042,15 @@ fn a_file_that_changed_before_a_renewal_is_a_typed_error_that_shows_no_token() {
 }
 
 #[test]
-fn a_file_that_changes_during_a_renewal_shows_no_token() {
+fn a_file_that_changes_during_a_refresh_shows_no_token() {
     for (_, change) in changes() {
         let folder = Folder::with(expired_login("acct-1").to_string());
         let path = folder.auth_json();
         let server = RawServer::start(move |request| match request.line.starts_with("POST") {
             true => {
                 change(&path);
-                let renewed = json!({ "access_token": "opaque-MARK-new", "refresh_token": "rt_NEWMARK_0123456789" });
-                answer("HTTP/1.1 200 OK\ncontent-type: application/json", renewed.to_string())
+                let refreshed = json!({ "access_token": "opaque-MARK-new", "refresh_token": "rt_NEWMARK_0123456789" });
+                answer("HTTP/1.1 200 OK\ncontent-type: application/json", refreshed.to_string())
             }
             false => answer("HTTP/1.1 401 Unauthorized", ""),
         });
@@ -1060,7 +1060,7 @@ fn a_file_that_changes_during_a_renewal_shows_no_token() {
         assert_eq!(server.requests().iter().filter(|request| request.line.starts_with("POST")).count(), 1);
         assert_eq!(leftovers_in(folder.path()), [""; 0]);
     }
-    assert!(traced().contains("renewed credentials could not be saved"));
+    assert!(traced().contains("refreshed credentials could not be saved"));
 }
 
 #[test]
@@ -1074,7 +1074,7 @@ fn an_answer_that_cannot_be_understood_shows_no_token() {
 }
 
 #[test]
-fn a_renewed_token_of_another_account_is_an_error_and_never_a_mixture() {
+fn a_refreshed_token_of_another_account_is_an_error_and_never_a_mixture() {
     let login = expired_login("acct-1");
     let folder = Folder::with(login.to_string());
     let backend = Backend::start().unwrap();

@@ -29,7 +29,7 @@ async fn the_log_names_the_calls_of_an_upload_and_shows_no_secrets() {
     drop(logging);
 
     let text = log.text();
-    for shown in ["files.create", "files.put", "files.finalize", "status=503", "will be sent again"] {
+    for shown in ["files.create", "files.put", "files.finalize", "status=503", "will be retried"] {
         assert!(text.contains(shown), "{shown} is not in the log:\n{text}");
     }
     let put = backend.requests_to(Route::PUT_FILE)[0].target.clone();

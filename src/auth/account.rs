@@ -2,7 +2,6 @@
 
 use super::claims::Claims;
 use super::headers::{ACCOUNT_ID, AuthHeaders};
-use super::{AuthMode, CodexAuth};
 use crate::limits::PlanType;
 
 /// What is known about the account that credentials open, for endpoints that are there for some accounts alone.
@@ -87,18 +86,5 @@ impl AccountFacts {
 impl From<Claims> for AccountFacts {
     fn from(claims: Claims) -> Self {
         Self { account_id: claims.account_id, user_id: claims.user_id, plan_type: claims.plan_type }
-    }
-}
-
-impl From<&CodexAuth> for AccountFacts {
-    fn from(auth: &CodexAuth) -> Self {
-        if auth.mode() == AuthMode::ApiKey {
-            return Self::default();
-        }
-        Self {
-            account_id: auth.account_id().map(str::to_owned),
-            user_id: auth.chatgpt_user_id().map(str::to_owned),
-            plan_type: auth.plan_type().cloned(),
-        }
     }
 }

@@ -1,3 +1,5 @@
+//! Keys of the public OpenAI API.
+
 use std::fmt;
 
 use secrecy::SecretString;

@@ -1,3 +1,5 @@
+//! Bearer tokens that a command prints.
+
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -19,7 +21,7 @@ use crate::error::AuthError;
 use crate::exchange::Scrubber;
 use crate::mode::OpenAiApi;
 
-const TIME_LIMIT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 const REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// No token comes near it.
 const LONGEST_OUTPUT: u64 = 64 << 10;
@@ -57,7 +59,7 @@ struct Invocation {
     program: PathBuf,
     arguments: Vec<OsString>,
     folder: Option<PathBuf>,
-    time_limit: Duration,
+    timeout: Duration,
     refresh_interval: Duration,
 }
 
@@ -69,7 +71,7 @@ impl BearerCommand {
             program: program.into(),
             arguments: Vec::new(),
             folder: None,
-            time_limit: TIME_LIMIT,
+            timeout: TIMEOUT,
             refresh_interval: REFRESH_INTERVAL,
         })
     }
@@ -86,10 +88,10 @@ impl BearerCommand {
         self.with(|invocation| invocation.folder = Some(folder.into()))
     }
 
-    /// How long it may run before it is killed. Default 5 s.
+    /// How long it may run before it is killed. Default: 5 s.
     #[must_use]
-    pub fn time_limit(self, limit: Duration) -> Self {
-        self.with(|invocation| invocation.time_limit = limit)
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.with(|invocation| invocation.timeout = timeout)
     }
 
     /// How old a token may grow. Zero: it is used until it is refused. Default 5 min.
@@ -136,9 +138,9 @@ impl Invocation {
         let failed = |reason: String| AuthError::transient(format!("the command `{name}` gave no token: {reason}"));
         let running = self.command().spawn();
         let running = running.map_err(|error| failed(format!("it cannot be run: {error}")).with_source(error))?;
-        let output = context.exchange.within(self.time_limit, pin!(output_of(running))).await;
+        let output = context.exchange.within(self.timeout, pin!(output_of(running))).await;
         let output = output
-            .ok_or_else(|| failed(format!("it ran for longer than {:?}", self.time_limit)))?
+            .ok_or_else(|| failed(format!("it ran for longer than {:?}", self.timeout)))?
             .map_err(|error| failed(error.to_string()).with_source(error))?;
         if !output.status.success() {
             // A script that traces itself says there what it prints.
@@ -208,7 +210,7 @@ impl fmt::Debug for BearerCommand {
         let invocation = self.fetched.source();
         f.debug_struct("BearerCommand")
             .field("program", &invocation.program)
-            .field("time_limit", &invocation.time_limit)
+            .field("timeout", &invocation.timeout)
             .field("refresh_interval", &invocation.refresh_interval)
             .finish_non_exhaustive()
     }

@@ -1,13 +1,14 @@
-//! ChatGPT tokens: held by the caller, or kept in a store and renewed.
+//! ChatGPT tokens: held by the caller, or kept in a store and refreshed.
 
 mod document;
+mod expiry;
 mod held;
-pub(crate) mod renewal;
+pub(crate) mod refresh;
 mod session;
 
 pub(super) use self::document::Tokens;
 pub use self::held::ChatGptTokens;
-pub(super) use self::renewal::CLIENT_ID;
+pub(super) use self::refresh::CLIENT_ID;
 #[cfg(feature = "agent-identity")]
-pub(super) use self::renewal::check_account;
+pub(super) use self::refresh::check_account;
 pub use self::session::ChatGptSession;

@@ -1,3 +1,5 @@
+//! Credentials found at run time: where they are looked for, and what is made of them.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,13 +11,13 @@ use super::claims::Claims;
 #[cfg(feature = "keyring")]
 use super::store::KeyringStore;
 use super::store::{CredentialStore, StoredCredentials};
+use super::{
+    AccountFacts, ApiKey, AuthContext, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession,
+    ChatGptTokens, FileStore, ForgottenCredentials, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders,
+    RevocationOutcome, SignOut, WorkloadIdentity,
+};
 #[cfg(feature = "agent-identity")]
 use super::{AgentIdentity, LazyAgent, RegisteredAgent};
-use super::{
-    ApiKey, AuthContext, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens,
-    FileStore, ForgottenCredentials, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked, SignOut,
-    WorkloadIdentity,
-};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::limits::PlanType;
 use crate::mode::{CodexBackend, OpenAiApi};
@@ -171,14 +173,27 @@ impl CodexAuth {
     /// # Errors
     ///
     /// When they are not ChatGPT tokens of a store, or when the server did not confirm.
-    pub async fn revoke(&self, context: &AuthContext) -> Result<Revoked, AuthError> {
+    pub async fn revoke(&self, context: &AuthContext) -> Result<RevocationOutcome, AuthError> {
         SignOut::of_all(self.stores.clone()).revoke(context).await
     }
 
-    /// When the access token found expires, if it tells. A session renews it before that.
+    /// When the access token found expires, if it tells. A session refreshes it before that.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.account.expires_at
+    }
+}
+
+impl From<&CodexAuth> for AccountFacts {
+    fn from(auth: &CodexAuth) -> Self {
+        if auth.mode() == AuthMode::ApiKey {
+            return Self::default();
+        }
+        Self {
+            account_id: auth.account_id().map(str::to_owned),
+            user_id: auth.chatgpt_user_id().map(str::to_owned),
+            plan_type: auth.plan_type().cloned(),
+        }
     }
 }
 
@@ -429,7 +444,7 @@ fn from_stored(
             let account = session.account();
             Ok(Found::Usable(CodexAuth::backend(mode, source, account, session).kept_in(stores)))
         }
-        // A host application's, which left them here; they cannot be renewed from here.
+        // A host application's, which left them here; they cannot be refreshed from here.
         AuthMode::ChatGptAuthTokens => {
             let tokens = Tokens::kept_in(stored).map_err(in_store)?;
             let provider = HeldHeaders::new(tokens.headers(0).map_err(in_store)?);

@@ -41,8 +41,9 @@ pub(super) struct Fresh {
 pub(super) struct Fetched<F> {
     source: F,
     held: RwLock<Option<Arc<Held>>>,
-    /// Held over a fetch; counts the fetches, and keeps the last failure.
+    /// Locked for the time of a fetch. Holds the failure of the last one, if it failed.
     fetching: tokio::sync::Mutex<Option<AuthError>>,
+    /// How many fetches have ended, so that whoever waited for one can tell that it shares the failure.
     fetches: AtomicU64,
 }
 
@@ -115,11 +116,14 @@ impl<F: Fetch> Fetched<F> {
         old_will_do: bool,
         context: &AuthContext,
     ) -> Result<AuthHeaders, AuthError> {
+        let old = || self.held().filter(|held| old_will_do && held.works(now(context)));
+        let old_or = |failure: &AuthError| old().filter(|_| failure.is_transient()).ok_or_else(|| failure.clone());
+
         let before = self.fetches.load(Ordering::Relaxed);
         let mut last_failure = match self.fetching.try_lock() {
             Ok(lock) => lock,
             // Somebody fetches already; what still works is good enough until then.
-            Err(_) => match self.held().filter(|held| old_will_do && held.works(now(context))) {
+            Err(_) => match old() {
                 Some(held) => return Ok(held.fresh.headers.clone()),
                 None => self.fetching.lock().await,
             },
@@ -131,37 +135,28 @@ impl<F: Fetch> Fetched<F> {
         if self.fetches.load(Ordering::Relaxed) != before
             && let Some(failure) = &*last_failure
         {
-            return match held.filter(|held| old_will_do && failure.is_transient() && held.works(now(context))) {
-                Some(held) => Ok(held.fresh.headers.clone()),
-                None => Err(failure.clone()),
-            };
+            return old_or(failure).map(|held| held.fresh.headers.clone());
         }
         let generation = held.as_ref().map_or(0, |held| held.fresh.headers.generation() + 1);
         let outcome = self.source.fetch(held.as_ref().map(|held| &held.fresh), generation, context).await;
         self.fetches.fetch_add(1, Ordering::Relaxed);
-        match outcome {
+        *last_failure = outcome.as_ref().err().cloned();
+        let new = match outcome {
             Ok(fresh) => {
-                *last_failure = None;
-                let headers = fresh.headers.clone();
                 let fetched_at = now(context);
                 let fetch_again_at = fresh.fetch_again_after.map(|after| fetched_at.saturating_add(after));
-                self.hold(Held { fresh, fetched_at, fetch_again_at });
-                Ok(headers)
+                Held { fresh, fetched_at, fetch_again_at }
             }
             Err(error) => {
-                *last_failure = Some(error.clone());
-                match held.filter(|held| old_will_do && error.is_transient() && held.works(now(context))) {
-                    Some(held) => {
-                        tracing::warn!(%error, "credentials could not be fetched anew; the old ones still work");
-                        let fetch_again_at = Some(now(context).saturating_add(PAUSE_AFTER_FAILURE));
-                        let (fresh, fetched_at) = (held.fresh.clone(), held.fetched_at);
-                        self.hold(Held { fresh, fetched_at, fetch_again_at });
-                        Ok(held.fresh.headers.clone())
-                    }
-                    None => Err(error),
-                }
+                let held = old_or(&error)?;
+                tracing::warn!(%error, "credentials could not be fetched anew; the old ones still work");
+                let fetch_again_at = Some(now(context).saturating_add(PAUSE_AFTER_FAILURE));
+                Held { fresh: held.fresh.clone(), fetched_at: held.fetched_at, fetch_again_at }
             }
-        }
+        };
+        let headers = new.fresh.headers.clone();
+        self.hold(new);
+        Ok(headers)
     }
 
     fn held(&self) -> Option<Arc<Held>> {

@@ -1,3 +1,5 @@
+//! What the methods of auth providers return.
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

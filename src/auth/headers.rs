@@ -1,3 +1,5 @@
+//! The auth headers of one request.
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +17,7 @@ pub(super) const RESIDENCY: HeaderName = HeaderName::from_static("x-openai-inter
 /// The complete auth headers of one request. Values are marked sensitive; a clone costs one reference count.
 ///
 /// The `generation` counts credentials (or tasks), not signatures: when many requests that carried the same generation
-/// are refused, one renewal answers them all.
+/// are refused, one refresh answers them all.
 ///
 /// Take them to any `http` request, another crate's included. Where they go is then up to you.
 ///

@@ -1,3 +1,5 @@
+//! How the credentials of a client are.
+
 use crate::error::ReauthReason;
 
 /// How the credentials of a client are.
@@ -13,7 +15,7 @@ use crate::error::ReauthReason;
 /// # std::fs::write(&path, backend.issue_auth_json("acct-1", std::time::Duration::ZERO))?;
 /// let client = backend.client().provider(ChatGptSession::open(FileStore::new(&path))?).build()?;
 /// assert_eq!(client.auth_health(), AuthHealth::Expiring);
-/// client.usage().get().await?; // renews first
+/// client.usage().get().await?; // refreshes first
 /// assert_eq!(client.auth_health(), AuthHealth::Ready);
 /// # Ok(()) }
 /// ```
@@ -22,11 +24,11 @@ use crate::error::ReauthReason;
 pub enum AuthHealth {
     /// They can be used, and nothing is due. Also said of credentials that cannot tell.
     Ready,
-    /// They have expired or soon will, and no renewal is under way.
+    /// They have expired or soon will, and no refresh is under way.
     Expiring,
-    /// They are being renewed.
-    Renewing,
-    /// They cannot be renewed: the user must sign in again.
+    /// They are being refreshed.
+    Refreshing,
+    /// They cannot be refreshed: the user must sign in again.
     ReauthRequired(
         /// Why.
         ReauthReason,

@@ -1,3 +1,5 @@
+//! ChatGPT tokens that a host application gives.
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use crate::error::{AuthError, AuthErrorKind};
 use crate::mode::CodexBackend;
 
 /// How long the host application may take for its answer.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// ChatGPT tokens that a host application gives: it is asked before the first request, and again after a 401.
 ///
@@ -90,9 +92,9 @@ impl Fetch for Host {
         let request = HostTokenRequest { unauthorized: previous.is_some(), previous_account_id };
         Box::pin(async move {
             let mut answer = (self.ask)(request.clone());
-            let answer = context.exchange.within(TIME_LIMIT, answer.as_mut()).await;
+            let answer = context.exchange.within(TIMEOUT, answer.as_mut()).await;
             let tokens = answer.ok_or_else(|| {
-                AuthError::transient(format!("the host application gave no tokens within {TIME_LIMIT:?}"))
+                AuthError::transient(format!("the host application gave no tokens within {TIMEOUT:?}"))
             })??;
             let account = tokens.checked_account()?;
             if request.previous_account_id.is_some() && request.previous_account_id != account.account_id {

@@ -1,3 +1,5 @@
+//! The kinds of credentials, by their names on the wire.
+
 use std::fmt;
 
 /// The kinds of credentials that `auth.json` and other sources hold, by their names on the wire.
@@ -14,13 +16,13 @@ use std::fmt;
 pub enum AuthMode {
     /// `apikey`: a key of the public OpenAI API.
     ApiKey,
-    /// `chatgpt`: ChatGPT tokens that are renewed with a refresh token.
+    /// `chatgpt`: ChatGPT tokens with a refresh token.
     ChatGpt,
-    /// `chatgptAuthTokens`: ChatGPT tokens that a host application renews.
+    /// `chatgptAuthTokens`: ChatGPT tokens that a host application refreshes.
     ChatGptAuthTokens,
     /// `agentIdentity`: a signing key in place of a token.
     AgentIdentity,
-    /// `personalAccessToken`: a token (`at-…`) that is never renewed.
+    /// `personalAccessToken`: a token (`at-…`) that is never refreshed.
     PersonalAccessToken,
     /// `headers`: ready-made headers.
     Headers,

@@ -1,3 +1,5 @@
+//! Personal access tokens of ChatGPT users.
+
 use std::fmt;
 use std::time::Duration;
 
@@ -7,7 +9,7 @@ use serde::Deserialize;
 
 use super::claims::Claims;
 use super::service_call::ServiceCall;
-use super::services::below;
+use super::service_urls::below;
 use super::{AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthProvider};
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
 use crate::exchange::{Operation, Pace, Retries};
@@ -16,7 +18,7 @@ use crate::mode::CodexBackend;
 
 /// How personal access tokens begin.
 const PREFIX: &str = "at-";
-const TIME_LIMIT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) static WHOAMI: Operation = Operation {
     name: "auth.whoami",
@@ -29,7 +31,7 @@ pub(crate) static WHOAMI: Operation = Operation {
 /// A personal access token (`at-…`) of a ChatGPT user, verified: the server has said whose it is.
 ///
 /// Sent as `Authorization: Bearer …`, `ChatGPT-Account-ID` always, and `X-OpenAI-Fedramp: true` for FedRAMP accounts. It
-/// is never renewed: when the server refuses it, a new one has to be made.
+/// is never refreshed: when the server refuses it, a new one has to be made.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -63,8 +65,8 @@ struct Whoami {
 }
 
 impl PersonalAccessToken {
-    /// Asks the server once whose token it is: `GET /v1/user-auth-credential/whoami`, sent again after a failure, within
-    /// 30 seconds.
+    /// Asks the server once whose token it is: `GET /v1/user-auth-credential/whoami`, retried after a failure, within 30
+    /// seconds.
     ///
     /// # Errors
     ///
@@ -77,7 +79,7 @@ impl PersonalAccessToken {
             return Err(AuthError::new(AuthErrorKind::Incomplete, message));
         }
         let url = below(&context.services.accounts_url, WHOAMI.path);
-        let call = ServiceCall::new(&WHOAMI, url, TIME_LIMIT).bearer(&token, "personal access token")?;
+        let call = ServiceCall::new(&WHOAMI, url, TIMEOUT).bearer(&token, "personal access token")?;
         let answer = call.send(&context.exchange).await.map_err(refused)?;
         let whoami: Whoami = answer.json(&WHOAMI).map_err(|error| {
             AuthError::permanent(format!("the personal access token could not be verified: {error}"))

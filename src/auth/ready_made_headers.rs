@@ -1,3 +1,5 @@
+//! Auth headers that an application gets whole from elsewhere.
+
 use std::fmt;
 
 use http::HeaderMap;
@@ -10,7 +12,7 @@ use crate::mode::CodexBackend;
 
 /// Ready-made auth headers for the Codex backend, for an application that gets them whole from elsewhere.
 ///
-/// They are checked once, and sent as they are with each request. They are never renewed.
+/// They are checked once, and sent as they are with each request. They are never refreshed.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

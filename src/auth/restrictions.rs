@@ -1,3 +1,5 @@
+//! Which credentials an application accepts.
+
 use std::collections::BTreeSet;
 
 use super::AuthMode;
@@ -10,7 +12,7 @@ use crate::error::{AuthError, AuthErrorKind};
 /// workspaces allows what is on both.
 ///
 /// ```
-/// use codex_backend::auth::{AuthSources, SignInMethod, CredentialRestrictions};
+/// use codex_backend::auth::{AuthSources, CredentialRestrictions, SignInMethod};
 ///
 /// let ours = CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt).workspaces(["acct-1", "acct-2"]);
 /// let sources = AuthSources::default().restrict(ours);
@@ -20,7 +22,7 @@ use crate::error::{AuthError, AuthErrorKind};
 pub struct CredentialRestrictions {
     workspaces: Option<BTreeSet<String>>,
     sign_in_method: Option<SignInMethod>,
-    /// Two login methods have been demanded, which nothing can meet.
+    /// Two sign-in methods have been demanded, which nothing can meet.
     contradictory: bool,
 }
 
@@ -85,13 +87,13 @@ impl CredentialRestrictions {
     pub(super) fn check(&self, mode: AuthMode, account_id: Option<&str>) -> Result<(), AuthError> {
         let refuse = |message: String| Err(AuthError::new(AuthErrorKind::NotAllowed, message));
         if self.contradictory {
-            return refuse("no credentials are allowed here: two login methods are demanded".to_owned());
+            return refuse("no credentials are allowed here: two sign-in methods are demanded".to_owned());
         }
         if let Some(method) = self.sign_in_method
             && method != SignInMethod::of(mode)
         {
             return refuse(format!(
-                "credentials of the kind `{mode}` are not allowed here: the login method must be `{}`",
+                "credentials of the kind `{mode}` are not allowed here: the sign-in method must be `{}`",
                 method.as_str()
             ));
         }
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn one_login_method_excludes_the_other_and_two_exclude_all() {
+    fn one_sign_in_method_excludes_the_other_and_two_exclude_all() {
         let chatgpt = CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt);
         assert!(allows(&chatgpt, AuthMode::ChatGpt, None) && !allows(&chatgpt, AuthMode::ApiKey, None));
         let none = chatgpt.sign_in_method(SignInMethod::Api);

@@ -4,18 +4,13 @@ use url::Url;
 
 #[cfg(feature = "agent-identity")]
 use super::agent_identity::{AgentAuthApi, AgentServices};
-
+use super::service_urls::{ACCOUNTS_PATH, PRODUCTION, STAGING, STAGING_BACKEND, at, without_slash};
 use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::exchange::{BaseUrl, Origin, TrustedHosts, has_user_info, is_loopback};
 
-pub(super) const PRODUCTION: &str = "https://auth.openai.com";
-pub(super) const STAGING: &str = "https://auth.api.openai.org";
-pub(super) const STAGING_BACKEND: &str = "chatgpt-staging.com";
-
 const TOKEN_PATH: &str = "/oauth/token";
 const REVOKE_PATH: &str = "/oauth/revoke";
-pub(super) const ACCOUNTS_PATH: &str = "/api/accounts";
 
 const TOKEN_URL: &str = "CODEX_REFRESH_TOKEN_URL_OVERRIDE";
 const REVOKE_URL: &str = "CODEX_REVOKE_TOKEN_URL_OVERRIDE";
@@ -27,7 +22,7 @@ const AGENTS_URL: &str = "CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL";
 /// test ever goes to production; a staging backend has those of staging.
 #[derive(Debug, Clone)]
 pub(crate) struct AuthServices {
-    /// Redeems refresh tokens.
+    /// Refreshes tokens.
     pub(crate) token_url: Url,
     /// Revokes tokens.
     pub(crate) revoke_url: Url,
@@ -58,7 +53,7 @@ impl AuthServices {
         allowed: &[Origin],
     ) -> Result<Self, ConfigError> {
         let named = |variable: &'static str| match environment.value(variable) {
-            // One that is not text is an error: passed over, it would have credentials sent to another place.
+            // One that is not text is an error: if it were skipped, credentials would go to another place.
             Some(value) => checked(value.to_str().unwrap_or_default(), variable, &[]).map(Some),
             None => Ok(None),
         };
@@ -126,25 +121,6 @@ fn checked(text: &str, setting: &'static str, allowed: &[Origin]) -> Result<Url,
         return Err(ConfigError::UntrustedAuthOrigin { setting, origin: origin.to_string() });
     }
     Ok(url)
-}
-
-pub(super) fn at(server: &Url, path: &str) -> Url {
-    let mut url = server.clone();
-    url.set_path(path);
-    url.set_query(None);
-    url
-}
-
-pub(super) fn without_slash(mut url: Url) -> Url {
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
-    url.set_query(None);
-    url
-}
-
-/// `path`, which is encoded already and starts with a slash, below `base`.
-pub(crate) fn below(base: &Url, path: &str) -> Url {
-    at(base, &format!("{}{path}", base.path().trim_end_matches('/')))
 }
 
 #[cfg(test)]

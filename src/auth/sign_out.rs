@@ -1,3 +1,5 @@
+//! Signing out: stores forget credentials, and the server revokes them.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +15,8 @@ use super::{AuthContext, AuthMode};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::exchange::{Operation, Pace, Retries};
 
-const TIME_LIMIT: Duration = Duration::from_secs(10);
-/// How long a renewal of another process is waited for.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a refresh of another process is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(45);
 /// How often a store is asked again whose content changes while it is being removed.
 const TRIES: usize = 16;
@@ -70,7 +72,7 @@ impl SignOut {
     }
 
     /// Removes the credentials from every store, whatever fails on the way. No server is told: the tokens stay valid, and
-    /// clients that hold them go on until they have to be renewed. Blocks for as long as the stores take.
+    /// clients that hold them go on until they have to be refreshed. Blocks for as long as the stores take.
     #[must_use = "it tells which stores could not be emptied"]
     pub fn forget(&self) -> ForgottenCredentials {
         let mut forgotten = ForgottenCredentials { removed: Vec::new(), failed: Vec::new() };
@@ -85,8 +87,8 @@ impl SignOut {
     }
 
     /// Tells the server first, and then forgets: `POST /oauth/revoke` for the ChatGPT tokens in the first store that holds
-    /// any, sent again after a failure, within 10 seconds. With the refresh token, which is what is revoked if there is one,
-    /// **everything ends that came of the same sign-in**: on this machine the official tool, if the store is its
+    /// any, retried after a failure, within 10 seconds. With the refresh token, which is what is revoked if there is one,
+    /// **everything that came of the same sign-in is signed out**: the official tool on this machine, if the store is its
     /// `auth.json`, and every machine the file was copied to.
     ///
     /// # Errors
@@ -161,8 +163,8 @@ fn remove(store: &dyn CredentialStore) -> Result<bool, StoreError> {
     if store.load()?.is_none() {
         return Ok(false);
     }
-    // A renewal that is under way would bring them back.
-    let _renewal = store.begin_refresh(LOCK_PATIENCE);
+    // A refresh that is under way would bring them back.
+    let _lease = store.begin_refresh(LOCK_PATIENCE);
     let mut kept = store.load()?;
     for _ in 0..TRIES {
         if kept.is_none() {
@@ -198,7 +200,7 @@ async fn revoke(token: &SecretString, which: RevokedToken, context: &AuthContext
         }),
         RevokedToken::Access => json!({ "token": token.expose_secret(), "token_type_hint": "access_token" }),
     };
-    let call = ServiceCall::new(&REVOKE, context.services.revoke_url.clone(), TIME_LIMIT)
+    let call = ServiceCall::new(&REVOKE, context.services.revoke_url.clone(), TIMEOUT)
         .json(&body)
         .secret(token.clone(), "token to revoke");
     match call.send(&context.exchange).await {

@@ -1,3 +1,5 @@
+//! The places where credentials may be found, and their order.
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -34,7 +36,7 @@ pub enum AuthSource {
     Keyring,
     /// A file in the shape of `auth.json`.
     AuthJson(PathBuf),
-    /// A file in the shape of `auth.json`, for reading only: its refresh token is never redeemed.
+    /// A file in the shape of `auth.json`, for reading only: its refresh token is never used.
     ReadOnlyAuthJson(PathBuf),
 }
 

@@ -50,25 +50,25 @@ pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
         new: Option<&StoredCredentials>,
     ) -> Result<SwapOutcome, StoreError>;
 
-    /// Whether the store may only be read. Refresh tokens of such a store are never redeemed: the new one would be lost.
+    /// Whether the store may only be read. Refresh tokens of such a store are never used: the new one would be lost.
     fn is_read_only(&self) -> bool {
         false
     }
 
-    /// Gets ready for a renewal, **before** the refresh token is redeemed: waits, for that long at the most, until no
-    /// other process is renewing the same credentials, and makes sure that what comes of it can be saved.
+    /// Prepares a refresh, **before** the refresh token is used: waits, for `patience` at the most, until no other process
+    /// is refreshing the same credentials, and makes sure that the new tokens can be saved.
     ///
-    /// The default excludes nobody, and takes the store at its word.
+    /// The default excludes no other process, and checks only that the store is not for reading only.
     ///
     /// # Errors
     ///
-    /// When another process goes on renewing, or when the store cannot be written.
+    /// When another process still refreshes after `patience`, or when the store cannot be written.
     fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         let _ = patience;
         if self.is_read_only() {
             return Err(StoreError::new(StoreErrorKind::ReadOnly, self.describe(), "it is opened for reading only"));
         }
-        Ok(Box::new(PlainRenewal { store: self }))
+        Ok(Box::new(PlainLease { store: self }))
     }
 }
 
@@ -99,9 +99,9 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
     }
 }
 
-/// A renewal that has been prepared; it ends when dropped.
+/// The right to refresh the credentials of a store. It ends when dropped.
 pub trait RefreshLease: fmt::Debug + Send {
-    /// Saves what came of the renewal, as [`CredentialStore::swap`] does.
+    /// Saves the new tokens, as [`CredentialStore::swap`] does.
     ///
     /// # Errors
     ///
@@ -109,19 +109,19 @@ pub trait RefreshLease: fmt::Debug + Send {
     fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<SwapOutcome, StoreError>;
 }
 
-struct PlainRenewal<'a, S: ?Sized> {
+struct PlainLease<'a, S: ?Sized> {
     store: &'a S,
 }
 
-impl<S: CredentialStore + ?Sized> RefreshLease for PlainRenewal<'_, S> {
+impl<S: CredentialStore + ?Sized> RefreshLease for PlainLease<'_, S> {
     fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<SwapOutcome, StoreError> {
         self.store.swap(Some(expected), Some(new))
     }
 }
 
-impl<S: ?Sized> fmt::Debug for PlainRenewal<'_, S> {
+impl<S: ?Sized> fmt::Debug for PlainLease<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PlainRenewal")
+        f.write_str("PlainLease")
     }
 }
 

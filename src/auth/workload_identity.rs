@@ -1,3 +1,5 @@
+//! The identity of a workload, exchanged for ChatGPT access tokens.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -28,7 +30,7 @@ pub(super) const TOKEN_FILE_VARIABLE: &str = "OPENAI_IDENTITY_TOKEN_FILE";
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const ISSUED_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
-const TIME_LIMIT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const LONGEST_ASSERTION: u64 = 16 << 10;
 const LONGEST_LIFETIME: u64 = 3600;
 /// From this long before its end, or from half of its life if that is shorter, a token is exchanged anew.
@@ -45,10 +47,10 @@ pub(crate) static EXCHANGE: Operation = Operation {
 
 /// The identity of a workload (a CI job, a pod), exchanged for ChatGPT access tokens.
 ///
-/// The platform that runs the workload keeps a signed identity token in a file and renews it there. It is read anew for each
-/// exchange, and sent to the token service and to nobody else. Tokens live an hour at the most; they are exchanged again two
-/// minutes before their end (or at half of their life, if that comes first), and when they are refused. While an exchange
-/// fails for a reason that may pass, the token before is used up to its end.
+/// The platform that runs the workload keeps a signed identity token in a file and replaces it there before it expires. It
+/// is read anew for each exchange, and sent to the token service and to nobody else. Access tokens live an hour at the most;
+/// new ones are fetched two minutes before they expire (or at half of their lifetime, if that comes first), and when they
+/// are refused. While an exchange fails for a reason that may pass, the access token at hand is used until it expires.
 ///
 /// The first exchange decides whose tokens these are; tokens of another account or user are an error from then on.
 ///
@@ -135,7 +137,7 @@ impl WorkloadIdentity {
     ///
     /// # Errors
     ///
-    /// When one of them is missing or cannot be used: half a configuration is never passed over.
+    /// When one of them is missing or cannot be used: half a configuration is never skipped.
     pub fn from_environment(environment: &Environment) -> Result<Option<Self>, AuthError> {
         Self::named_by(environment, CredentialRestrictions::default())
     }
@@ -173,7 +175,7 @@ impl Federation {
             .append_pair("assertion", assertion.expose_secret())
             .append_pair("federation_rule_id", &self.rule_id)
             .finish();
-        let call = ServiceCall::new(&EXCHANGE, context.services.exchange_url.clone(), TIME_LIMIT)
+        let call = ServiceCall::new(&EXCHANGE, context.services.exchange_url.clone(), TIMEOUT)
             .form(form)
             .secret(assertion, "identity token");
         let answer = call.send(&context.exchange).await.map_err(refused)?;

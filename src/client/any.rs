@@ -1,3 +1,5 @@
+//! The client whose mode is known only at run time, and its narrowing.
+
 use std::fmt;
 
 use super::Client;

@@ -1,3 +1,5 @@
+//! Builds clients: settings, credentials, and the checks of both.
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -19,6 +21,13 @@ use crate::exchange::{
 };
 use crate::mode::{Authenticated, CodexBackend, CredentialsSet, CredentialsUnset, Mode, NoAuth, OpenAiApi, Unset};
 
+impl Client<Unset> {
+    /// Starts a client. Choose credentials, then [`build()`](ClientBuilder::build).
+    pub fn builder() -> ClientBuilder<Unset> {
+        ClientBuilder::new()
+    }
+}
+
 /// Builds a [`Client`]. `S` is the mode, or [`Unset`] until credentials are chosen.
 ///
 /// Credentials are chosen once (a second choice does not compile), and `build()` exists only when they are. Everything
@@ -28,7 +37,7 @@ use crate::mode::{Authenticated, CodexBackend, CredentialsSet, CredentialsUnset,
 /// | --- | --- |
 /// | base URLs | `https://chatgpt.com/backend-api`, `https://api.openai.com/v1` |
 /// | application | this crate's own name and version |
-/// | time limits, retries | [`Timeouts`], [`RetryPolicy`] |
+/// | time-outs, retries | [`Timeouts`], [`RetryPolicy`] |
 /// | proxy | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`; loopback never goes through one |
 /// | root certificates | the system's, and those in the file that `CODEX_CA_CERTIFICATE`, else `SSL_CERT_FILE`, names |
 ///
@@ -171,7 +180,7 @@ impl<S> ClientBuilder<S> {
         self
     }
 
-    /// Where refresh tokens are redeemed, in place of `https://auth.openai.com/oauth/token`, or of `/oauth/token` on a
+    /// Where tokens are refreshed, in place of `https://auth.openai.com/oauth/token`, or of `/oauth/token` on a
     /// backend that is on this machine. Tokens are revoked at `/oauth/revoke` of the same server. Wins over
     /// `CODEX_REFRESH_TOKEN_URL_OVERRIDE` and `CODEX_REVOKE_TOKEN_URL_OVERRIDE`.
     ///
@@ -212,13 +221,13 @@ impl<S> ClientBuilder<S> {
         self
     }
 
-    /// The time limits of calls.
+    /// The time-outs of calls.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.settings.timeouts = timeouts;
         self
     }
 
-    /// How requests that failed are repeated.
+    /// How requests that failed are retried.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.settings.retry = policy;
         self

@@ -1,3 +1,6 @@
+//! What is wrong with an agent identity, in detail.
+
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
@@ -132,8 +135,8 @@ pub enum AgentIdentityError {
     /// The sealed task id is not text.
     #[error("the sealed task id is not UTF-8")]
     SealedTaskIdUtf8,
-    /// The backend refused the task of a request that had been refused before and was sent once more.
-    #[error("the backend refused the task also when the request was sent again ({code}){}", skew_note(*.skew))]
+    /// The backend refused the task of a request that had been refused before and was retried.
+    #[error("the backend refused the task also when the request was retried ({code}){}", skew_note(*.skew))]
     TaskRefused {
         /// The server's code.
         code: String,
@@ -204,6 +207,21 @@ fn skew_note(skew: Option<ClockSkew>) -> String {
         ": this machine's clock is {} {direction} the server's. Set the clock, or let the agent follow the server's",
         humantime::format_duration(Duration::from_secs(by.as_secs()))
     )
+}
+
+impl AuthError {
+    /// What is wrong with the agent identity, where that is what failed.
+    #[must_use]
+    pub fn agent_identity_error(&self) -> Option<&AgentIdentityError> {
+        let mut next: Option<&(dyn StdError + 'static)> = self.source();
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
 }
 
 impl From<AgentIdentityError> for AuthError {

@@ -1,3 +1,5 @@
+//! Errors of credentials.
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -42,7 +44,7 @@ pub enum AuthErrorKind {
     NotAllowed,
     /// A failure that may pass; the credentials are not known to be bad.
     Transient,
-    /// A failure that repeating does not mend.
+    /// A failure that a retry does not mend.
     Permanent,
     /// The user must sign in again; [`AuthError::reauth_reason`] tells why.
     ReauthRequired,
@@ -68,11 +70,11 @@ pub enum ReauthReason {
     Revoked,
     /// The server does not accept the credential, and says no more (401, `invalid_grant`).
     NotAccepted,
-    /// The server refuses the credentials also after they have been renewed.
+    /// The server refuses the credentials also after they have been refreshed.
     RefusedAgain,
     /// The credentials have been removed from their store.
     Removed,
-    /// There is no refresh token to renew them with.
+    /// There is no refresh token.
     NoRefreshToken,
     /// A reason of the application's own provider.
     Other,
@@ -85,9 +87,9 @@ impl ReauthReason {
             Self::Reused => "the refresh token has been used already, by another program or another machine",
             Self::Revoked => "the refresh token has been revoked",
             Self::NotAccepted => "the credentials are not accepted any more",
-            Self::RefusedAgain => "the server refuses the credentials, also after they have been renewed",
+            Self::RefusedAgain => "the server refuses the credentials, also after they have been refreshed",
             Self::Removed => "the credentials have been removed",
-            Self::NoRefreshToken => "there is no refresh token to renew the credentials with",
+            Self::NoRefreshToken => "there is no refresh token to refresh the credentials with",
             Self::Other => "the credentials cannot be used any more",
         }
     }
@@ -120,7 +122,7 @@ impl AuthError {
         Self::new(AuthErrorKind::Transient, message)
     }
 
-    /// A failure that repeating does not mend. The message must not hold a credential: it is shown and logged.
+    /// A failure that a retry does not mend. The message must not hold a credential: it is shown and logged.
     pub fn permanent(message: impl Into<String>) -> Self {
         Self::new(AuthErrorKind::Permanent, message)
     }
@@ -148,20 +150,6 @@ impl AuthError {
     #[must_use]
     pub fn kind(&self) -> AuthErrorKind {
         self.inner.kind
-    }
-
-    /// What is wrong with the agent identity, where that is what failed.
-    #[cfg(feature = "agent-identity")]
-    #[must_use]
-    pub fn agent_identity_error(&self) -> Option<&super::AgentIdentityError> {
-        let mut next: Option<&(dyn StdError + 'static)> = self.source();
-        while let Some(error) = next {
-            if let Some(found) = error.downcast_ref() {
-                return Some(found);
-            }
-            next = error.source();
-        }
-        None
     }
 
     /// Why the user must sign in again, for [`AuthErrorKind::ReauthRequired`].

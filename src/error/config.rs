@@ -1,3 +1,5 @@
+//! Errors of building a client.
+
 use crate::error::AuthError;
 
 /// Why a client cannot be built. Nothing was sent, and no file was read.

@@ -1,3 +1,5 @@
+//! The classes of errors, and the advice that goes with each.
+
 /// The classes of [`Error`](crate::Error).
 ///
 /// ```
@@ -152,11 +154,11 @@ impl ErrorKind {
             Self::Forbidden => "Check the account's plan and workspace, and the permissions of the credentials.",
             Self::RateLimited | Self::Overloaded => "Wait, and try again.",
             Self::UsageLimit => "Wait for the reset, or use another account or plan.",
-            Self::QuotaExceeded => "Add credit or raise the quota; repeating does not help.",
+            Self::QuotaExceeded => "Add credit or raise the quota; a retry does not help.",
             Self::NotIncluded => "Use an account whose plan includes it.",
             Self::ContextWindowExceeded => "Shorten the input, or compact the conversation.",
             Self::TooManyRounds => "Allow more rounds, or tell the model what to do when it has enough.",
-            Self::PolicyViolation => "Change the request; repeating does not help.",
+            Self::PolicyViolation => "Change the request; a retry does not help.",
             Self::InvalidImage => "Check the images of the request.",
             Self::Redirect => "Redirects are not followed; if another server was meant, correct the base URL.",
             Self::Challenge => {

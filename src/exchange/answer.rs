@@ -10,12 +10,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::operation::Operation;
+use super::origin::Origin;
 use super::retry::retry_after;
 use super::scrub::Scrubber;
-use super::{LONGEST_ERROR_BODY, Operation, Origin};
 use crate::error::{Error, ErrorKind};
 use crate::limits::UsageLimit;
 use crate::wire::from_json;
+
+/// How much of an answer that became an error is scrubbed and then cut; of an error's body, no more is read.
+pub(super) const LONGEST_ERROR_BODY: usize = 64 << 10;
 
 /// The codes with which the backend says that it does not know an agent's task any more.
 pub(crate) const TASK_CODES: [&str; 3] = ["invalid_task_id", "task_not_found", "task_expired"];

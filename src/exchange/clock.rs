@@ -1,3 +1,5 @@
+//! The clock that all time-outs and lifetimes are read from.
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

@@ -1,3 +1,5 @@
+//! How the application names itself to servers.
+
 use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderName, HeaderValue};
 

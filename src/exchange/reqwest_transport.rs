@@ -1,4 +1,4 @@
-//! The transport the client brings along: reqwest, without redirects, cookies, repeats or default headers.
+//! The transport the client brings along: reqwest, without redirects, cookies, retries or default headers.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -14,7 +14,8 @@ use super::body::Body;
 #[cfg(feature = "rustls-ring")]
 use super::certificates::RootCertificates;
 use super::proxy::ProxySettings;
-use super::transport::{Transport, TransportError, TransportFailure, TransportFuture, TransportRequest};
+use super::transport::{Transport, TransportFuture, TransportRequest};
+use super::transport_error::{TransportError, TransportFailure};
 
 /// Two reqwest clients, each made when first needed: reading the system's root certificates takes time and may fail,
 /// and plain `http` (loopback) does not need them.

@@ -1,4 +1,4 @@
-//! When a request is sent again, how long to wait first, and the budget that bounds it.
+//! When a request is retried, how long to wait first, and the budget that bounds it.
 
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
@@ -7,11 +7,11 @@ use http::HeaderMap;
 
 use crate::error::{Error, ErrorKind};
 
-/// How a client repeats requests that failed.
+/// How a client retries requests that failed.
 ///
-/// A request is repeated only where that is safe: reads, a blob upload whose source can be read again, endpoints
+/// A request is retried only where that is safe: reads, a blob upload whose source can be read again, endpoints
 /// declared idempotent; and any request when it is certain that the server did not act on it (no connection, or a
-/// burst limit). Usage limits, quota and policy errors are never repeated. Each repeat takes a token from a budget
+/// burst limit). Usage limits, quota and policy errors are never retried. Each retry takes a token from a budget
 /// that all calls of a client share, so that a failing server is not made worse.
 ///
 /// ```
@@ -68,7 +68,7 @@ impl RetryPolicy {
         self
     }
 
-    /// The budget that the client's calls share: it holds at most `capacity` tokens and starts full, a repeat takes
+    /// The budget that the client's calls share: it holds at most `capacity` tokens and starts full, a retry takes
     /// one, and a call that succeeds gives back `refill` of one. Default 20 tokens and 0.2. It is a setting of the
     /// client: in the policy of a single call it is not used.
     #[must_use]
@@ -109,10 +109,10 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Whether a request may be sent again after a failure.
+/// Whether a request may be retried after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retries {
-    /// A repeat does no harm: reads and endpoints declared idempotent.
+    /// A retry does no harm: reads and endpoints declared idempotent.
     Safe,
     /// Only when it is certain that the server did not act on the request.
     IfNotActedOn,
@@ -136,7 +136,7 @@ impl Retries {
     }
 }
 
-/// Tokens that repeats of all calls of a client draw on.
+/// Tokens that retries of all calls of a client draw on.
 #[derive(Debug)]
 pub(super) struct RetryBudget {
     capacity: f64,
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_is_not_idempotent_is_repeated_only_if_the_server_did_not_act() {
+    fn a_request_that_is_not_idempotent_is_retried_only_if_the_server_did_not_act() {
         let error = |kind, sent| Error::new(kind, "test", "").sent(sent);
         let cases = [
             (ErrorKind::Connect, false, true, true),

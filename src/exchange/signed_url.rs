@@ -1,3 +1,5 @@
+//! Pre-signed URLs, which are sent without credentials.
+
 use std::fmt;
 
 use url::Url;

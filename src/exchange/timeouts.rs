@@ -1,6 +1,8 @@
+//! The time-outs of a call.
+
 use std::time::Duration;
 
-/// The five time limits of a call. Each has a default and can be replaced, on the builder for all calls and on a
+/// The five time-outs of a call. Each has a default and can be replaced, on the builder for all calls and on a
 /// request for one.
 ///
 /// | limit | default | what it bounds |

@@ -1,4 +1,5 @@
-use std::error::Error as StdError;
+//! What carries requests to servers.
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,11 +9,12 @@ use http::{HeaderMap, Method};
 use url::Url;
 
 use super::body::Body;
+use super::transport_error::TransportError;
 
 /// What carries one request to a server and brings the answer back.
 ///
 /// The client's own transport is reqwest. Bring another one for a different HTTP stack, or to record traffic. A transport
-/// must not follow redirects, must not add credentials or default headers of its own, and must not repeat a request:
+/// must not follow redirects, must not add credentials or default headers of its own, and must not retry a request:
 /// all of that is done above it, once. It reads the request's body to its end before it brings a successful answer: an
 /// upload of which the server took only a part is not an upload.
 ///
@@ -45,7 +47,7 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Sends the request once.
     fn send(&self, request: TransportRequest) -> TransportFuture<'_>;
 
-    /// A transport like this one that shares no connections with it. The request that redeems a refresh token must be
+    /// A transport like this one that shares no connections with it. The request that refreshes tokens must be
     /// finished even when the run time that drives this one's connections goes away, so it is sent by such a twin.
     /// The default is `None`: this transport itself is used.
     fn detached(&self) -> Option<Arc<dyn Transport>> {
@@ -93,52 +95,3 @@ impl fmt::Debug for TransportRequest {
 
 /// What [`Transport::send`] returns.
 pub type TransportFuture<'a> = Pin<Box<dyn Future<Output = Result<http::Response<Body>, TransportError>> + Send + 'a>>;
-
-/// Why a transport brought no answer. What it is made from is shown in errors and logs: it must not hold a credential or
-/// a URL.
-#[derive(Debug)]
-pub struct TransportError {
-    pub(super) failure: TransportFailure,
-    pub(super) source: Box<dyn StdError + Send + Sync>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TransportFailure {
-    NotSent,
-    ConnectTimeout,
-    Certificate,
-    Interrupted,
-}
-
-impl TransportError {
-    pub(super) fn new(failure: TransportFailure, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { failure, source: source.into() }
-    }
-
-    /// No connection could be made: it is certain that the server did not see the request.
-    pub fn not_sent(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::new(TransportFailure::NotSent, source)
-    }
-
-    /// The connection broke, and the server may have seen the request.
-    pub fn interrupted(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self::new(TransportFailure::Interrupted, source)
-    }
-}
-
-impl fmt::Display for TransportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.failure {
-            TransportFailure::NotSent => "no connection could be made",
-            TransportFailure::ConnectTimeout => "connecting took too long",
-            TransportFailure::Certificate => "the TLS handshake failed",
-            TransportFailure::Interrupted => "the connection broke",
-        })
-    }
-}
-
-impl StdError for TransportError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&*self.source)
-    }
-}

@@ -13,7 +13,7 @@
 //! | an `auth.json`, or another store | [`AgentIdentity::from_stored`](crate::auth::AgentIdentity::from_stored) |
 //! | whatever this machine has | [`CodexAuth`](crate::CodexAuth), which finds the above in their order |
 //! | ChatGPT tokens, and want a new agent | [`AgentIdentity::create`](crate::auth::AgentIdentity::create) |
-//! | a ChatGPT login in a store | [`ManagedAgent`](crate::auth::ManagedAgent), which makes one and keeps it there |
+//! | a ChatGPT sign-in in a store | [`ManagedAgent`](crate::auth::ManagedAgent), which makes one and keeps it there |
 //!
 //! None of these sends requests yet: an [`AgentIdentity`](crate::auth::AgentIdentity) without a task does not fit into a client,
 //! and the program does not compile.
@@ -75,7 +75,7 @@
 //! | --- | --- |
 //! | a JWT, a record, `auth.json` with `auth_mode: agentIdentity` | nothing; a new task lives in memory |
 //! | [`AgentIdentity::create`](crate::auth::AgentIdentity::create) | nothing: keep [`to_record`](crate::auth::AgentIdentity::to_record) |
-//! | [`ManagedAgent`](crate::auth::ManagedAgent) | the record with its task, and each task that replaces a refused one, under `agent_identity` beside the login's tokens; what else is in the document stays |
+//! | [`ManagedAgent`](crate::auth::ManagedAgent) | the record with its task, and each task that replaces a refused one, under `agent_identity` beside the sign-in's tokens; what else is in the document stays |
 //!
 //! # When something is refused
 //!

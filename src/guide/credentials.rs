@@ -27,7 +27,7 @@
 //! };
 //! println!("{} of {:?}, from {}", auth.mode(), auth.email(), auth.source());
 //! let client = builder.codex_auth(&auth)?.build()?; // a `Client<CodexBackend>`, or an error that says what was found
-//! client.usage().get().await?; // renews first, since these tokens have expired
+//! client.usage().get().await?; // refreshes first, since these tokens have expired
 //! # Ok(()) }
 //! ```
 //!
@@ -36,12 +36,12 @@
 //!
 //! # Which kinds there are
 //!
-//! | credentials | type | client | renewed |
+//! | credentials | type | client | refreshed |
 //! | --- | --- | --- | --- |
-//! | ChatGPT sign-in in a store | [`ChatGptSession`](crate::ChatGptSession) | `CodexBackend` | before its end, and after a 401 |
+//! | ChatGPT sign-in in a store | [`ChatGptSession`](crate::ChatGptSession) | `CodexBackend` | before it expires, and after a 401 |
 //! | ChatGPT tokens you keep fresh | [`ChatGptTokens`](crate::ChatGptTokens) | `CodexBackend` | never |
 //! | … that your host application gives | [`HostTokens`](crate::auth::HostTokens) | `CodexBackend` | after a 401 |
-//! | identity of a workload | [`WorkloadIdentity`](crate::auth::WorkloadIdentity) | `CodexBackend` | before its end, and after a 401 |
+//! | identity of a workload | [`WorkloadIdentity`](crate::auth::WorkloadIdentity) | `CodexBackend` | before it expires, and after a 401 |
 //! | personal access token | [`PersonalAccessToken`](crate::auth::PersonalAccessToken) | `CodexBackend` | never |
 //! | agent identity (feature `agent-identity`) | `RegisteredAgent`, `LazyAgent` | `CodexBackend` | by a new task, when the backend has lost the old one |
 //! | headers, ready-made | [`ReadyMadeHeaders`](crate::auth::ReadyMadeHeaders) | `CodexBackend` | never |
@@ -56,20 +56,20 @@
 //!
 //! # Which store
 //!
-//! A refresh token works **once**. Whoever redeems it gets the next one, and everybody who still holds the old one has lost
-//! the sign-in as soon as they try it. So the one question about a store is who else renews what it holds.
+//! A refresh token works **once**. Whoever uses it gets the next one; whoever still holds the old one has to sign in again.
+//! So the one question about a store is who else refreshes the tokens in it.
 //!
 //! * **Share the official tool's `auth.json`** when your program runs on the user's own machine, beside that tool:
-//!   [`FileStore`](crate::auth::FileStore), which is what `AuthSources::default()` uses. A renewal takes a lock of its own
-//!   (`auth.json.renewal.lock`) over the request, so that any number of processes with this crate renew once; and the tool's own two
-//!   locks for the moment in which the file is replaced. The tool takes no lock while it renews, so once in a while both
-//!   renew at the same time: then the server refuses one of them, and that one takes over what the other has saved.
+//!   [`FileStore`](crate::auth::FileStore), which is what `AuthSources::default()` uses. A refresh holds a lock of its own
+//!   (`auth.json.refresh.lock`) during the request, so that any number of processes with this crate refresh once; and the
+//!   tool's own two locks while the file is replaced. The tool takes no lock while it refreshes, so once in a while both
+//!   refresh at the same time: then the server refuses one of them, and that one adopts what the other has saved.
 //! * **A store of your own** when your program should go on if the user signs out of the official tool, or the other way
 //!   round: a `FileStore` with another path, filled by a sign-in of its own. Do not copy the file: two copies of one refresh token are the
 //!   problem that stores are there to avoid.
 //! * **Reading only** ([`FileStore::read_only`](crate::auth::FileStore::read_only)) when the file is somebody else's, such as one mounted into a
-//!   container. Its refresh token is never redeemed, since the new one could not be put back. When the access token has
-//!   expired, calls fail until the owner has renewed it; a new content of the file is taken over by itself.
+//!   container. Its refresh token is never used, since the new one could not be saved. When the access token has
+//!   expired, calls fail until the owner has refreshed it; the new tokens in the file are then adopted by themselves.
 //! * **The keyring** of the operating system (`KeyringStore`, feature `keyring`) where the official tool is set to keep its
 //!   sign-in there. Ask for it by name, with `AuthSource::Keyring`: that no keyring can be reached is an error.
 //! * **Memory** ([`MemoryStore`](crate::auth::MemoryStore)) when you keep the credentials elsewhere and see to it yourself that they get back there.
@@ -101,11 +101,11 @@
 //!
 //! # When they no longer work
 //!
-//! A call whose credentials are refused (401) looks into the store first, and takes over what another process has saved there. If
-//! that is refused too, or if there is nothing new, the tokens are renewed. If the renewed ones are refused as well, or cannot be
-//! had, the call ends with [`ErrorKind::Auth`](crate::ErrorKind::Auth), and
+//! A call whose credentials are refused (401) looks into the store first, and adopts what another process has saved there. If
+//! that is refused too, or if there is nothing new, the tokens are refreshed. If the new ones are refused as well, or cannot
+//! be had, the call ends with [`ErrorKind::Auth`](crate::ErrorKind::Auth), and
 //! [`AuthError::reauth_reason`](crate::AuthError::reauth_reason) tells why the user has to sign in again. A token that is seconds old is not
-//! renewed because of a 401: the next one would fare no better.
+//! refreshed because of a 401: the next one would be refused too.
 //!
 //! [`Client::auth_health`](crate::Client::auth_health) tells the state without a request, and
 //! [`watch_auth_health`](crate::Client::watch_auth_health) each change of it, for a program that wants to ask its user in time.
@@ -114,7 +114,7 @@
 //!
 //! # What can still be lost
 //!
-//! If a process dies between the server's answer to a renewal and the save, which takes a few milliseconds, the new refresh token
-//! dies with it. There is no way to close that gap from the client's side: the old token has been used up, and the server
-//! tells the new one once. The next renewal then says that the user must sign in again. Everything else that can go wrong on the way (a
+//! If a process dies between the server's answer to a refresh and the save, which takes a few milliseconds, the new refresh token
+//! is lost. There is no way to close that gap from the client's side: the old token has been used up, and the server
+//! tells the new one once. The next refresh then says that the user must sign in again. Everything else that can go wrong on the way (a
 //! caller that goes away, a run time that is shut down, a disk that is full, a file that changes) costs nothing.

@@ -22,7 +22,7 @@ use crate::limits::PlanType;
 
 routes! {
     /// A refresh token is exchanged for new tokens.
-    REFRESH_TOKEN = Way::open(&chatgpt::renewal::REDEEM, refresh);
+    REFRESH_TOKEN = Way::open(&chatgpt::refresh::REFRESH, refresh);
     /// The identity token of a workload is exchanged for an access token. Its path is that of
     /// [`REFRESH_TOKEN`](Self::REFRESH_TOKEN), and its body is a form.
     EXCHANGE_IDENTITY = Way::open(&workload_identity::EXCHANGE, exchange).where_meant(is_form);

@@ -350,7 +350,7 @@ async fn a_store_for_reading_only_registers_nothing_that_would_be_lost() {
 }
 
 #[tokio::test]
-async fn an_expired_login_is_renewed_before_its_token_registers() {
+async fn an_expired_login_is_refreshed_before_its_token_registers() {
     let login = Login::new();
     std::fs::write(&login.path, login.backend.issue_auth_json("acct-1", Duration::ZERO)).unwrap();
     let agent = login.managed().register(&login.context()).await.unwrap();

@@ -46,12 +46,12 @@ tests! {
         what_is_no_credentials_is_told_and_stays,
         the_official_tools_locks_are_waited_for_and_plain_reads_take_none,
         a_write_that_was_given_up_keeps_its_locks_until_it_has_ended,
-        a_renewal_waits_for_another_and_leaves_nothing_behind,
-        a_session_renews_and_unknown_members_survive,
+        a_refresh_waits_for_another_and_leaves_nothing_behind,
+        a_session_refreshes_and_unknown_members_survive,
         the_keyring_is_a_source_and_is_forgotten_with_the_file,
         a_storm_of_processes_redeems_once,
         what_another_program_saved_is_adopted_after_a_refusal,
-        what_another_program_saves_during_a_renewal_is_adopted,
+        what_another_program_saves_during_a_refresh_is_adopted,
         a_sign_in_to_another_account_is_never_overwritten,
         without_a_place_for_locks_nothing_is_redeemed,
         no_secret_service_is_unavailable,
@@ -263,7 +263,7 @@ fn the_official_tools_locks_are_waited_for_and_plain_reads_take_none() {
 
 fn a_write_that_was_given_up_keeps_its_locks_until_it_has_ended() {
     let desk = Desk::new();
-    let store = desk.store().time_limit(Duration::from_secs(2));
+    let store = desk.store().timeout(Duration::from_secs(2));
     store.swap(None, Some(&numbered(1))).unwrap();
     let first = File::open(desk.home.join("auth.lock")).unwrap();
     let second = lock_exclusively(&desk.home.join("auth.json.lock"));
@@ -280,17 +280,17 @@ fn a_write_that_was_given_up_keeps_its_locks_until_it_has_ended() {
     assert_eq!(desk.value(), numbered(2).to_json());
 }
 
-fn a_renewal_waits_for_another_and_leaves_nothing_behind() {
+fn a_refresh_waits_for_another_and_leaves_nothing_behind() {
     let desk = Desk::new();
     let store = desk.store();
     store.swap(None, Some(&numbered(1))).unwrap();
-    let mut renewal = store.begin_refresh(HANGS).unwrap();
+    let mut lease = store.begin_refresh(HANGS).unwrap();
     fails(desk.store().begin_refresh(Duration::from_millis(50)), StoreErrorKind::Locked);
     // A sign-in is not held up by it.
     assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Done);
-    assert_eq!(renewal.save(&numbered(1), &numbered(3)).unwrap(), SwapOutcome::Changed(Some(numbered(2))));
-    assert_eq!(renewal.save(&numbered(2), &numbered(3)).unwrap(), SwapOutcome::Done);
-    drop(renewal);
+    assert_eq!(lease.save(&numbered(1), &numbered(3)).unwrap(), SwapOutcome::Changed(Some(numbered(2))));
+    assert_eq!(lease.save(&numbered(2), &numbered(3)).unwrap(), SwapOutcome::Done);
+    drop(lease);
     drop(desk.store().begin_refresh(Duration::from_millis(50)).unwrap());
     assert_eq!((desk.value(), desk.entries()), (numbered(3).to_json(), 1));
 }
@@ -331,7 +331,7 @@ impl Login {
         self.backend.requests_to(Route::REFRESH_TOKEN).len()
     }
 
-    /// One call that has to renew; `happens` while the request of the renewal is on its way.
+    /// One call that has to refresh; `happens` while the request of the refresh is on its way.
     fn call_during_which(&self, happens: impl FnOnce()) -> Result<(), Error> {
         self.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(1500)));
         thread::scope(|scope| {
@@ -349,7 +349,7 @@ fn call(client: &Client<CodexBackend>) -> Result<(), Error> {
 
 /// New tokens, and everything else as it was.
 #[track_caller]
-fn assert_renewed(before: &Value, after: &Value) {
+fn assert_refreshed(before: &Value, after: &Value) {
     let mut expected = before.clone();
     for member in ["access_token", "refresh_token"] {
         assert_ne!(after["tokens"][member], before["tokens"][member]);
@@ -360,13 +360,13 @@ fn assert_renewed(before: &Value, after: &Value) {
     assert_eq!(*after, expected);
 }
 
-fn a_session_renews_and_unknown_members_survive() {
+fn a_session_refreshes_and_unknown_members_survive() {
     let login = Login::new(EXPIRED);
     let before = login.desk.document();
     let client = login.client();
     call(&client).unwrap();
     call(&client).unwrap();
-    assert_renewed(&before, &login.desk.document());
+    assert_refreshed(&before, &login.desk.document());
     assert_eq!((login.redeemed(), login.desk.entries()), (1, 1));
     // The new refresh token is worth something.
     let token = login.desk.document()["tokens"]["access_token"].as_str().unwrap().to_owned();
@@ -412,7 +412,7 @@ fn a_storm_of_processes_redeems_once() {
     }
     assert_eq!(login.redeemed(), 1);
     assert_eq!(login.backend.requests_to(Route::GET_USAGE).len(), PROCESSES * TASKS);
-    assert_renewed(&before, &login.desk.document());
+    assert_refreshed(&before, &login.desk.document());
     assert_eq!(login.desk.entries(), 1);
 }
 
@@ -486,7 +486,7 @@ fn what_another_program_saved_is_adopted_after_a_refusal() {
     assert_eq!((login.redeemed(), login.desk.document()), (0, newer));
 }
 
-fn what_another_program_saves_during_a_renewal_is_adopted() {
+fn what_another_program_saves_during_a_refresh_is_adopted() {
     let login = Login::new(EXPIRED);
     let newer = login.tokens_of("acct-1", HOUR);
     login.call_during_which(|| login.desk.write_as_the_official_tool(&newer.to_string())).unwrap();
@@ -508,9 +508,9 @@ fn without_a_place_for_locks_nothing_is_redeemed() {
     let login = Login::new(EXPIRED);
     let before = login.desk.document();
     let client = login.client();
-    fs::create_dir(login.desk.home.join("auth.json.renewal.lock")).unwrap();
+    fs::create_dir(login.desk.home.join("auth.json.refresh.lock")).unwrap();
     let error = call(&client).unwrap_err();
-    assert!(error.to_string().contains("auth.json.renewal.lock"), "{error}");
+    assert!(error.to_string().contains("auth.json.refresh.lock"), "{error}");
     assert_eq!((login.redeemed(), login.desk.document()), (0, before));
 
     let file = user_home().join("file");
@@ -548,7 +548,7 @@ fn no_bus_is_unavailable() {
 
 fn a_bus_that_says_nothing_is_given_up() {
     capture_traces();
-    let store = KeyringStore::new(user_home().join(".codex")).time_limit(Duration::from_millis(300));
+    let store = KeyringStore::new(user_home().join(".codex")).timeout(Duration::from_millis(300));
     assert_unavailable(&store, "did not answer within 300ms");
 }
 
@@ -563,10 +563,10 @@ fn a_locked_keyring_is_unavailable_until_it_is_unlocked() {
     desk.store().swap(None, Some(&numbered(1))).unwrap();
     lock_the_keyring();
     // There is nobody here who could be asked for the password.
-    let text = fails(desk.store().time_limit(Duration::from_secs(5)).load(), StoreErrorKind::Unavailable);
+    let text = fails(desk.store().timeout(Duration::from_secs(5)).load(), StoreErrorKind::Unavailable);
     assert!(text.contains("cannot be reached"), "{text}");
     fails(
-        desk.store().time_limit(Duration::from_secs(5)).swap(Some(&numbered(1)), Some(&numbered(2))),
+        desk.store().timeout(Duration::from_secs(5)).swap(Some(&numbered(1)), Some(&numbered(2))),
         StoreErrorKind::Unavailable,
     );
     desk.daemon.kill().unwrap();
@@ -609,7 +609,7 @@ fn lock_the_keyring() {
 
 fn a_service_that_stands_still_is_given_up_and_nothing_is_lost() {
     let desk = Desk::new();
-    let store = desk.store().time_limit(Duration::from_millis(500));
+    let store = desk.store().timeout(Duration::from_millis(500));
     store.swap(None, Some(&numbered(1))).unwrap();
     desk.signal("-STOP");
     let text = fails(store.load(), StoreErrorKind::Unavailable);
@@ -635,5 +635,5 @@ fn nothing_is_redeemed_while_the_service_is_gone() {
     login.desk.daemon = start_daemon();
     until("a keyring", || login.desk.store().load().is_ok());
     call(&client).unwrap();
-    assert_renewed(&before, &login.desk.document());
+    assert_refreshed(&before, &login.desk.document());
 }

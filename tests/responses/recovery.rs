@@ -30,7 +30,7 @@ fn calls() -> [Call; 4] {
 }
 
 #[tokio::test]
-async fn a_session_is_renewed_once() {
+async fn a_session_is_refreshed_once() {
     for (name, route, call) in calls() {
         let backend = Backend::start().unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -9,7 +9,8 @@ use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use super::{AgentIdentity, timestamp};
+use super::clock::timestamp;
+use super::identity::AgentIdentity;
 use crate::auth::AuthHeaders;
 use crate::error::AuthError;
 

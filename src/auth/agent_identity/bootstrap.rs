@@ -1,28 +1,26 @@
+//! The agent identity of a ChatGPT sign-in: taken from the store of its tokens, or registered and put there.
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
-
+use super::identity::AgentIdentity;
+use super::kept::{MOST_SAVES, identity_in, with_agent};
+use super::key::AgentKey;
 use super::provider::RegisteredAgent;
 use super::registration::{AgentDescription, register_agent, register_task};
-use super::{AgentIdentity, AgentKey, record};
 use crate::auth::chatgpt::{Tokens, check_account};
-use crate::auth::claims::Claims;
-use crate::auth::store::{CredentialStore, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome};
+use crate::auth::store::{StoreError, StoreErrorKind, StoredCredentials, SwapOutcome};
 use crate::auth::{AuthContext, ChatGptSession};
 use crate::error::{AgentIdentityError, AuthError, ReauthReason};
 
 /// After a failure that may pass, nothing is tried for this long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60 * 60);
-/// How often a document that others change is tried to be saved.
-const MOST_SAVES: u32 = 10;
 
-/// An agent identity of a ChatGPT login: registered with the login's access token, and kept beside its tokens, in the
+/// An agent identity of a ChatGPT sign-in: registered with its access token, and kept beside its tokens, in the
 /// same document of the same store.
 ///
-/// [`register`](Self::register) gives the agent that is kept there, if it belongs to the account and user of the login;
+/// [`register`](Self::register) gives the agent that is kept there, if it belongs to the account and user of the sign-in;
 /// otherwise it generates a key, registers an agent and a task, and saves them. Clones share one state.
 ///
 /// When the service cannot be reached, the error is an
@@ -79,14 +77,14 @@ struct About {
 }
 
 impl ManagedAgent {
-    /// Of that login. Does no I/O.
+    /// For the sign-in of that session. Does no I/O.
     #[must_use]
     pub fn new(session: ChatGptSession, description: AgentDescription) -> Self {
         Self { session, description, state: Arc::default() }
     }
 
-    /// The agent that is kept beside the login's tokens, with a task, else a new one, which is then kept there. What it
-    /// sends is what [`AgentIdentity::create`] and [`AgentIdentity::register`] send.
+    /// The agent that is kept beside the sign-in's tokens, with a task, else a new one, which is then kept there. It sends
+    /// what [`AgentIdentity::create`] and [`AgentIdentity::register`] send.
     ///
     /// The store is changed by comparing and swapping, and what else is in it stays. If another process has put an agent
     /// of the same account there meanwhile, that one is taken. A new agent is saved before its task is registered: when
@@ -191,56 +189,6 @@ impl ManagedAgent {
         }
         Err(AuthError::transient("the agent could not be saved: the store keeps changing"))
     }
-}
-
-/// Puts a new task in place of the one that was refused, if that is the one that is kept with the agent. Where it cannot
-/// be kept, a later process registers one of its own.
-pub(super) async fn keep_new_task(
-    store: Arc<dyn CredentialStore>,
-    identity: AgentIdentity,
-    refused: SecretString,
-    new: SecretString,
-) {
-    let keep = move || {
-        for _ in 0..MOST_SAVES {
-            let Some(kept) = store.load()? else { return Ok(()) };
-            let mut document = kept.document.clone();
-            let task_id = document.get_mut("agent_identity").and_then(|agent| {
-                let is_ours = agent.get("agent_runtime_id")? == identity.agent_runtime_id();
-                agent.get_mut("task_id").filter(|task_id| is_ours && **task_id == refused.expose_secret())
-            });
-            let Some(task_id) = task_id else { return Ok(()) };
-            *task_id = new.expose_secret().into();
-            if let SwapOutcome::Done = store.swap(Some(&kept), Some(&kept.with_document(document)))? {
-                return Ok(());
-            }
-        }
-        Err(StoreError::new(StoreErrorKind::Unavailable, store.describe(), "it keeps changing"))
-    };
-    if let Err(error) = tokio::task::spawn_blocking(keep).await.unwrap_or(Ok(())) {
-        tracing::warn!(%error, "the agent's new task is not kept");
-    }
-}
-
-/// The agent that is kept, if it is one of that account and user and its key can be read.
-fn identity_in(stored: &StoredCredentials, account: &Claims) -> Option<AgentIdentity> {
-    let kept = stored.document.get("agent_identity")?.as_object()?;
-    let identity = record::identity(kept).ok()?;
-    let is_theirs = Some(identity.account_id()) == account.account_id.as_deref()
-        && identity.chatgpt_user_id() == account.user_id.as_deref();
-    is_theirs.then_some(identity)
-}
-
-/// The document with the agent in it, and everything else as it was, also what is not known of the agent itself.
-fn with_agent(stored: &StoredCredentials, identity: &AgentIdentity) -> StoredCredentials {
-    let mut document = stored.document.clone();
-    let agent = record::value(identity);
-    let is_same = |kept: &Value| kept.get("agent_runtime_id") == agent.get("agent_runtime_id");
-    match (document.get_mut("agent_identity").filter(|kept| is_same(kept)), agent) {
-        (Some(Value::Object(kept)), Value::Object(agent)) => kept.extend(agent),
-        (_, agent) => drop(document.insert("agent_identity".to_owned(), agent)),
-    }
-    stored.with_document(document)
 }
 
 /// A registration that failed in a way that may pass is something a session can do without.

@@ -9,7 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{AgentIdentity, AgentKey};
+use super::identity::AgentIdentity;
+use super::key::AgentKey;
 use crate::auth::AuthContext;
 use crate::auth::claims::Claims;
 use crate::error::{AgentIdentityError, AuthError, JwtRejection};
@@ -19,12 +20,29 @@ const AUDIENCE: &str = "codex-app-server";
 /// How long after its end a JWT is still taken, since clocks differ.
 const LEEWAY: Duration = Duration::from_secs(60);
 
+impl AgentIdentity {
+    /// From a JWT, as `CODEX_ACCESS_TOKEN` and `CODEX_AGENT_IDENTITY` hold it. Its structure is checked first; then the
+    /// backend's keys are fetched (`GET` without credentials, 10 s), if the context does not know them from the last
+    /// 10 minutes, and its signature, issuer, audience and end are verified. White space around it is ignored. Nothing is
+    /// registered, and the JWT is sent nowhere: it holds the private key.
+    ///
+    /// The context keeps the keys: verify all of a fleet's JWTs with one context, and they are fetched once.
+    ///
+    /// # Errors
+    ///
+    /// When the JWT does not hold, or the keys cannot be fetched; see
+    /// [`AuthError::agent_identity_error`](crate::AuthError::agent_identity_error).
+    pub async fn from_jwt(jwt: impl Into<SecretString>, context: &AuthContext) -> Result<Self, AuthError> {
+        verified(jwt.into(), context).await
+    }
+}
+
 /// The identity in a JWT that holds. What costs no request is checked first.
-pub(super) async fn verified(jwt: SecretString, context: &AuthContext) -> Result<AgentIdentity, AuthError> {
+async fn verified(jwt: SecretString, context: &AuthContext) -> Result<AgentIdentity, AuthError> {
     let parts = Parts::of(jwt.expose_secret().trim())?;
     let claims = Claimed::of(parts.payload)?;
     let key_id = key_id(parts.header)?;
-    let key = context.services.agents.keys.find(&key_id, context).await?;
+    let key = context.services.agents.signing_key(&key_id, &context.exchange).await?;
     let rejected = |reason| Err(AgentIdentityError::JwtVerification { reason }.into());
     let signature = BASE64_URL_SAFE_NO_PAD.decode(parts.signature).unwrap_or_default();
     if !key.has_signed(parts.signed.as_bytes(), &signature) {

@@ -1,3 +1,5 @@
+//! The private key of an agent: made, read, written, and what it signs and opens.
+
 use std::fmt;
 use std::sync::Arc;
 

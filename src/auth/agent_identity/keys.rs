@@ -9,18 +9,18 @@ use http::Method;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use serde::Deserialize;
 use serde_json::Value;
+use url::Url;
 
 use super::single_flight::SingleFlight;
-use crate::auth::AuthContext;
 use crate::auth::service_call::ServiceCall;
 use crate::error::{AgentIdentityError, AuthError, Error};
-use crate::exchange::{Operation, Pace, Retries};
+use crate::exchange::{Exchange, Operation, Pace, Retries};
 
 /// How long keys are used without asking again.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// Keys this young are not fetched again because one is missing among them.
 const TOO_YOUNG_TO_MISS_ONE: Duration = Duration::from_secs(30);
-const TIME_LIMIT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) static FETCH: Operation = Operation {
     name: "auth.agent_identity_keys",
@@ -44,9 +44,9 @@ struct Fetched {
 }
 
 impl KeySetCache {
-    /// The key of that id.
-    pub(super) async fn find(&self, id: &str, context: &AuthContext) -> Result<RsaKey, AuthError> {
-        let now = context.exchange.clock().monotonic();
+    /// The key of that id, among those that `url` answers with.
+    pub(super) async fn find(&self, id: &str, url: &Url, exchange: &Exchange) -> Result<RsaKey, AuthError> {
+        let now = exchange.clock().monotonic();
         let kept = self.kept().clone();
         if let Some(Fetched { at, keys }) = &kept {
             let age = now.saturating_sub(*at);
@@ -62,19 +62,19 @@ impl KeySetCache {
             let newer = self.kept().clone().filter(|fetched| !is_the_same(fetched));
             match newer {
                 Some(fetched) => Ok(fetched.keys),
-                None => self.fetch(context).await,
+                None => self.fetch(url, exchange).await,
             }
         });
         let keys = fetching.await?;
         keys.find(id).unwrap_or_else(|| Err(AgentIdentityError::JwtUntrustedKey.into()))
     }
 
-    async fn fetch(&self, context: &AuthContext) -> Result<Arc<KeySet>, AuthError> {
+    async fn fetch(&self, url: &Url, exchange: &Exchange) -> Result<Arc<KeySet>, AuthError> {
         let failed = |error: Error| AuthError::from(AgentIdentityError::KeysNotFetched(error));
-        let call = ServiceCall::new(&FETCH, context.services.agents.keys_url.clone(), TIME_LIMIT);
-        let answer = call.send(&context.exchange).await.map_err(failed)?;
+        let call = ServiceCall::new(&FETCH, url.clone(), TIMEOUT);
+        let answer = call.send(exchange).await.map_err(failed)?;
         let keys: Arc<KeySet> = Arc::new(answer.json(&FETCH).map_err(failed)?);
-        *self.kept() = Some(Fetched { at: context.exchange.clock().monotonic(), keys: keys.clone() });
+        *self.kept() = Some(Fetched { at: exchange.clock().monotonic(), keys: keys.clone() });
         Ok(keys)
     }
 
@@ -89,7 +89,7 @@ struct KeySet {
 }
 
 impl KeySet {
-    /// The first key of that id. Keys for other purposes, and of kinds that are not known here, are passed over.
+    /// The first key of that id. Keys for other purposes, and of kinds that are not known here, are skipped.
     fn find(&self, id: &str) -> Option<Result<RsaKey, AuthError>> {
         let is = |key: &Value, member: &str, expected: &str, or_absent: bool| match key.get(member) {
             None | Some(Value::Null) => or_absent,

@@ -1,30 +1,29 @@
+//! Agents as providers: the task that each has, and its replacement when the backend no longer knows it.
+
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
 use secrecy::SecretString;
 
 use super::assertion::Task;
-use super::bootstrap::keep_new_task;
+use super::identity::AgentIdentity;
+use super::kept::keep_new_task;
+use super::record;
 use super::registration::register_task;
 use super::single_flight::SingleFlight;
-use super::{AgentIdentity, record};
 use crate::auth::store::CredentialStore;
 use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthProvider, AuthRecovery, AuthRefusal};
-use crate::error::{AgentIdentityError, AuthError, ClockSkew};
+use crate::error::{AgentIdentityError, AuthError};
 use crate::exchange::TASK_CODES;
 use crate::mode::{CodexBackend, sealed};
-
-/// Clocks that are closer than this are not the problem.
-const TOLERATED_SKEW: Duration = Duration::from_secs(60);
 
 /// An agent that has a task: it authenticates requests to the Codex backend.
 ///
 /// Each request carries `Authorization: AgentAssertion …`, signed for the task and the second, `ChatGPT-Account-ID`, and
 /// for FedRAMP accounts `X-OpenAI-Fedramp: true`. All requests of one second share one signature. When the backend says
 /// that it does not know the task any more (401 with `invalid_task_id`, `task_not_found` or `task_expired`), one new
-/// task is registered, however many requests were refused, and each of them is sent once more. Any other 401 is final.
+/// task is registered, however many requests were refused, and each of them is retried once. Any other 401 is final.
 /// Clones share the task.
 ///
 /// ```
@@ -51,7 +50,7 @@ pub struct RegisteredAgent {
 /// to the Codex backend. From then on it is what a [`RegisteredAgent`] is.
 ///
 /// Any number of first calls cause one registration. When it fails, they fail, and the next call tries again. The
-/// registration counts to the time limit of the call that needs it.
+/// registration takes place within the time-out of the call that needs it.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -79,8 +78,29 @@ impl AgentProvider for LazyAgent {}
 impl sealed::Sealed for RegisteredAgent {}
 impl sealed::Sealed for LazyAgent {}
 
+impl AgentIdentity {
+    /// Gets a task: the one in the record, else one that is registered now (`POST /v1/agent/{id}/task/register`, signed,
+    /// without any other credential; at most 3 attempts of 30 s, each signed anew, without a wait between them).
+    ///
+    /// It may be called any number of times; each registration gives a task of its own. Dropping the future may leave a
+    /// task on the server that nobody uses.
+    ///
+    /// # Errors
+    ///
+    /// When the registration fails, or its answer holds no task id that this agent can read.
+    pub async fn register(&self, context: &AuthContext) -> Result<RegisteredAgent, AuthError> {
+        RegisteredAgent::register(self.clone(), context).await
+    }
+
+    /// An agent that registers its task before its first request, in the time of that call. Does no I/O.
+    #[must_use]
+    pub fn lazy(&self) -> LazyAgent {
+        LazyAgent::of(self.clone())
+    }
+}
+
 impl RegisteredAgent {
-    pub(super) async fn register(identity: AgentIdentity, context: &AuthContext) -> Result<Self, AuthError> {
+    async fn register(identity: AgentIdentity, context: &AuthContext) -> Result<Self, AuthError> {
         let agent = Agent::of(identity);
         agent.task(context).await?;
         Ok(Self { agent: Arc::new(agent) })
@@ -111,7 +131,7 @@ impl RegisteredAgent {
 }
 
 impl LazyAgent {
-    pub(super) fn of(identity: AgentIdentity) -> Self {
+    fn of(identity: AgentIdentity) -> Self {
         Self { agent: Arc::new(Agent::of(identity)) }
     }
 
@@ -229,7 +249,7 @@ impl Agent {
     }
 
     async fn recover(&self, refusal: &AuthRefusal, context: &AuthContext) -> Result<AuthRecovery, AuthError> {
-        let skewed = refusal.server_date.and_then(|date| Some((date, skew_to(date, &self.identity, context)?)));
+        let skewed = refusal.server_date.and_then(|date| Some((date, self.identity.skew_to(date, context)?)));
         let code = refusal.code.as_deref().map(str::trim);
         let is_about_task = code.is_some_and(|code| TASK_CODES.iter().any(|known| code.eq_ignore_ascii_case(known)));
         if is_about_task {
@@ -251,17 +271,6 @@ impl Agent {
             None => Ok(AuthRecovery::GiveUp),
         }
     }
-}
-
-/// How far the time that assertions carry is from the server's, where that is too far.
-pub(super) fn skew_to(server_date: SystemTime, identity: &AgentIdentity, context: &AuthContext) -> Option<ClockSkew> {
-    let now = UNIX_EPOCH + Duration::from_secs(identity.now(context).ok()?);
-    let skew = match server_date.duration_since(now) {
-        Ok(behind) => ClockSkew::Behind(behind),
-        Err(ahead) => ClockSkew::Ahead(ahead.duration()),
-    };
-    let (ClockSkew::Behind(by) | ClockSkew::Ahead(by)) = skew;
-    (by > TOLERATED_SKEW).then_some(skew)
 }
 
 impl fmt::Debug for RegisteredAgent {

@@ -1,16 +1,58 @@
 //! The record of an agent identity, as `auth.json` holds it.
 
+use secrecy::zeroize::{Zeroize, Zeroizing};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{AgentIdentity, AgentKey, secret_json};
+use super::identity::AgentIdentity;
+use super::key::AgentKey;
+use crate::auth::AuthContext;
 use crate::auth::claims::Claims;
+use crate::auth::store::StoredCredentials;
 use crate::error::{AgentIdentityError, AuthError};
 use crate::limits::PlanType;
 
+impl AgentIdentity {
+    /// From a record, the JSON object that `auth.json` holds under `agent_identity`. A `task_id` in it is used, without
+    /// registering again. Makes no request.
+    ///
+    /// # Errors
+    ///
+    /// When a member is missing, or the key or an id cannot be used.
+    pub fn from_record(record: impl Into<SecretString>) -> Result<Self, AuthError> {
+        let record = record.into();
+        let mut parsed = serde_json::from_str(record.expose_secret()).unwrap_or(Value::Null);
+        let incomplete = AgentIdentityError::RecordIncomplete { member: "agent_runtime_id" };
+        let identity = parsed.as_object().ok_or(incomplete.into()).and_then(identity);
+        if let Some(Value::String(key)) = parsed.get_mut("agent_private_key") {
+            key.zeroize();
+        }
+        identity
+    }
+
+    /// From the `agent_identity` of stored credentials, in both of its forms: a JWT, which is verified, or a record.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or as [`from_jwt`](Self::from_jwt) and [`from_record`](Self::from_record).
+    pub async fn from_stored(stored: &StoredCredentials, context: &AuthContext) -> Result<Self, AuthError> {
+        match stored.document.get("agent_identity") {
+            Some(Value::String(jwt)) if !jwt.trim().is_empty() => Self::from_jwt(jwt.as_str(), context).await,
+            Some(Value::Object(record)) if has_material(record) => identity(record),
+            _ => Err(AgentIdentityError::MissingMaterial.into()),
+        }
+    }
+
+    /// The record, as `auth.json` holds it, with the task that it was made with. Whoever has it is the agent.
+    #[must_use]
+    pub fn to_record(&self) -> SecretString {
+        text(self, self.inner.task_id.as_ref())
+    }
+}
+
 /// Whether there is enough in it to be taken for an agent identity.
-pub(super) fn has_material(record: &Map<String, Value>) -> bool {
+fn has_material(record: &Map<String, Value>) -> bool {
     ["agent_runtime_id", "agent_private_key"].into_iter().all(|member| filled(record, member).is_some())
 }
 
@@ -83,4 +125,10 @@ impl<'a> Record<'a> {
             task_id: task_id.map(ExposeSecret::expose_secret),
         }
     }
+}
+
+/// JSON text that may hold a secret.
+fn secret_json(value: &impl Serialize) -> SecretString {
+    let text = Zeroizing::new(serde_json::to_vec(value).unwrap_or_default());
+    String::from_utf8_lossy(&text).into_owned().into()
 }

@@ -11,19 +11,20 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::provider::skew_to;
-use super::{AgentIdentity, AgentKey, check_characters, check_id, timestamp};
-use crate::auth::AuthContext;
+use super::clock::timestamp;
+use super::identity::{AgentIdentity, check_characters, check_id};
+use super::key::AgentKey;
 use crate::auth::claims::Claims;
 use crate::auth::service_call::ServiceCall;
-use crate::auth::services::below;
+use crate::auth::service_urls::below;
+use crate::auth::{AuthContext, ChatGptTokens};
 use crate::error::{AgentIdentityError, AuthError, AuthErrorKind, ClockSkew, Error, ErrorKind};
 use crate::exchange::{Answer, Operation, Pace, Retries, RetryPolicy};
 
 /// How often a registration is sent at the most.
 const MOST_ATTEMPTS: u32 = 3;
-const AGENT_TIME_LIMIT: Duration = Duration::from_secs(15);
-const TASK_TIME_LIMIT: Duration = Duration::from_secs(30);
+const AGENT_TIMEOUT: Duration = Duration::from_secs(15);
+const TASK_TIMEOUT: Duration = Duration::from_secs(30);
 /// An answer is no longer than this.
 const LONGEST_ANSWER: usize = 64 << 10;
 /// Of what a server says to a refusal, this much is shown.
@@ -86,6 +87,26 @@ impl AgentDescription {
     }
 }
 
+impl AgentIdentity {
+    /// Registers a new agent for the account of ChatGPT tokens, under a key of the caller's: `POST /v1/agent/register`
+    /// with the access token, at most 3 attempts of 15 s. The tokens must say which account and user they are for.
+    ///
+    /// Keep what [`to_record`](Self::to_record) gives. An agent whose record is lost cannot be had again.
+    ///
+    /// # Errors
+    ///
+    /// When the tokens do not tell their account and user, or the registration fails. An attempt whose answer was lost
+    /// may have registered an agent that nobody knows.
+    pub async fn create(
+        key: AgentKey,
+        tokens: &ChatGptTokens,
+        description: &AgentDescription,
+        context: &AuthContext,
+    ) -> Result<Self, AuthError> {
+        register_agent(key, tokens.access_token(), tokens.account(), description, context).await
+    }
+}
+
 /// Registers a new agent for the account that an access token is for.
 pub(super) async fn register_agent(
     key: AgentKey,
@@ -106,7 +127,7 @@ pub(super) async fn register_agent(
         "ttl": null,
     });
     let call = || {
-        let mut call = ServiceCall::new(&REGISTER_AGENT, url.clone(), AGENT_TIME_LIMIT)
+        let mut call = ServiceCall::new(&REGISTER_AGENT, url.clone(), AGENT_TIMEOUT)
             .bearer(access_token, "ChatGPT access token")?
             .json(&body);
         if account.is_fedramp {
@@ -133,7 +154,7 @@ pub(super) async fn register_task(identity: &AgentIdentity, context: &AuthContex
         let timestamp = timestamp(identity.now(context)?);
         let signature = identity.inner.key.sign(&format!("{}:{timestamp}", identity.agent_runtime_id()));
         let body = json!({ "timestamp": timestamp, "signature": signature });
-        let call = ServiceCall::new(&REGISTER_TASK, url.clone(), TASK_TIME_LIMIT);
+        let call = ServiceCall::new(&REGISTER_TASK, url.clone(), TASK_TIMEOUT);
         Ok(call.json(&body).secret(signature.into(), "agent signature"))
     };
     let answer = send(&REGISTER_TASK, call, Some(identity), context).await?;
@@ -150,7 +171,7 @@ fn service(context: &AuthContext, path: &str) -> Result<Url, AuthError> {
     }
 }
 
-/// Sends a registration, anew after a failure that may pass, without a wait. `signer` is who signs it.
+/// Sends a registration, and retries it at once after a failure that may pass. `signer` is who signs it.
 async fn send(
     operation: &'static Operation,
     call: impl Fn() -> Result<ServiceCall, AuthError>,
@@ -171,11 +192,11 @@ async fn send(
         };
         let refused_at = error.server_date().filter(|_| error.kind() == ErrorKind::Unauthorized);
         let skewed =
-            signer.zip(refused_at).and_then(|(signer, date)| Some((signer, date, skew_to(date, signer, context)?)));
+            signer.zip(refused_at).and_then(|(signer, date)| Some((signer, date, signer.skew_to(date, context)?)));
         // With the server's time, an agent whose clock is wrong gets another chance.
         let is_mended = skewed.is_some_and(|(signer, date, _)| signer.adopt(date, context));
         if attempts < MOST_ATTEMPTS && (is_passing || is_mended) {
-            tracing::debug!(operation = operation.name, attempts, %error, "will be registered again");
+            tracing::debug!(operation = operation.name, attempts, %error, "will be retried");
             continue;
         }
         return Err(failure(operation.name, attempts, skewed.map(|(_, _, skew)| skew), error));

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::keys::KeySetCache;
-use crate::auth::services::{ACCOUNTS_PATH, PRODUCTION, STAGING, STAGING_BACKEND, at, without_slash};
-use crate::exchange::{BaseUrl, Origin, PathStyle};
+use super::keys::{KeySetCache, RsaKey};
+use crate::auth::service_urls::{ACCOUNTS_PATH, PRODUCTION, STAGING, STAGING_BACKEND, at, without_slash};
+use crate::error::AuthError;
+use crate::exchange::{BaseUrl, Exchange, Origin, PathStyle};
 
 const PRODUCTION_BACKENDS: [&str; 2] = ["chatgpt.com", "chat.openai.com"];
 
@@ -53,7 +54,7 @@ pub(crate) struct AgentServices {
     /// Has the keys that sign JWTs.
     pub(in crate::auth) keys_url: Url,
     /// Those keys, once they were fetched.
-    pub(super) keys: Arc<KeySetCache>,
+    keys: Arc<KeySetCache>,
 }
 
 impl AgentServices {
@@ -73,6 +74,11 @@ impl AgentServices {
             PathStyle::Codex => "/agent-identities/jwks",
         });
         Self { url, keys_url, keys: Arc::default() }
+    }
+
+    /// The key of that id, of those that sign JWTs.
+    pub(super) async fn signing_key(&self, id: &str, exchange: &Exchange) -> Result<RsaKey, AuthError> {
+        self.keys.find(id, &self.keys_url, exchange).await
     }
 }
 

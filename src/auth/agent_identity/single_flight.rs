@@ -1,3 +1,5 @@
+//! Work that many ask for and that is done once.
+
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

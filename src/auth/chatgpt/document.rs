@@ -1,4 +1,4 @@
-//! What `auth.json` says about ChatGPT tokens, and how renewed ones are put into it.
+//! What `auth.json` says about ChatGPT tokens, and how refreshed ones are put into it.
 
 use std::time::SystemTime;
 
@@ -12,7 +12,7 @@ use crate::auth::{AuthHeaders, AuthMode};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::exchange::tellable;
 
-/// The tokens of one account, as they were read from a store or came from a renewal.
+/// The tokens of one account, as they were read from a store or came from a refresh.
 #[derive(Clone)]
 pub(in crate::auth) struct Tokens {
     pub(in crate::auth) access_token: SecretString,
@@ -35,7 +35,7 @@ impl Tokens {
         Self::kept_in(stored)
     }
 
-    /// The tokens there are, whoever renews them.
+    /// The tokens there are, whoever refreshes them.
     pub(in crate::auth) fn kept_in(stored: &StoredCredentials) -> Result<Self, AuthError> {
         let tokens = stored.document.get("tokens").and_then(Value::as_object);
         let tokens = tokens.ok_or_else(|| incomplete("tokens"))?;

@@ -1,3 +1,5 @@
+//! ChatGPT tokens that the caller holds and keeps fresh.
+
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};

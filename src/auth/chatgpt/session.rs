@@ -1,3 +1,5 @@
+//! ChatGPT tokens that are kept in a store and refreshed: by one thread at a time, for all that wait.
+
 use std::fmt;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +10,8 @@ use futures_util::future::select;
 use tokio::sync::watch;
 
 use super::document::Tokens;
-use super::renewal::{Known, Renewed, TokenEndpoint, check_account, renew};
+use super::expiry::{Expiry, Urgency};
+use super::refresh::{Known, Refreshed, TokenEndpoint, check_account, refresh};
 use crate::auth::claims::Claims;
 use crate::auth::headers::HeadersByThread;
 use crate::auth::store::{CredentialStore, StoredCredentials};
@@ -18,29 +21,23 @@ use crate::auth::{
 use crate::error::{AuthError, AuthErrorKind, ReauthReason};
 use crate::mode::CodexBackend;
 
-const RENEWAL_TIME_LIMIT: Duration = Duration::from_secs(30);
-/// From this long before its end, a token is renewed in the background while it goes on being used.
-const ADVISORY_WINDOW: Duration = Duration::from_secs(5 * 60);
-/// From this long before its end, a token is no longer used if a renewal can be waited for.
-const MANDATORY_WINDOW: Duration = Duration::from_secs(30);
-/// Tokens that do not tell their end are renewed after this long.
-const UNTOLD_LIFETIME: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(30);
 /// After a failure that may pass, the background leaves the server alone for this long.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
-/// A token this young that is refused is not the problem: another would be refused too. Nor is it renewed because it is
-/// short-lived, or over by a clock that is wrong: that would cost a refresh token for each call.
-const TOO_YOUNG_TO_RENEW: Duration = Duration::from_secs(60);
 
-/// ChatGPT tokens that are kept in a store and renewed before they expire and when they are refused.
+/// ChatGPT tokens that are kept in a store, and refreshed before they expire and when they are refused.
 ///
-/// Clones share one state. A token that will expire within 5 minutes is renewed in the background; one that will within
-/// 30 seconds is waited for; one that was renewed here less than a minute ago is used to its end. Any number of callers
-/// cause one renewal: in the process by waiting for it, across processes by the store's lock, behind which the store is
-/// read again and what another process saved is adopted. Once the request that redeems the refresh token has left, it
-/// is finished and saved whatever is dropped: it runs on a thread of its own. It is never sent twice when it is not
-/// certain that the server did not act on it. A failure that may pass never costs a token that still works.
+/// Clones share one state. A token that expires within 5 minutes is refreshed in the background; for one that expires
+/// within 30 seconds, calls wait for the refresh; one that this process has refreshed less than a minute ago is used until
+/// it expires.
 ///
-/// After a 401 the store is read first; only if it has nothing newer is the refresh token redeemed.
+/// Any number of callers cause one refresh (single-flight). Within the process they wait for the same one; other processes
+/// wait for the store's lock, then read the store again and adopt what was saved meanwhile. The refresh runs on a thread of
+/// its own: once the request with the refresh token has left, its answer is received and saved, whatever is dropped. That
+/// request is never retried when the server may have acted on it. A failure that may pass never costs a token that still
+/// works.
+///
+/// After a 401 the store is read first; only if it has nothing newer is the token refreshed.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -65,8 +62,8 @@ struct Shared {
     store: Arc<dyn CredentialStore>,
     /// Read by every request of every task: readers must not meet.
     current: ArcSwap<Current>,
-    renewing: Mutex<Renewing>,
-    /// Ticks whenever a renewal begins or ends, or other tokens come into use.
+    refreshes: Mutex<RefreshState>,
+    /// Ticks whenever a refresh begins or ends, or other tokens come into use.
     changes: watch::Sender<()>,
 }
 
@@ -75,15 +72,14 @@ struct Current {
     known: Known,
     tokens: Tokens,
     headers: HeadersByThread,
-    /// When this process redeemed a refresh token for them, on the monotonic clock.
-    redeemed_at: Option<Duration>,
+    expiry: Expiry,
 }
 
-/// Tells how a renewal ended, once it has.
+/// Tells how a refresh ended, once it has.
 type Running = watch::Receiver<Option<Result<(), AuthError>>>;
 
-struct Renewing {
-    time_limit: Duration,
+struct RefreshState {
+    timeout: Duration,
     running: Option<Running>,
     /// When, on the monotonic clock, the background may try again.
     not_before: Duration,
@@ -91,14 +87,14 @@ struct Renewing {
     dead: Option<(StoredCredentials, AuthError)>,
 }
 
-impl Default for Renewing {
+impl Default for RefreshState {
     fn default() -> Self {
-        Self { time_limit: RENEWAL_TIME_LIMIT, running: None, not_before: Duration::ZERO, dead: None }
+        Self { timeout: REFRESH_TIMEOUT, running: None, not_before: Duration::ZERO, dead: None }
     }
 }
 
-impl Renewing {
-    /// The renewal that is under way. One whose thread has panicked, in a store of the application's own, is not.
+impl RefreshState {
+    /// The refresh that is under way. One whose thread has panicked, in a store of the application's own, is not.
     fn running(&self) -> Option<&Running> {
         self.running.as_ref().filter(|running| running.has_changed().is_ok())
     }
@@ -126,17 +122,17 @@ impl ChatGptSession {
         let shared = Shared {
             store,
             current: ArcSwap::from_pointee(current),
-            renewing: Mutex::default(),
+            refreshes: Mutex::default(),
             changes: watch::Sender::new(()),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// How long the request that redeems a refresh token may take, for all clones. Default 30 s. When it passes, the server
-    /// may have redeemed the token all the same.
+    /// How long the request that refreshes the tokens may take, for all clones. Default 30 s. After that the server may have
+    /// used up the refresh token all the same.
     #[must_use]
-    pub fn refresh_timeout(self, limit: Duration) -> Self {
-        self.shared.renewing().time_limit = limit;
+    pub fn refresh_timeout(self, timeout: Duration) -> Self {
+        self.shared.refresh_state().timeout = timeout;
         self
     }
 
@@ -174,15 +170,15 @@ impl AuthProvider for ChatGptSession {
 
     fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
         let current = self.shared.current.load();
-        match current.urgency(context) {
+        match current.expiry.urgency(&**context.exchange.clock()) {
             Urgency::None => AuthFuture::ready(Ok(current.headers.get())),
             Urgency::Advisory => {
-                if self.shared.may_renew_in_background(&current, context) {
-                    let _runs_by_itself = self.shared.start_renewal(&current, context);
+                if self.shared.may_refresh_in_background(&current, context) {
+                    let _runs_by_itself = self.shared.start_refresh(&current, context);
                 }
                 AuthFuture::ready(Ok(current.headers.get()))
             }
-            Urgency::Mandatory => AuthFuture::boxed(self.renewed_headers(Arc::clone(&current), context)),
+            Urgency::Mandatory => AuthFuture::boxed(self.refreshed_headers(Arc::clone(&current), context)),
         }
     }
 
@@ -208,7 +204,7 @@ impl AuthProvider for ChatGptSession {
                     return Ok(health);
                 }
                 let changed = pin!(changes.changed());
-                match self.shared.current().time_until_change(context) {
+                match self.shared.current().expiry.time_until_change(&**context.exchange.clock()) {
                     Some(left) => drop(select(changed, context.exchange.clock().sleep(left)).await),
                     None => drop(changed.await),
                 }
@@ -218,15 +214,14 @@ impl AuthProvider for ChatGptSession {
 }
 
 impl ChatGptSession {
-    async fn renewed_headers(&self, current: Arc<Current>, context: &AuthContext) -> Result<AuthHeaders, AuthError> {
-        let Err(error) = self.shared.renewal(&current, context).await else {
+    async fn refreshed_headers(&self, current: Arc<Current>, context: &AuthContext) -> Result<AuthHeaders, AuthError> {
+        let Err(error) = self.shared.wait_for_refresh(&current, context).await else {
             return Ok(self.shared.current().headers.get());
         };
         // Somebody else may have put working tokens into the store, whatever stands in the way of ours.
         let adopted = matches!(self.shared.adopt_from_store(&current).await, Ok(true));
         let current = if adopted { self.shared.current() } else { current };
-        let still_valid = current.tokens.account.expires_at.is_none_or(|end| end > context.now());
-        if still_valid { Ok(current.headers.get()) } else { Err(error) }
+        if current.expiry.has_expired(context.now()) { Err(error) } else { Ok(current.headers.get()) }
     }
 
     async fn recover(&self, refusal: &AuthRefusal, context: &AuthContext) -> Result<AuthRecovery, AuthError> {
@@ -236,7 +231,7 @@ impl ChatGptSession {
         }
         let adopted = self.shared.adopt_from_store(&current).await;
         if let Err(error) = &adopted {
-            self.shared.renewing().remember(&current, error);
+            self.shared.refresh_state().remember(&current, error);
             self.shared.changes.send_replace(());
         }
         if adopted? {
@@ -245,10 +240,10 @@ impl ChatGptSession {
         if self.shared.store.is_read_only() {
             return Ok(AuthRecovery::GiveUp);
         }
-        if current.youth(context).is_some() {
+        if current.expiry.is_too_young_to_refresh(&**context.exchange.clock()) {
             return Ok(AuthRecovery::GiveUp);
         }
-        self.shared.renewal(&current, context).await.map(|()| AuthRecovery::Retry)
+        self.shared.wait_for_refresh(&current, context).await.map(|()| AuthRecovery::Retry)
     }
 }
 
@@ -257,19 +252,19 @@ impl Shared {
         self.current.load_full()
     }
 
-    fn renewing(&self) -> MutexGuard<'_, Renewing> {
-        self.renewing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn refresh_state(&self) -> MutexGuard<'_, RefreshState> {
+        self.refreshes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn health(&self, context: &AuthContext) -> AuthHealth {
         let current = self.current();
-        let renewing = self.renewing();
-        let dead = renewing.dead.as_ref().filter(|(about, _)| *about == current.known.stored);
+        let state = self.refresh_state();
+        let dead = state.dead.as_ref().filter(|(about, _)| *about == current.known.stored);
         if let Some(reason) = dead.and_then(|(_, error)| error.reauth_reason()) {
             AuthHealth::ReauthRequired(reason)
-        } else if renewing.running().is_some() {
+        } else if state.running().is_some() {
             AuthHealth::Refreshing
-        } else if current.urgency(context) == Urgency::None {
+        } else if current.expiry.urgency(&**context.exchange.clock()) == Urgency::None {
             AuthHealth::Ready
         } else {
             AuthHealth::Expiring
@@ -277,63 +272,63 @@ impl Shared {
     }
 
     /// Whether the background should try now: not while it runs, soon after a failure, or when it is hopeless.
-    fn may_renew_in_background(&self, current: &Current, context: &AuthContext) -> bool {
+    fn may_refresh_in_background(&self, current: &Current, context: &AuthContext) -> bool {
         if self.store.is_read_only() || current.tokens.refresh_token.is_none() {
             return false;
         }
-        let renewing = self.renewing();
-        let hopeless = renewing.dead.as_ref().is_some_and(|(about, _)| *about == current.known.stored);
-        renewing.running().is_none() && !hopeless && renewing.not_before <= context.exchange.clock().monotonic()
+        let state = self.refresh_state();
+        let hopeless = state.dead.as_ref().is_some_and(|(about, _)| *about == current.known.stored);
+        state.running().is_none() && !hopeless && state.not_before <= context.exchange.clock().monotonic()
     }
 
-    /// Waits until `old` is no longer in use: for the renewal that runs, or for one that is started.
-    async fn renewal(self: &Arc<Self>, old: &Current, context: &AuthContext) -> Result<(), AuthError> {
-        let Some(mut running) = self.start_renewal(old, context)? else {
+    /// Waits for the refresh that runs, or for one that is started, unless `old` is no longer in use.
+    async fn wait_for_refresh(self: &Arc<Self>, old: &Current, context: &AuthContext) -> Result<(), AuthError> {
+        let Some(mut running) = self.start_refresh(old, context)? else {
             return Ok(());
         };
         let outcome = running.wait_for(Option::is_some).await;
         match outcome {
             Ok(outcome) => outcome.clone().unwrap_or(Ok(())),
-            Err(_) => Err(AuthError::transient("the renewal of the credentials was cut off")),
+            Err(_) => Err(AuthError::transient("the refresh of the credentials was cut off")),
         }
     }
 
-    /// `None` when `old` has been replaced meanwhile: whoever was refused with it must not cause a second renewal.
-    fn start_renewal(self: &Arc<Self>, old: &Current, context: &AuthContext) -> Result<Option<Running>, AuthError> {
-        let mut renewing = self.renewing();
-        if let Some(running) = renewing.running() {
+    /// `None` when `old` has been replaced meanwhile: whoever was refused with it must not cause a second refresh.
+    fn start_refresh(self: &Arc<Self>, old: &Current, context: &AuthContext) -> Result<Option<Running>, AuthError> {
+        let mut state = self.refresh_state();
+        if let Some(running) = state.running() {
             return Ok(Some(running.clone()));
         }
         let before = self.current();
         if before.headers.generation() != old.headers.generation() {
             return Ok(None);
         }
-        if let Some((about, error)) = &renewing.dead
+        if let Some((about, error)) = &state.dead
             && *about == before.known.stored
             // What was removed may have been put back.
             && error.reauth_reason() != Some(ReauthReason::Removed)
         {
             return Err(error.clone());
         }
-        let (publish, outcome) = watch::channel(None);
-        let work = Work {
+        let (outcome, running) = watch::channel(None);
+        let thread = RefreshThread {
             shared: self.clone(),
             before,
             endpoint: TokenEndpoint {
                 url: context.services.token_url.clone(),
                 exchange: context.exchange.detached(),
-                time_limit: renewing.time_limit,
+                timeout: state.timeout,
             },
-            publish,
+            outcome,
         };
         std::thread::Builder::new()
-            .name("codex-backend renewal".to_owned())
-            .spawn(move || work.run())
-            .map_err(|error| AuthError::transient("no thread could be started for a renewal").with_source(error))?;
-        renewing.running = Some(outcome.clone());
-        drop(renewing);
+            .name("codex-backend refresh".to_owned())
+            .spawn(move || thread.run())
+            .map_err(|error| AuthError::transient("no thread could be started for a refresh").with_source(error))?;
+        state.running = Some(running.clone());
+        drop(state);
         self.changes.send_replace(());
-        Ok(Some(outcome))
+        Ok(Some(running))
     }
 
     /// Takes over what another process has saved, if it is newer than what is in use.
@@ -350,20 +345,21 @@ impl Shared {
         if tokens.has_access_token_of(&current.tokens) || current.known.is_newer_than(&stored) {
             return Ok(false);
         }
-        self.publish(Known::saved(stored), None)?;
+        self.put_into_use(Known::saved(stored), None)?;
         Ok(true)
     }
 
-    fn publish(&self, known: Known, redeemed_at: Option<Duration>) -> Result<(), AuthError> {
-        // One after the other: what is published depends on what is in use.
-        let turn = self.renewing();
+    /// Puts tokens into use. `granted_at`: when the token endpoint gave them to this process.
+    fn put_into_use(&self, known: Known, granted_at: Option<Duration>) -> Result<(), AuthError> {
+        // One after the other: what comes into use depends on what is.
+        let turn = self.refresh_state();
         let before = self.current();
         let generation = before.headers.generation();
         let current = if before.known.stored == known.stored {
             // The same tokens, perhaps saved by now: no new generation.
-            Current::new(known, generation, before.redeemed_at)?
+            Current::new(known, generation, before.expiry.granted_at)?
         } else {
-            Current::new(known, generation + 1, redeemed_at)?
+            Current::new(known, generation + 1, granted_at)?
         };
         self.current.store(Arc::new(current));
         drop(turn);
@@ -372,109 +368,62 @@ impl Shared {
     }
 }
 
-/// One renewal, on its way to a thread of its own, which neither a caller nor a run time can take away.
-struct Work {
+/// One refresh, on a thread of its own, which neither a caller nor a run time can take away.
+struct RefreshThread {
     shared: Arc<Shared>,
     before: Arc<Current>,
     endpoint: TokenEndpoint,
-    publish: watch::Sender<Option<Result<(), AuthError>>>,
+    outcome: watch::Sender<Option<Result<(), AuthError>>>,
 }
 
-impl Work {
+impl RefreshThread {
     fn run(self) {
-        let outcome = self.renew();
-        let monotonic = self.endpoint.exchange.clock().monotonic();
+        let outcome = self.refresh();
+        let monotonic = self.monotonic();
         {
-            let mut renewing = self.shared.renewing();
-            renewing.running = None;
+            let mut state = self.shared.refresh_state();
+            state.running = None;
             if let Err(error) = &outcome {
-                renewing.not_before = monotonic + PAUSE_AFTER_FAILURE;
-                renewing.remember(&self.before, error);
+                state.not_before = monotonic + PAUSE_AFTER_FAILURE;
+                state.remember(&self.before, error);
             }
         }
         self.shared.changes.send_replace(());
         if let Err(error) = &outcome {
-            tracing::warn!(%error, "the credentials could not be renewed");
+            tracing::warn!(%error, "the credentials could not be refreshed");
         }
         // Nobody may be waiting; the result is kept in `shared` all the same.
-        self.publish.send_replace(Some(outcome));
+        self.outcome.send_replace(Some(outcome));
     }
 
-    fn renew(&self) -> Result<(), AuthError> {
+    fn refresh(&self) -> Result<(), AuthError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| AuthError::transient("no run time could be started for a renewal").with_source(error))?;
+            .map_err(|error| AuthError::transient("no run time could be started for a refresh").with_source(error))?;
         let store = &*self.shared.store;
         let unsaved = |known: &Known| {
             // They work: whoever waits may go on while the store is tried again.
-            let redeemed_at = Some(self.endpoint.exchange.clock().monotonic());
-            let published = self.shared.publish(known.clone(), redeemed_at);
-            self.publish.send_replace(Some(published));
+            let in_use = self.shared.put_into_use(known.clone(), Some(self.monotonic()));
+            self.outcome.send_replace(Some(in_use));
         };
-        match runtime.block_on(renew(store, &self.before.known, &self.endpoint, unsaved))? {
-            Renewed::Redeemed(known) => self.shared.publish(known, Some(self.endpoint.exchange.clock().monotonic())),
-            Renewed::Adopted(known) => self.shared.publish(known, None),
+        match runtime.block_on(refresh(store, &self.before.known, &self.endpoint, unsaved))? {
+            Refreshed::Granted(known) => self.shared.put_into_use(known, Some(self.monotonic())),
+            Refreshed::Adopted(known) => self.shared.put_into_use(known, None),
         }
     }
-}
 
-#[derive(PartialEq, Eq)]
-enum Urgency {
-    None,
-    Advisory,
-    Mandatory,
+    fn monotonic(&self) -> Duration {
+        self.endpoint.exchange.clock().monotonic()
+    }
 }
 
 impl Current {
-    fn new(known: Known, generation: u64, redeemed_at: Option<Duration>) -> Result<Self, AuthError> {
+    fn new(known: Known, generation: u64, granted_at: Option<Duration>) -> Result<Self, AuthError> {
         let tokens = Tokens::of(&known.stored)?;
         let headers = HeadersByThread::new(&tokens.headers(generation)?);
-        Ok(Self { known, tokens, headers, redeemed_at })
-    }
-
-    /// How old they are, as long as they are too young to be renewed.
-    fn youth(&self, context: &AuthContext) -> Option<Duration> {
-        let age = context.exchange.clock().monotonic().saturating_sub(self.redeemed_at?);
-        (age < TOO_YOUNG_TO_RENEW).then_some(age)
-    }
-
-    /// Whether they are to be used because they are young: to their end, or also after it, if that was over when they came.
-    fn is_young(&self, context: &AuthContext) -> bool {
-        let Some(age) = self.youth(context) else { return false };
-        let now = context.now();
-        let was_over = |end: SystemTime| end.checked_add(age).is_some_and(|then| then <= now);
-        self.tokens.account.expires_at.is_none_or(|end| end > now || was_over(end))
-    }
-
-    fn advisory_window_begins(&self) -> Option<SystemTime> {
-        match self.tokens.account.expires_at {
-            Some(end) => end.checked_sub(ADVISORY_WINDOW),
-            None => self.tokens.last_refresh?.checked_add(UNTOLD_LIFETIME),
-        }
-    }
-
-    /// When it may be time to renew them, or more so than now.
-    fn time_until_change(&self, context: &AuthContext) -> Option<Duration> {
-        let until = |moment: Option<SystemTime>| moment?.duration_since(context.now()).ok();
-        let grown_up = self.youth(context).map(|age| TOO_YOUNG_TO_RENEW - age);
-        let moments = [until(self.advisory_window_begins()), until(self.tokens.account.expires_at), grown_up];
-        moments.into_iter().flatten().filter(|left| !left.is_zero()).min()
-    }
-
-    fn urgency(&self, context: &AuthContext) -> Urgency {
-        let now = context.now();
-        let within = |window: Duration| self.tokens.account.expires_at.is_some_and(|end| now + window >= end);
-        let is_old = || self.tokens.last_refresh.is_some_and(|last| last + UNTOLD_LIFETIME <= now);
-        let urgency = if within(MANDATORY_WINDOW) {
-            Urgency::Mandatory
-        } else if within(ADVISORY_WINDOW) || (self.tokens.account.expires_at.is_none() && is_old()) {
-            Urgency::Advisory
-        } else {
-            return Urgency::None;
-        };
-        // Asked last: it reads a second clock, which would cost every request as much as all the rest.
-        if self.is_young(context) { Urgency::None } else { urgency }
+        let expiry = Expiry { expires_at: tokens.account.expires_at, last_refresh: tokens.last_refresh, granted_at };
+        Ok(Self { known, tokens, headers, expiry })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A write is a temporary file in the same folder, mode 0600, synced, renamed over the old one, and the folder synced: at
 //! any instant the old or the new content is there. It is made under the two locks that the official tool takes, in its
-//! order. Those are never held over the network; a renewal has a lock of its own.
+//! order. Those are never held over the network; a refresh has a lock of its own.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
@@ -18,14 +18,14 @@ use super::{CredentialStore, RefreshLease, StoreError, StoreErrorKind, StoredCre
 
 /// No real file comes near it.
 const LARGEST_FILE: u64 = 1 << 20;
-/// Room for what a renewal may add to the file.
+/// Room for what a refresh may add to the file.
 const RESERVE: usize = 16 << 10;
 
 /// In the name of an account's file, `@` and `.` are ours.
 const FILE_NAME_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
-/// What a temporary file is for: the one of a renewal lives under the renewal lock, the other under the write locks.
-const RENEWAL: &str = "renewal";
+/// What a temporary file is for: the one of a refresh lives under the refresh lock, the other under the write locks.
+const REFRESH: &str = "refresh";
 const NEW: &str = "new";
 
 /// Keeps credentials in a file in the shape of the official tool's `auth.json`, which may be that very file.
@@ -56,7 +56,7 @@ impl FileStore {
         Self { path: path.into(), read_only: false }
     }
 
-    /// The file at this path, for reading only: it is never written, and its refresh token never redeemed.
+    /// The file at this path, for reading only: it is never written, and its refresh token never used.
     pub fn read_only(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), read_only: true }
     }
@@ -202,27 +202,27 @@ impl CredentialStore for FileStore {
             return Err(self.error(StoreErrorKind::ReadOnly, "it is opened for reading only"));
         }
         let target = self.target()?;
-        let lock = Lock::for_renewal(&target).take(&self.describe(), patience)?;
+        let lock = Lock::for_refresh(&target).take(&self.describe(), patience)?;
         // Left behind by a process that was killed while it held the lock.
-        remove_leftovers(&target, RENEWAL);
+        remove_leftovers(&target, REFRESH);
         for lock in self.write_locks(&target)? {
             lock.open()?;
         }
-        let mut temporary = self.temporary(&target, RENEWAL)?;
+        let mut temporary = self.temporary(&target, REFRESH)?;
         temporary.reserve()?;
-        Ok(Box::new(FileRenewal { store: self, temporary: Some(temporary), _lock: lock }))
+        Ok(Box::new(FileLease { store: self, temporary: Some(temporary), _lock: lock }))
     }
 }
 
-/// Holds the renewal lock, and a file on which there is room for what is to be saved.
+/// Holds the refresh lock, and a file on which there is room for what is to be saved.
 #[derive(Debug)]
-struct FileRenewal<'a> {
+struct FileLease<'a> {
     store: &'a FileStore,
     temporary: Option<Temporary<'a>>,
     _lock: File,
 }
 
-impl RefreshLease for FileRenewal<'_> {
+impl RefreshLease for FileLease<'_> {
     fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<SwapOutcome, StoreError> {
         let reserved = self.temporary.take();
         self.store.swap_locked(Some(expected), |target| {
@@ -321,7 +321,7 @@ impl Drop for Temporary<'_> {
     }
 }
 
-/// Several files in one folder are renewed side by side: each has temporaries of its own.
+/// Several files in one folder are refreshed side by side: each has temporaries of its own.
 fn temporary_prefix(target: &Path, purpose: &str) -> OsString {
     let mut prefix = OsString::from(format!(".auth-{purpose}-"));
     prefix.push(target.file_name().unwrap_or_default());

@@ -1,7 +1,7 @@
 //! The sign-in that the official tool keeps in the keyring of the operating system.
 //!
 //! A keyring compares and replaces nothing in one step. The locks do that: the two that the official tool takes around
-//! each write, of a keyring entry too, and the one of our own renewals. They lie in the folder that the entry belongs to.
+//! each write, of a keyring entry too, and the one of our own refreshes. They lie in the folder that the entry belongs to.
 
 mod entry;
 
@@ -19,7 +19,7 @@ use super::locks::{Lock, WRITE_PATIENCE, create_folder};
 use super::{CredentialStore, RefreshLease, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome};
 
 /// Long enough for a person to find a password.
-const TIME_LIMIT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Keeps credentials in the keyring of the operating system, in the entry that the official tool uses for a folder: the
 /// Secret Service (gnome-keyring, KWallet and others) on Linux and the BSDs, the login keychain on macOS, the Credential
@@ -29,7 +29,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// folder's path, links resolved; of the path as it was given, if there is no such folder. Its value is the JSON of
 /// `auth.json`, and members that this crate does not know survive in it. Give each account a folder of its own.
 ///
-/// A keyring has no compare-and-swap, so [`swap`](CredentialStore::swap) and renewals take lock files in the folder,
+/// A keyring has no compare-and-swap, so [`swap`](CredentialStore::swap) and refreshes take lock files in the folder,
 /// which is created if it is missing: those of the official tool, which takes them too, and of [`FileStore`](crate::auth::FileStore).
 /// A program that takes none is noticed when it has written before the comparison or just after the write. What was
 /// written is always read back. A file `auth.json` in the folder is neither read nor removed.
@@ -37,7 +37,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// # Errors
 ///
 /// [`StoreErrorKind::Unavailable`] when the keyring cannot be reached: no secret service runs, it stays locked, or it does
-/// not answer in [time](Self::time_limit). [`StoreErrorKind::TooLarge`] on Windows, where an entry holds 2,560 bytes, two
+/// not answer in [time](Self::timeout). [`StoreErrorKind::TooLarge`] on Windows, where an entry holds 2,560 bytes, two
 /// for most characters: enough for an API key, seldom for ChatGPT tokens. They are not divided among several entries,
 /// since the official tool could not read that; it keeps them in an encrypted file there, which this store does not read.
 ///
@@ -57,21 +57,21 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct KeyringStore {
     codex_home: PathBuf,
-    time_limit: Duration,
+    timeout: Duration,
 }
 
 impl KeyringStore {
     /// The official tool's entry for this folder, its `CODEX_HOME`.
     pub fn new(codex_home: impl Into<PathBuf>) -> Self {
-        Self { codex_home: codex_home.into(), time_limit: TIME_LIMIT }
+        Self { codex_home: codex_home.into(), timeout: TIMEOUT }
     }
 
     /// How long the keyring may take for each step, 30 seconds by default. A person who is asked for the keyring's
     /// password takes that time too; whoever answers later finds the keyring open at the next try. A write that was given
     /// up may still happen: its locks are held until it has ended.
     #[must_use]
-    pub fn time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = limit;
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
         self
     }
 
@@ -108,8 +108,8 @@ impl KeyringStore {
             .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.codex_home.display().to_string(), error))
     }
 
-    /// Lets `act` work with the entry, within the time limit. On a thread of its own: what stands between us and a keyring
-    /// has no time limits, and some of it may not block inside a run time. A thread that was given up goes on holding
+    /// Lets `act` work with the entry, within the time-out. On a thread of its own: what stands between us and a keyring
+    /// has no time-outs, and some of it may not block inside a run time. A thread that was given up goes on holding
     /// what `act` holds, locks above all, until the keyring lets it go: it may still write.
     fn with_entry<T: Send + 'static>(
         &self,
@@ -126,12 +126,12 @@ impl KeyringStore {
             .name("codex-backend keyring".to_owned())
             .spawn(work)
             .map_err(|error| StoreError::io(StoreErrorKind::Unavailable, self.describe(), error))?;
-        match told.recv_timeout(self.time_limit) {
+        match told.recv_timeout(self.timeout) {
             Ok(outcome) => outcome,
             Err(RecvTimeoutError::Timeout) => {
                 let reason = format!(
                     "it did not answer within {:?}. If it asks for a password, give it and try again",
-                    self.time_limit
+                    self.timeout
                 );
                 Err(self.error(StoreErrorKind::Unavailable, reason))
             }
@@ -176,23 +176,23 @@ impl CredentialStore for KeyringStore {
     }
 
     fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
-        let lock = Lock::for_renewal(&self.auth_json()?).take(&self.describe(), patience)?;
+        let lock = Lock::for_refresh(&self.auth_json()?).take(&self.describe(), patience)?;
         for lock in self.write_locks()? {
             lock.open()?;
         }
         self.with_entry(Entry::rehearse)?;
-        Ok(Box::new(KeyringRenewal { store: self, _lock: lock }))
+        Ok(Box::new(KeyringLease { store: self, _lock: lock }))
     }
 }
 
-/// Holds the renewal lock.
+/// Holds the refresh lock.
 #[derive(Debug)]
-struct KeyringRenewal<'a> {
+struct KeyringLease<'a> {
     store: &'a KeyringStore,
     _lock: File,
 }
 
-impl RefreshLease for KeyringRenewal<'_> {
+impl RefreshLease for KeyringLease<'_> {
     fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<SwapOutcome, StoreError> {
         self.store.swap(Some(expected), Some(new))
     }

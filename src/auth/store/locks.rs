@@ -31,9 +31,9 @@ impl Lock {
         ])
     }
 
-    /// The one of a renewal.
-    pub(super) fn for_renewal(auth_json: &Path) -> Self {
-        Self { path: with_suffix(auth_json, ".renewal.lock"), mode: 0o600 }
+    /// The one of a refresh.
+    pub(super) fn for_refresh(auth_json: &Path) -> Self {
+        Self { path: with_suffix(auth_json, ".refresh.lock"), mode: 0o600 }
     }
 
     pub(super) fn is_same_file_as(&self, other: &Self) -> bool {

@@ -1,3 +1,5 @@
+//! Credentials in memory.
+
 use std::sync::{Mutex, PoisonError};
 
 use super::{CredentialStore, StoreError, StoredCredentials, SwapOutcome};

@@ -8,9 +8,9 @@ use crate::auth::store::{StoreError, StoreErrorKind, StoredCredentials, SwapOutc
 use crate::exchange::Scrubber;
 
 pub(super) const SERVICE: &str = "Codex Auth";
-/// Beside an entry, for a moment: what a renewal writes to see whether it could.
-const REHEARSAL: &str = "|renewal";
-/// How much longer a renewal may make what is kept, in characters.
+/// Beside an entry, for a moment: what is written before a refresh, to see whether it can be.
+const REHEARSAL: &str = "|refresh";
+/// How much longer a refresh may make what is kept, in characters.
 const GROWTH: usize = 256;
 /// What the Credential Manager of Windows takes for one entry, in bytes of UTF-16.
 const WINDOWS_LIMIT: usize = 2560;
@@ -69,7 +69,7 @@ impl Entry {
         Ok(SwapOutcome::Changed(kept))
     }
 
-    /// Writes as much as a renewal will, beside what is kept, and takes it away again.
+    /// Writes as much as a refresh will, beside what is kept, and takes it away again.
     pub(super) fn rehearse(&self) -> Result<(), StoreError> {
         let length = self.find()?.map_or(0, |(_, text)| text.encode_utf16().count());
         let text = " ".repeat(length + GROWTH);
@@ -238,7 +238,7 @@ mod tests {
         Entry {
             store: "the keyring".to_owned(),
             places: vec![build("cli|0")],
-            rehearsal: build("cli|0|renewal"),
+            rehearsal: build("cli|0|refresh"),
             limit: Some(WINDOWS_LIMIT),
         }
     }
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_that_might_not_fit_is_not_begun() {
+    fn a_refresh_that_might_not_fit_is_not_begun() {
         let entry = windows_entry();
         entry.swap(None, Some(&credentials_of_bytes(WINDOWS_LIMIT - 2 * GROWTH))).unwrap();
         entry.rehearse().unwrap();

@@ -1,4 +1,4 @@
-//! One renewal: lock, read again, adopt what another process saved, else redeem the refresh token once, save, publish.
+//! One refresh: lock the store, read it again, adopt what another process saved, else use the refresh token once, and save.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::exchange::{Exchange, Operation, Pace, Retries};
 
 /// The client id of the ChatGPT sign-in, which refresh tokens are bound to.
 pub(in crate::auth) const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
-/// How long another process may take for its renewal.
+/// How long another process may take for its refresh.
 const LOCK_PATIENCE: Duration = Duration::from_secs(45);
 /// How long a store that cannot be written is tried again, with what the server gave in hand, and how often.
 const SAVE_PATIENCE: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ const SAVE_PAUSE: Duration = Duration::from_millis(250);
 /// How often a store that changes all the time is tried again at once.
 const SAVES_AT_ONCE: u32 = 16;
 
-pub(crate) static REDEEM: Operation = Operation {
+pub(crate) static REFRESH: Operation = Operation {
     name: "auth.refresh",
     method: Method::POST,
     path: "/oauth/token",
@@ -31,12 +31,12 @@ pub(crate) static REDEEM: Operation = Operation {
     pace: Pace::Bounded,
 };
 
-/// Where refresh tokens are redeemed, and how.
+/// Where tokens are refreshed, and how.
 pub(super) struct TokenEndpoint {
     pub(super) url: Url,
     /// One that outlives the caller's run time.
     pub(super) exchange: Exchange,
-    pub(super) time_limit: Duration,
+    pub(super) timeout: Duration,
 }
 
 /// Credentials as a process knows them.
@@ -58,35 +58,35 @@ impl Known {
     }
 }
 
-/// How a renewal came to other tokens.
-pub(super) enum Renewed {
-    /// The refresh token was redeemed here.
-    Redeemed(Known),
+/// The tokens that a refresh gave, and where they come from.
+pub(super) enum Refreshed {
+    /// The token endpoint granted them.
+    Granted(Known),
     /// Somebody else was faster, and had saved them.
     Adopted(Known),
 }
 
-/// Renews what `known` holds. Runs on a thread of its own, since the locks block.
-pub(super) async fn renew(
+/// Refreshes what `known` holds. Runs on a thread of its own, since the locks block.
+pub(super) async fn refresh(
     store: &dyn CredentialStore,
     known: &Known,
     endpoint: &TokenEndpoint,
     unsaved: impl Fn(&Known),
-) -> Result<Renewed, AuthError> {
-    let mut renewal = store.begin_refresh(LOCK_PATIENCE)?;
+) -> Result<Refreshed, AuthError> {
+    let mut lease = store.begin_refresh(LOCK_PATIENCE)?;
     let in_store = reload(store)?;
     let stored = if known.is_newer_than(&in_store) { known.stored.clone() } else { in_store.clone() };
     let (before, kept) = (Tokens::of(&known.stored)?, Tokens::of(&stored)?);
     check_account(&before, &kept)?;
     let is_over = kept.account.expires_at.is_some_and(|end| end <= endpoint.exchange.now());
     if !kept.has_access_token_of(&before) && !is_over {
-        tracing::debug!("another process has renewed the credentials");
-        return Ok(Renewed::Adopted(Known::saved(stored)));
+        tracing::debug!("another process has refreshed the credentials");
+        return Ok(Refreshed::Adopted(Known::saved(stored)));
     }
     let Some(refresh_token) = &kept.refresh_token else {
         return Err(AuthError::reauth(ReauthReason::NoRefreshToken));
     };
-    let answered = match redeem(refresh_token, endpoint).await {
+    let answered = match request_tokens(refresh_token, endpoint).await {
         Ok(answered) => answered,
         Err(error) if error.needs_sign_in() => {
             // A process that does not take our lock may have been faster with the same token.
@@ -98,7 +98,7 @@ pub(super) async fn renew(
             {
                 return Err(error);
             }
-            return Ok(Renewed::Adopted(Known::saved(stored)));
+            return Ok(Refreshed::Adopted(Known::saved(stored)));
         }
         Err(error) => return Err(error),
     };
@@ -117,28 +117,28 @@ pub(super) async fn renew(
         (false, false) => Err(without_access_token()),
         // The old refresh token is gone, so this one is kept all the same.
         (false, true) => {
-            match save(&mut *renewal, &answered, &before, stored, in_store, &endpoint.exchange, |_| ()).await? {
-                Renewed::Adopted(known) => Ok(Renewed::Adopted(known)),
-                Renewed::Redeemed(_) => Err(without_access_token()),
+            match save(&mut *lease, &answered, &before, stored, in_store, &endpoint.exchange, |_| ()).await? {
+                Refreshed::Adopted(known) => Ok(Refreshed::Adopted(known)),
+                Refreshed::Granted(_) => Err(without_access_token()),
             }
         }
-        (true, _) => save(&mut *renewal, &answered, &before, stored, in_store, &endpoint.exchange, unsaved).await,
+        (true, _) => save(&mut *lease, &answered, &before, stored, in_store, &endpoint.exchange, unsaved).await,
     }
 }
 
 /// Puts what the server gave into the store. It is the only copy there is of a token that works once, so a store that
 /// cannot be written now is tried again for a while; `unsaved` is told meanwhile.
 async fn save(
-    renewal: &mut dyn RefreshLease,
+    lease: &mut dyn RefreshLease,
     answered: &Answered,
     before: &Tokens,
     mut base: StoredCredentials,
     mut in_store: StoredCredentials,
     exchange: &Exchange,
     unsaved: impl Fn(&Known),
-) -> Result<Renewed, AuthError> {
+) -> Result<Refreshed, AuthError> {
     let give_up = Instant::now() + SAVE_PATIENCE;
-    let redeemed = Tokens::of(&base)?;
+    let used = Tokens::of(&base)?;
     let now = exchange.now();
     let mut changes = 0;
     loop {
@@ -148,14 +148,14 @@ async fn save(
         if before.account.account_id.is_some() {
             check_account(before, &tokens)?;
         }
-        match renewal.save(&in_store, &fresh) {
-            Ok(SwapOutcome::Done) => return Ok(Renewed::Redeemed(Known::saved(fresh))),
+        match lease.save(&in_store, &fresh) {
+            Ok(SwapOutcome::Done) => return Ok(Refreshed::Granted(Known::saved(fresh))),
             Ok(SwapOutcome::Changed(Some(meanwhile))) if Instant::now() < give_up => {
                 let theirs = Tokens::of(&meanwhile)?;
                 check_account(before, &theirs)?;
-                if !theirs.has_refresh_token_of(&redeemed) {
-                    // A new sign-in, or the same renewal by another program: what it saved is the newest.
-                    return Ok(Renewed::Adopted(Known::saved(meanwhile)));
+                if !theirs.has_refresh_token_of(&used) {
+                    // A new sign-in, or the same refresh by another program: what it saved is the newest.
+                    return Ok(Refreshed::Adopted(Known::saved(meanwhile)));
                 }
                 // Something beside the tokens has changed; ours still are the newest tokens.
                 (base, in_store) = (meanwhile.clone(), meanwhile);
@@ -166,8 +166,8 @@ async fn save(
                 }
             }
             Ok(SwapOutcome::Changed(Some(meanwhile))) => {
-                tracing::error!("renewed credentials could not be saved: the store changes all the time");
-                return Ok(Renewed::Redeemed(Known { stored: fresh, in_store: Some(meanwhile) }));
+                tracing::error!("refreshed credentials could not be saved: the store changes all the time");
+                return Ok(Refreshed::Granted(Known { stored: fresh, in_store: Some(meanwhile) }));
             }
             Ok(SwapOutcome::Changed(None)) => {
                 return Err(AuthError::reauth(ReauthReason::Removed));
@@ -175,10 +175,10 @@ async fn save(
             Err(error) => {
                 let known = Known { stored: fresh, in_store: Some(in_store.clone()) };
                 if Instant::now() >= give_up {
-                    tracing::error!(%error, "renewed credentials could not be saved; they live as long as this process");
-                    return Ok(Renewed::Redeemed(known));
+                    tracing::error!(%error, "refreshed credentials could not be saved; they live as long as this process");
+                    return Ok(Refreshed::Granted(known));
                 }
-                tracing::warn!(%error, "renewed credentials could not be saved yet");
+                tracing::warn!(%error, "refreshed credentials could not be saved yet");
                 unsaved(&known);
                 std::thread::sleep(SAVE_PAUSE);
             }
@@ -203,19 +203,19 @@ pub(in crate::auth) fn check_account(before: &Tokens, after: &Tokens) -> Result<
     ))
 }
 
-async fn redeem(refresh_token: &SecretString, endpoint: &TokenEndpoint) -> Result<Answered, AuthError> {
+async fn request_tokens(refresh_token: &SecretString, endpoint: &TokenEndpoint) -> Result<Answered, AuthError> {
     let body = serde_json::json!({
         "client_id": CLIENT_ID,
         "grant_type": "refresh_token",
         "refresh_token": refresh_token.expose_secret(),
     });
-    let call = ServiceCall::new(&REDEEM, endpoint.url.clone(), endpoint.time_limit)
+    let call = ServiceCall::new(&REFRESH, endpoint.url.clone(), endpoint.timeout)
         .json(&body)
         .secret(refresh_token.clone(), "refresh token");
     let answer = call.send(&endpoint.exchange).await;
     // Without its source, which keeps the answer: that one is full of tokens.
-    let unreadable = |error: Error| AuthError::transient(format!("the credentials could not be renewed: {error}"));
-    answer.map_err(refused)?.json(&REDEEM).map_err(unreadable)
+    let unreadable = |error: Error| AuthError::transient(format!("the credentials could not be refreshed: {error}"));
+    answer.map_err(refused)?.json(&REFRESH).map_err(unreadable)
 }
 
 /// Whether the refresh token is dead, or the failure may pass.
@@ -228,7 +228,9 @@ fn refused(error: Error) -> AuthError {
         Some("refresh_token_invalidated") => ReauthReason::Revoked,
         Some("invalid_grant") => ReauthReason::NotAccepted,
         _ if status == Some(401) => ReauthReason::NotAccepted,
-        _ => return AuthError::transient(format!("the credentials could not be renewed: {error}")).with_source(error),
+        _ => {
+            return AuthError::transient(format!("the credentials could not be refreshed: {error}")).with_source(error);
+        }
     };
     AuthError::reauth(reason).with_source(error)
 }
