@@ -1,6 +1,7 @@
 //! `Client<M>`, its builder, and the client whose mode is known only at run time.
 
 mod any;
+mod as_client;
 mod builder;
 mod codex_auth;
 
@@ -11,10 +12,12 @@ use std::sync::Arc;
 use futures_util::stream::{self, BoxStream};
 
 pub use self::any::{AnyClient, WrongMode};
+pub use self::as_client::AsClient;
 pub use self::builder::ClientBuilder;
 use crate::auth::{AuthFuture, AuthHealth, Recovery, Refusal};
 use crate::call::Caller;
-use crate::mode::{Authenticated, CodexBackend, Mode, OpenAiApi, Unset};
+use crate::mode::mistakes::MadeByNew;
+use crate::mode::{CodexBackend, HoldsCredentials, Mode, OpenAiApi, Unset};
 
 /// A client for the Codex backend.
 pub type CodexClient = Client<CodexBackend>;
@@ -67,6 +70,17 @@ impl Client<Unset> {
 }
 
 impl<M> Client<M> {
+    /// For the compiler to say that it is [`Client::builder`].
+    #[doc(hidden)]
+    #[allow(clippy::new_without_default, reason = "it cannot be called")]
+    #[must_use]
+    pub fn new() -> Self
+    where
+        Self: MadeByNew,
+    {
+        Self::never()
+    }
+
     pub(crate) fn caller(&self) -> &Arc<Caller> {
         &self.caller
     }
@@ -92,7 +106,7 @@ impl<M> Client<M> {
     /// When the provider has no complete headers to give.
     pub fn auth_headers(&self) -> AuthFuture<'_>
     where
-        M: Authenticated,
+        M: HoldsCredentials,
     {
         self.caller.auth_headers()
     }
@@ -105,7 +119,7 @@ impl<M> Client<M> {
     /// When the provider knows that no credentials will do, such as when the user must sign in again.
     pub fn auth_refused(&self, refusal: Refusal) -> AuthFuture<'_, Recovery>
     where
-        M: Authenticated,
+        M: HoldsCredentials,
     {
         let caller = self.caller.clone();
         AuthFuture::boxed(async move { caller.auth_refused(&refusal).await })
@@ -117,7 +131,7 @@ impl<M> Client<M> {
     #[must_use]
     pub fn auth_health(&self) -> AuthHealth
     where
-        M: Authenticated,
+        M: HoldsCredentials,
     {
         self.caller.auth_health()
     }
@@ -139,7 +153,7 @@ impl<M> Client<M> {
     #[must_use = "a stream does nothing unless polled"]
     pub fn watch_auth_health(&self) -> BoxStream<'static, AuthHealth>
     where
-        M: Authenticated,
+        M: HoldsCredentials,
     {
         let first = (self.caller.clone(), None);
         Box::pin(stream::unfold(first, |(caller, seen)| async move {

@@ -220,16 +220,16 @@ pub use self::api::workspace::{BetaSettings, WorkspacePolicy, WorkspaceSettings}
 pub use self::auth::KeyringStore;
 pub use self::auth::{
     AccountFacts, AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthMode, AuthProvider,
-    AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore,
-    Forgotten, HostTokenRequest, HostTokens, LoginMethod, MalformedCredentials, MemoryStore, PersonalAccessToken,
-    ReadyMadeHeaders, Recovery, Refusal, Renewal, Restrictions, Revoked, RevokedToken, SignOut, StoreError,
-    StoreErrorKind, StoredCredentials, Swap, WorkloadIdentity,
+    AuthSource, AuthSources, BearerCommand, ChatGptCredentials, ChatGptSession, ChatGptTokens, CodexAuth,
+    CredentialStore, FileStore, Forgotten, HostTokenRequest, HostTokens, LoginMethod, MalformedCredentials,
+    MemoryStore, PersonalAccessToken, ReadyMadeHeaders, Recovery, Refusal, Renewal, Restrictions, Revoked,
+    RevokedToken, SignOut, StoreError, StoreErrorKind, StoredCredentials, Swap, WorkloadIdentity,
 };
 #[cfg(feature = "agent-identity")]
 pub use self::auth::{
     AgentAuthApi, AgentDescription, AgentIdentity, AgentKey, AgentProvider, LazyAgent, ManagedAgent, RegisteredAgent,
 };
-pub use self::client::{AnyClient, ApiClient, Client, ClientBuilder, CodexClient, WrongMode};
+pub use self::client::{AnyClient, ApiClient, AsClient, Client, ClientBuilder, CodexClient, WrongMode};
 pub use self::environment::Environment;
 #[cfg(feature = "agent-identity")]
 pub use self::error::{AgentIdentityError, ClockSkew, JwtRejection};

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::request::ApiRequest;
 use crate::call::Caller;
-use crate::client::Client;
+use crate::client::{AsClient, Client};
 use crate::exchange::{Operation, Pace, Repeat};
 use crate::limits::{Tolerant, open_enum, open_struct, read_member};
 use crate::mode::sealed::Sealed;
@@ -78,6 +78,7 @@ pub struct Accounts {
 impl Sealed for Accounts {}
 impl Endpoint for Accounts {
     type Accepted = CodexBackend;
+    type Elsewhere = crate::mode::nothing;
     const NAME: &'static str = "Accounts";
 }
 
@@ -95,11 +96,12 @@ impl<M> Client<M> {
 impl Accounts {
     /// With a client for the Codex backend.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
-        Self { caller: client.caller().clone() }
+        Self { caller: client.as_client().caller().clone() }
     }
 
     /// The accounts that the user may choose from. `GET {prefix}/accounts/check`.

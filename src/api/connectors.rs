@@ -18,7 +18,7 @@ use super::pager::{Page, PagedRequest};
 use super::request::{ApiRequest, Needs, Requirement};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
-use crate::client::Client;
+use crate::client::{AsClient, Client};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, Operation, Pace, Repeat, path_segment};
 use crate::mode::sealed::Sealed;
@@ -91,6 +91,7 @@ struct DirectoryKey {
 impl Sealed for Connectors {}
 impl Endpoint for Connectors {
     type Accepted = CodexBackend;
+    type Elsewhere = crate::mode::nothing;
     const NAME: &'static str = "Connectors";
 }
 
@@ -108,11 +109,12 @@ impl<M> Client<M> {
 impl Connectors {
     /// With a client for the Codex backend.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
-        let caller = client.caller().clone();
+        let caller = client.as_client().caller().clone();
         let directories = TtlCache::new(caller.exchange().clock().clone(), TIME_TO_LIVE);
         Self { caller, account: None, directories: Arc::new(directories) }
     }

@@ -10,7 +10,7 @@ use http::Method;
 pub use self::github::GitHubRepository;
 use super::request::ApiRequest;
 use crate::call::Caller;
-use crate::client::Client;
+use crate::client::{AsClient, Client};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Operation, Pace, Repeat};
 use crate::limits::open_struct;
@@ -55,6 +55,7 @@ pub struct CloudEnvironments {
 impl Sealed for CloudEnvironments {}
 impl Endpoint for CloudEnvironments {
     type Accepted = CodexBackend;
+    type Elsewhere = crate::mode::nothing;
     const NAME: &'static str = "CloudEnvironments";
 }
 
@@ -72,11 +73,12 @@ impl<M> Client<M> {
 impl CloudEnvironments {
     /// With a client for the Codex backend.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
-        Self { caller: client.caller().clone() }
+        Self { caller: client.as_client().caller().clone() }
     }
 
     /// All environments, as the backend orders them. `GET {prefix}/environments`.

@@ -14,7 +14,7 @@ use tokio::io::AsyncRead;
 pub use self::request::{UploadMany, UploadProgress, UploadRequest, UploadedFile};
 use self::source::Source;
 use crate::call::Caller;
-use crate::client::Client;
+use crate::client::{AsClient, Client};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
 
@@ -60,6 +60,7 @@ pub struct OpenAiFileUpload {
 impl Sealed for OpenAiFileUpload {}
 impl Endpoint for OpenAiFileUpload {
     type Accepted = CodexBackend;
+    type Elsewhere = crate::OpenAiFiles;
     const NAME: &'static str = "OpenAiFileUpload";
 }
 
@@ -77,11 +78,12 @@ impl<M> Client<M> {
 impl OpenAiFileUpload {
     /// With a client for the Codex backend. The handle keeps what it needs of the client alive.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
-        Self { caller: client.caller().clone() }
+        Self { caller: client.as_client().caller().clone() }
     }
 
     /// Uploads the file at a path, under its own name. The file is read while it is sent; if it changes meanwhile, the

@@ -18,7 +18,7 @@ pub use self::wire::{ConfigBundle, ConfigFragment, ConfigRequirements, Delivered
 use super::request::{ApiRequest, Needs, Requirement};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
-use crate::client::Client;
+use crate::client::{AsClient, Client};
 use crate::exchange::{Operation, Pace, Repeat};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
@@ -80,6 +80,7 @@ pub struct ManagedConfig {
 impl Sealed for ManagedConfig {}
 impl Endpoint for ManagedConfig {
     type Accepted = CodexBackend;
+    type Elsewhere = crate::mode::nothing;
     const NAME: &'static str = "ManagedConfig";
 }
 
@@ -97,11 +98,12 @@ impl<M> Client<M> {
 impl ManagedConfig {
     /// With a client for the Codex backend.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
-        Self { caller: client.caller().clone(), account: None }
+        Self { caller: client.as_client().caller().clone(), account: None }
     }
 
     /// What is known about the account, in place of what the credentials tell.

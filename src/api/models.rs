@@ -19,7 +19,7 @@ pub use self::catalogue::{
 };
 use super::request::ApiRequest;
 use crate::call::Caller;
-use crate::client::Client;
+use crate::client::{AsClient, Client};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, Operation, Pace, Payload, Repeat};
 use crate::limits::{Tolerant, open_struct};
@@ -114,6 +114,7 @@ pub enum RefreshStrategy {
 impl Sealed for CodexModels {}
 impl Endpoint for CodexModels {
     type Accepted = CodexBackend;
+    type Elsewhere = OpenAiModels;
     const NAME: &'static str = "CodexModels";
 }
 
@@ -140,12 +141,13 @@ impl<M> Client<M> {
 impl CodexModels {
     /// With a client for the Codex backend. Nothing is kept yet.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
         Self {
-            caller: client.caller().clone(),
+            caller: client.as_client().caller().clone(),
             client_version: MODELS_CLIENT_VERSION.to_owned(),
             time_to_live: Duration::from_secs(300),
             cache_file: None,
@@ -356,17 +358,19 @@ pub struct OpenAiModels {
 impl Sealed for OpenAiModels {}
 impl Endpoint for OpenAiModels {
     type Accepted = OpenAiApi;
+    type Elsewhere = CodexModels;
     const NAME: &'static str = "OpenAiModels";
 }
 
 impl OpenAiModels {
     /// With a client for the OpenAI API.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
-        Self { caller: client.caller().clone() }
+        Self { caller: client.as_client().caller().clone() }
     }
 
     /// All models that the key may use.

@@ -24,7 +24,7 @@ use super::pager::PagedRequest;
 use super::request::{ApiRequest, awaited};
 use super::responses::{DeletedObject, ListPage};
 use crate::call::Caller;
-use crate::client::Client;
+use crate::client::{AsClient, Client};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
     Activity, Body, CallOptions, Clock, IdleTimer, NotReceived, Opened, Operation, Outgoing, Pace, Payload, Receive,
@@ -90,6 +90,7 @@ pub struct OpenAiFiles {
 impl Sealed for OpenAiFiles {}
 impl Endpoint for OpenAiFiles {
     type Accepted = OpenAiApi;
+    type Elsewhere = crate::OpenAiFileUpload;
     const NAME: &'static str = "OpenAiFiles";
 }
 
@@ -146,11 +147,12 @@ open_struct! {
 impl OpenAiFiles {
     /// With a client for the OpenAI API.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
-        Self { caller: client.caller().clone() }
+        Self { caller: client.as_client().caller().clone() }
     }
 
     /// Uploads the file at a path, under its own name, up to 512 MiB. If it changes meanwhile, the upload fails.

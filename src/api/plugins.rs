@@ -11,10 +11,10 @@ pub use self::wire::{Plugin, PluginInterface, PluginRelease, PluginScope, Plugin
 use super::pager::{Page, PagedRequest};
 use super::request::ApiRequest;
 use crate::call::Caller;
-use crate::client::Client;
+use crate::client::{AsClient, Client};
 use crate::exchange::{Operation, Pace, Repeat};
 use crate::mode::sealed::Sealed;
-use crate::mode::{Accepts, AnyMode, CodexBackend, Endpoint};
+use crate::mode::{Accepts, AnyMode, CodexBackend, Endpoint, Mode};
 
 static LIST: Operation = Operation {
     name: "plugins.list",
@@ -76,6 +76,7 @@ pub struct Plugins {
 impl Sealed for Plugins {}
 impl Endpoint for Plugins {
     type Accepted = CodexBackend;
+    type Elsewhere = crate::mode::nothing;
     const NAME: &'static str = "Plugins";
 }
 
@@ -93,7 +94,7 @@ impl<M> Client<M> {
     #[must_use]
     pub fn featured_plugins(&self) -> FeaturedPlugins
     where
-        M: Accepts<FeaturedPlugins>,
+        M: Mode,
     {
         FeaturedPlugins::new(self)
     }
@@ -102,11 +103,12 @@ impl<M> Client<M> {
 impl Plugins {
     /// With a client for the Codex backend.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
-        Self { caller: client.caller().clone() }
+        Self { caller: client.as_client().caller().clone() }
     }
 
     /// The plugins that there are. `GET /ps/plugins/list`, 200 to a page.
@@ -174,17 +176,18 @@ pub struct FeaturedPlugins {
 impl Sealed for FeaturedPlugins {}
 impl Endpoint for FeaturedPlugins {
     type Accepted = AnyMode;
+    type Elsewhere = crate::mode::nothing;
     const NAME: &'static str = "FeaturedPlugins";
 }
 
 impl FeaturedPlugins {
     /// With any client.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient<Mode: Mode> + ?Sized,
     {
-        Self { caller: client.caller().clone() }
+        Self { caller: client.as_client().caller().clone() }
     }
 
     /// The ids of the plugins that are featured for Codex. `GET /plugins/featured`.

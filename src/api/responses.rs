@@ -53,7 +53,7 @@ use self::wire_struct::wire_struct;
 use super::pager::{Page, PagedRequest};
 use super::request::ApiRequest;
 use crate::call::Caller;
-use crate::client::Client;
+use crate::client::{AsClient, Client};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, LONGEST_EVENT, Operation, Outgoing, Pace, Payload, Repeat, path_segment};
 use crate::limits::{null_as_default, open_struct};
@@ -114,6 +114,7 @@ pub struct CodexResponses {
 impl Sealed for CodexResponses {}
 impl Endpoint for CodexResponses {
     type Accepted = CodexBackend;
+    type Elsewhere = OpenAiResponses;
     const NAME: &'static str = "CodexResponses";
 }
 
@@ -150,6 +151,7 @@ pub struct OpenAiResponses {
 impl Sealed for OpenAiResponses {}
 impl Endpoint for OpenAiResponses {
     type Accepted = OpenAiApi;
+    type Elsewhere = CodexResponses;
     const NAME: &'static str = "OpenAiResponses";
 }
 
@@ -176,11 +178,12 @@ impl<M> Client<M> {
 impl CodexResponses {
     /// With a client for the Codex backend.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
-        Self { caller: client.caller().clone() }
+        Self { caller: client.as_client().caller().clone() }
     }
 
     /// A request to a model: its slug, how it is to answer, and what.
@@ -221,11 +224,12 @@ impl CodexResponses {
 impl OpenAiResponses {
     /// With a client for the OpenAI API.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
-        Self { caller: client.caller().clone() }
+        Self { caller: client.as_client().caller().clone() }
     }
 
     /// A request to a model: its id, and what it is to answer.

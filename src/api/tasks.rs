@@ -28,7 +28,7 @@ pub use self::wait::{TaskChanges, TaskWait};
 use super::pager::{Page, PagedRequest};
 use super::request::ApiRequest;
 use crate::call::Caller;
-use crate::client::Client;
+use crate::client::{AsClient, Client};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Operation, Pace, Repeat};
 use crate::limits::open_struct;
@@ -91,6 +91,7 @@ pub struct CloudTasks {
 impl Sealed for CloudTasks {}
 impl Endpoint for CloudTasks {
     type Accepted = CodexBackend;
+    type Elsewhere = crate::mode::nothing;
     const NAME: &'static str = "CloudTasks";
 }
 
@@ -108,11 +109,12 @@ impl<M> Client<M> {
 impl CloudTasks {
     /// With a client for the Codex backend.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
-        Self { caller: client.caller().clone() }
+        Self { caller: client.as_client().caller().clone() }
     }
 
     /// The current tasks of all environments, the latest first, 20 to a page. `GET {prefix}/tasks/list`.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::request::ApiRequest;
 use crate::call::Caller;
-use crate::client::Client;
+use crate::client::{AsClient, Client};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Operation, Pace, Repeat};
 use crate::limits::{
@@ -78,6 +78,7 @@ pub struct Usage {
 impl Sealed for Usage {}
 impl Endpoint for Usage {
     type Accepted = CodexBackend;
+    type Elsewhere = crate::mode::nothing;
     const NAME: &'static str = "Usage";
 }
 
@@ -95,11 +96,12 @@ impl<M> Client<M> {
 impl Usage {
     /// With a client for the Codex backend.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
-        Self { caller: client.caller().clone() }
+        Self { caller: client.as_client().caller().clone() }
     }
 
     /// The state of the account's limits now.

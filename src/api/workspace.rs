@@ -9,7 +9,7 @@ use super::cache::TtlCache;
 use super::request::{ApiRequest, Needs, Requirement};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
-use crate::client::Client;
+use crate::client::{AsClient, Client};
 use crate::error::Error;
 use crate::exchange::{CallOptions, Operation, Pace, Repeat};
 use crate::limits::open_struct;
@@ -58,6 +58,7 @@ pub struct WorkspacePolicy {
 impl Sealed for WorkspacePolicy {}
 impl Endpoint for WorkspacePolicy {
     type Accepted = CodexBackend;
+    type Elsewhere = crate::mode::nothing;
     const NAME: &'static str = "WorkspacePolicy";
 }
 
@@ -75,11 +76,12 @@ impl<M> Client<M> {
 impl WorkspacePolicy {
     /// With a client for the Codex backend.
     #[must_use]
-    pub fn new<M>(client: &Client<M>) -> Self
+    pub fn new<C>(client: &C) -> Self
     where
-        M: Accepts<Self>,
+        C: AsClient + ?Sized,
+        C::Mode: Accepts<Self>,
     {
-        let caller = client.caller().clone();
+        let caller = client.as_client().caller().clone();
         let remembered = TtlCache::new(caller.exchange().clock().clone(), TIME_TO_LIVE);
         Self { caller, account: None, remembered: Arc::new(remembered) }
     }

@@ -1,3 +1,5 @@
+//! Credentials whose kind is known only at run time, and where they came from.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,12 +14,13 @@ use super::store::{CredentialStore, StoredCredentials};
 #[cfg(feature = "agent-identity")]
 use super::{AgentIdentity, LazyAgent, RegisteredAgent};
 use super::{
-    ApiKey, AuthContext, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens,
-    FileStore, Forgotten, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked, SignOut,
-    WorkloadIdentity,
+    ApiKey, AuthContext, AuthFuture, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession,
+    ChatGptTokens, FileStore, Forgotten, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked,
+    SignOut, WorkloadIdentity,
 };
 use crate::error::{AuthError, AuthErrorKind};
 use crate::limits::PlanType;
+use crate::mode::mistakes::CodexAuthAsProvider;
 use crate::mode::{CodexBackend, OpenAiApi};
 
 /// The name of the file in the official tool's folder.
@@ -52,6 +55,19 @@ pub struct CodexAuth {
     account: Claims,
     provider: AnyProvider,
     stores: Vec<Arc<dyn CredentialStore>>,
+}
+
+/// For the compiler to say which setter takes it.
+#[doc(hidden)]
+impl AuthProvider for CodexAuth
+where
+    for<'a> &'a CodexAuth: CodexAuthAsProvider,
+{
+    type Route = CodexBackend;
+
+    fn auth_headers<'a>(&'a self, _: &'a AuthContext) -> AuthFuture<'a> {
+        <&CodexAuth>::never()
+    }
 }
 
 /// The provider of credentials whose mode is known only at run time.

@@ -1,3 +1,5 @@
+//! Builds a client: credentials once, settings in any order.
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -5,7 +7,7 @@ use std::sync::Arc;
 use super::Client;
 #[cfg(feature = "agent-identity")]
 use crate::auth::{AgentAuthApi, AgentProvider};
-use crate::auth::{ApiKey, AuthContext, AuthProvider, AuthServices, ChatGptTokens, ErasedProvider, GivenAuthUrls};
+use crate::auth::{ApiKey, AuthContext, AuthProvider, AuthServices, ChatGptCredentials, ErasedProvider, GivenAuthUrls};
 use crate::call::{Backend, Caller};
 use crate::environment::Environment;
 use crate::error::{AuthError, ConfigError};
@@ -93,12 +95,14 @@ impl ClientBuilder<Unset> {
 
 /// The credentials: exactly one of these.
 impl<S> ClientBuilder<S> {
-    /// ChatGPT tokens that the caller holds and keeps fresh, for a `Client<CodexBackend>`.
-    pub fn chatgpt(self, tokens: ChatGptTokens) -> ClientBuilder<CodexBackend>
+    /// ChatGPT credentials, for a `Client<CodexBackend>`: [`ChatGptTokens`](crate::ChatGptTokens) that the caller holds and
+    /// keeps fresh, or a [`ChatGptSession`](crate::ChatGptSession) that refreshes its own.
+    pub fn chatgpt<C>(self, credentials: C) -> ClientBuilder<CodexBackend>
     where
         S: CredentialsUnset,
+        C: ChatGptCredentials,
     {
-        self.with_provider(tokens.into_provider().map(erase))
+        self.with_provider(credentials.into_erased_provider())
     }
 
     /// An API key, for a `Client<OpenAiApi>`.
@@ -120,7 +124,8 @@ impl<S> ClientBuilder<S> {
         self.with_provider(Ok(erase(agent)))
     }
 
-    /// A provider of your own, for a client of the mode it serves. Takes an `Arc<dyn AuthProvider<Route = …>>` too.
+    /// A provider of your own, for a client of the mode it serves. Takes an `Arc<dyn AuthProvider<Route = …>>` and a
+    /// `Box<dyn AuthProvider<Route = …>>` too.
     pub fn provider<P>(self, provider: P) -> ClientBuilder<P::Route>
     where
         S: CredentialsUnset,

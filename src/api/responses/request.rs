@@ -5,6 +5,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -25,6 +26,7 @@ use crate::exchange::{
     CallOptions, LONGEST_EVENT, Operation, Outgoing, Pace, Payload, Receive, Repeat, RetryPolicy, Timeouts, ToTheEnd,
 };
 use crate::limits::open_enum;
+use crate::mode::mistakes::{AwaitedRequest, UnsentRequest};
 use crate::mode::responses::{AnswersInOnePiece, KeepsResponses, TakesParameter, parameter};
 
 /// What is the same for all requests of one route.
@@ -93,6 +95,19 @@ const fn create(path: &'static str, repeat: Repeat) -> Operation {
 pub struct ResponseRequest<M> {
     pub(super) content: RequestContent,
     pub(super) mode: PhantomData<fn() -> M>,
+}
+
+/// For the compiler to say how it is sent.
+#[doc(hidden)]
+impl<M> Future for ResponseRequest<M>
+where
+    UnsentRequest<M>: AwaitedRequest,
+{
+    type Output = Result<ModelResponse, Error>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        UnsentRequest::<M>::never()
+    }
 }
 
 /// All of a request but its mode.
