@@ -49,6 +49,7 @@ mistakes! {
         note = "with an API key, `.send().await?` gives the whole answer in one piece"
     )]
     AwaitedRequest
+    #[cfg(feature = "agent-identity")]
     #[diagnostic::on_unimplemented(
         message = "an `AgentIdentity` cannot authenticate requests: it has no task yet",
         label = "neither a `RegisteredAgent` nor a `LazyAgent`",

@@ -95,8 +95,8 @@ mod featured_plugins_of_any_client {
     use codex_backend::mode::Accepts;
     use codex_backend::{AnyClient, Client, CodexBackend, FeaturedPlugins, NoAuth, OpenAiApi};
 
-    fn each(backend: Client<CodexBackend>, api: Client<OpenAiApi>, anyone: Client<NoAuth>) -> [FeaturedPlugins; 3] {
-        [FeaturedPlugins::new(&backend), api.featured_plugins(), FeaturedPlugins::new(&anyone)]
+    fn each(backend: &Client<CodexBackend>, api: &Client<OpenAiApi>, anyone: &Client<NoAuth>) -> [FeaturedPlugins; 3] {
+        [FeaturedPlugins::new(backend), api.featured_plugins(), FeaturedPlugins::new(anyone)]
     }
 
     fn of_any(client: &AnyClient) -> Option<FeaturedPlugins> {
