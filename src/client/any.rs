@@ -13,8 +13,8 @@ use crate::mode::{CodexBackend, Mode, NoAuth, OpenAiApi};
 ///
 /// let configured: AnyClient = Client::builder().api_key("sk-example").build()?.into();
 /// match &configured {
-///     AnyClient::Backend(_client) => println!("signed in with ChatGPT"),
-///     AnyClient::PublicApi(_client) => println!("an API key"),
+///     AnyClient::Codex(_client) => println!("signed in with ChatGPT"),
+///     AnyClient::OpenAi(_client) => println!("an API key"),
 ///     _ => println!("no credentials"),
 /// }
 /// let wrong = configured.into_codex_backend().unwrap_err();
@@ -26,9 +26,9 @@ use crate::mode::{CodexBackend, Mode, NoAuth, OpenAiApi};
 #[non_exhaustive]
 pub enum AnyClient {
     /// Holds credentials for the Codex backend.
-    Backend(Client<CodexBackend>),
+    Codex(Client<CodexBackend>),
     /// Holds an API key.
-    PublicApi(Client<OpenAiApi>),
+    OpenAi(Client<OpenAiApi>),
     /// Holds no credentials.
     Anonymous(Client<NoAuth>),
 }
@@ -38,8 +38,8 @@ impl AnyClient {
     #[must_use]
     pub fn mode(&self) -> &'static str {
         match self {
-            Self::Backend(_) => CodexBackend::NAME,
-            Self::PublicApi(_) => OpenAiApi::NAME,
+            Self::Codex(_) => CodexBackend::NAME,
+            Self::OpenAi(_) => OpenAiApi::NAME,
             Self::Anonymous(_) => NoAuth::NAME,
         }
     }
@@ -60,7 +60,7 @@ impl AnyClient {
     /// [`WrongMode`], which holds a clone of the client.
     pub fn as_codex_backend(&self) -> Result<&Client<CodexBackend>, WrongMode> {
         match self {
-            Self::Backend(client) => Ok(client),
+            Self::Codex(client) => Ok(client),
             client => Err(WrongMode { client: client.clone(), needed: CodexBackend::NAME }),
         }
     }
@@ -81,7 +81,7 @@ impl AnyClient {
     /// [`WrongMode`], which holds a clone of the client.
     pub fn as_openai_api(&self) -> Result<&Client<OpenAiApi>, WrongMode> {
         match self {
-            Self::PublicApi(client) => Ok(client),
+            Self::OpenAi(client) => Ok(client),
             client => Err(WrongMode { client: client.clone(), needed: OpenAiApi::NAME }),
         }
     }
@@ -127,8 +127,8 @@ macro_rules! convert {
 }
 
 convert! {
-    CodexBackend in Backend;
-    OpenAiApi in PublicApi;
+    CodexBackend in Codex;
+    OpenAiApi in OpenAi;
     NoAuth in Anonymous;
 }
 

@@ -12,7 +12,7 @@ use std::marker::PhantomData;
 #[allow(unnameable_types, reason = "exists for the compiler's messages alone")]
 pub struct ListInPages<T>(PhantomData<T>);
 
-/// What a [`ResponseRequest`](crate::ResponseRequest) is when it is taken for something else.
+/// What a [`ResponseRequest`](crate::responses::ResponseRequest) is when it is taken for something else.
 #[derive(Debug)]
 #[allow(unnameable_types, reason = "exists for the compiler's messages alone")]
 pub struct UnsentRequest<M>(PhantomData<M>);

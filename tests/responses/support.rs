@@ -1,10 +1,9 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use codex_backend::responses::{ResponseEvent, ResponseRequest, ResponseStream};
 use codex_backend::testing::{Backend, ScriptedResponse};
-use codex_backend::{
-    Client, CodexBackend, Error, OpenAiApi, ResponseEvent, ResponseRequest, ResponseStream, RetryPolicy,
-};
+use codex_backend::{Client, CodexBackend, Error, OpenAiApi, RetryPolicy};
 use futures_util::StreamExt;
 
 /// Turns a hang into a failure; no test depends on how long anything takes.

@@ -6,7 +6,8 @@
 mod agents {
     use std::sync::Arc;
 
-    use codex_backend::{AgentIdentity, AuthProvider, Client, CodexBackend, LazyAgent, RegisteredAgent};
+    use codex_backend::auth::{AgentIdentity, LazyAgent, RegisteredAgent};
+    use codex_backend::{AuthProvider, Client, CodexBackend};
 
     struct Fleet {
         agents: Vec<RegisteredAgent>,
@@ -57,9 +58,10 @@ mod client_in_a_struct {
 }
 
 mod endpoints_kept {
-    use codex_backend::{
-        ApiRequest, Client, CloudTasks, CodexBackend, Connectors, PagedRequest, TaskListItem, UsageReport, WithRaw,
-    };
+    use codex_backend::request::WithRaw;
+    use codex_backend::tasks::TaskListItem;
+    use codex_backend::usage::UsageReport;
+    use codex_backend::{ApiRequest, Client, CloudTasks, CodexBackend, Connectors, PagedRequest};
 
     /// Handles and requests are kept without naming a mode, and go to other tasks.
     struct App {
@@ -101,8 +103,8 @@ mod featured_plugins_of_any_client {
 
     fn of_any(client: &AnyClient) -> Option<FeaturedPlugins> {
         Some(match client {
-            AnyClient::Backend(client) => client.featured_plugins(),
-            AnyClient::PublicApi(client) => client.featured_plugins(),
+            AnyClient::Codex(client) => client.featured_plugins(),
+            AnyClient::OpenAi(client) => client.featured_plugins(),
             AnyClient::Anonymous(client) => client.featured_plugins(),
             _ => return None,
         })
@@ -166,8 +168,8 @@ mod narrowing {
         drop(back);
 
         match configured(None) {
-            AnyClient::Backend(client) => drop(client.file_upload()),
-            AnyClient::PublicApi(client) => drop(client),
+            AnyClient::Codex(client) => drop(client.file_upload()),
+            AnyClient::OpenAi(client) => drop(client),
             _ => unreachable!(),
         }
     }
@@ -176,9 +178,8 @@ mod narrowing {
 mod provider_of_ones_own {
     use std::sync::Arc;
 
-    use codex_backend::{
-        AuthContext, AuthFuture, AuthHeaders, AuthProvider, Client, CodexBackend, OpenAiApi, Recovery, Refusal,
-    };
+    use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders, AuthRecovery, AuthRefusal};
+    use codex_backend::{AuthProvider, Client, CodexBackend, OpenAiApi};
 
     struct Vault;
 
@@ -192,8 +193,8 @@ mod provider_of_ones_own {
             })
         }
 
-        fn refused<'a>(&'a self, refusal: &'a Refusal, _: &'a AuthContext) -> AuthFuture<'a, Recovery> {
-            AuthFuture::ready(Ok(if refusal.generation == 1 { Recovery::Resend } else { Recovery::GiveUp }))
+        fn refused<'a>(&'a self, refusal: &'a AuthRefusal, _: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
+            AuthFuture::ready(Ok(if refusal.generation == 1 { AuthRecovery::Retry } else { AuthRecovery::GiveUp }))
         }
     }
 
@@ -220,14 +221,15 @@ mod provider_of_ones_own {
 
 /// What each mode takes, compiles.
 mod responses_of_both_modes {
-    use codex_backend::{ApiClient, CodexClient, Error, ResponseRequest, ResponseStream};
+    use codex_backend::responses::{ResponseRequest, ResponseStream};
+    use codex_backend::{CodexClient, Error, OpenAiClient};
 
     async fn backend(client: &CodexClient) -> Result<ResponseStream, Error> {
         let request = client.codex_responses().create("gpt-5.5", "You are terse.", "Hello");
         tokio::spawn(request.session_id("id").compressed().stream()).await.unwrap()
     }
 
-    async fn api(client: &ApiClient) -> Result<String, Error> {
+    async fn api(client: &OpenAiClient) -> Result<String, Error> {
         let request = client.openai_responses().create("gpt-5.5", "Hello").temperature(0.2).store(false);
         let whole = request.clone().send().await?;
         drop(request.stream().await?);
@@ -267,8 +269,9 @@ mod session_as_credentials {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use codex_backend::auth::{MemoryStore, StoredCredentials};
     use codex_backend::testing::Backend;
-    use codex_backend::{ChatGptSession, CodexClient, MemoryStore, StoredCredentials};
+    use codex_backend::{ChatGptSession, CodexClient};
 
     #[tokio::test]
     async fn authenticates() {
@@ -320,9 +323,8 @@ mod pointers_to_clients {
 mod one_error_for_a_program {
     use std::error::Error as _;
 
-    use codex_backend::{
-        AnyClient, AuthError, ChatGptTokens, Client, ConfigError, Error, ErrorKind, ReauthReason, WrongMode,
-    };
+    use codex_backend::auth::ReauthReason;
+    use codex_backend::{AnyClient, AuthError, ChatGptTokens, Client, ConfigError, Error, ErrorKind, WrongMode};
 
     fn narrowed() -> Result<(), Error> {
         let client: AnyClient = Client::builder().api_key("sk-secret").build()?.into();

@@ -117,7 +117,7 @@ fn the_backend_refuses_each_parameter_that_it_does_not_take() {
         ("store", "true"),
     ];
     let refused = |(name, argument): (&str, &str), headline: String| {
-        let request = "request: codex_backend::ResponseRequest<codex_backend::CodexBackend>";
+        let request = "request: codex_backend::responses::ResponseRequest<codex_backend::CodexBackend>";
         (format!("fn f({request}) {{ drop(request.{name}({argument})); }}"), headline)
     };
     let setters = SETTERS.map(|setter| {

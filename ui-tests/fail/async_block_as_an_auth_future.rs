@@ -1,7 +1,8 @@
 //~ E0308: mismatched types
 //~ label: expected `AuthFuture<'_>`, found `async` block
 
-use codex_backend::{AuthContext, AuthFuture, AuthHeaders, AuthProvider, CodexBackend};
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders};
+use codex_backend::{AuthProvider, CodexBackend};
 
 struct Vault;
 

@@ -1,7 +1,8 @@
 //~ E0053: method `auth_headers` has an incompatible type for trait
 //~ label: expected `AuthFuture<'a>`, found future
 
-use codex_backend::{AuthContext, AuthError, AuthHeaders, AuthProvider, CodexBackend};
+use codex_backend::auth::{AuthContext, AuthHeaders};
+use codex_backend::{AuthError, AuthProvider, CodexBackend};
 
 struct Vault;
 
