@@ -38,7 +38,7 @@ pub use self::agent_identity::{
 };
 pub use self::api_key::ApiKey;
 pub use self::bearer_command::BearerCommand;
-pub use self::chatgpt::{ChatGptSession, ChatGptTokens};
+pub use self::chatgpt::{ChatGptCredentials, ChatGptSession, ChatGptTokens};
 pub use self::codex_auth::{AnyProvider, CodexAuth};
 pub use self::context::AuthContext;
 pub use self::future::AuthFuture;

@@ -1,6 +1,7 @@
 //! `Client<M>`, its builder, and the client whose mode is known only at run time.
 
 mod any;
+mod as_client;
 mod builder;
 mod codex_auth;
 
@@ -11,10 +12,12 @@ use std::sync::Arc;
 use futures_util::stream::{self, BoxStream};
 
 pub use self::any::{AnyClient, WrongMode};
+pub use self::as_client::AsClient;
 pub use self::builder::ClientBuilder;
 use crate::auth::{AuthFuture, AuthHealth, AuthRecovery, AuthRefusal};
 use crate::call::Caller;
-use crate::mode::{Authenticated, CodexBackend, Mode, OpenAiApi};
+use crate::mode::mistakes::MadeByNew;
+use crate::mode::{CodexBackend, HoldsCredentials, Mode, OpenAiApi};
 
 /// A client for the Codex backend.
 pub type CodexClient = Client<CodexBackend>;
@@ -60,6 +63,17 @@ pub struct Client<M> {
 }
 
 impl<M> Client<M> {
+    /// For the compiler to say that it is [`Client::builder`].
+    #[doc(hidden)]
+    #[allow(clippy::new_without_default, reason = "it cannot be called")]
+    #[must_use]
+    pub fn new() -> Self
+    where
+        Self: MadeByNew,
+    {
+        Self::never()
+    }
+
     pub(crate) fn caller(&self) -> &Arc<Caller> {
         &self.caller
     }
@@ -85,7 +99,7 @@ impl<M> Client<M> {
     /// When the provider has no complete headers to give.
     pub fn auth_headers(&self) -> AuthFuture<'_>
     where
-        M: Authenticated,
+        M: HoldsCredentials,
     {
         self.caller.auth_headers()
     }
@@ -98,7 +112,7 @@ impl<M> Client<M> {
     /// When the provider knows that no credentials will do, such as when the user must sign in again.
     pub fn auth_refused(&self, refusal: AuthRefusal) -> AuthFuture<'_, AuthRecovery>
     where
-        M: Authenticated,
+        M: HoldsCredentials,
     {
         let caller = self.caller.clone();
         AuthFuture::boxed(async move { caller.auth_refused(&refusal).await })
@@ -110,7 +124,7 @@ impl<M> Client<M> {
     #[must_use]
     pub fn auth_health(&self) -> AuthHealth
     where
-        M: Authenticated,
+        M: HoldsCredentials,
     {
         self.caller.auth_health()
     }
@@ -132,7 +146,7 @@ impl<M> Client<M> {
     #[must_use = "a stream does nothing unless polled"]
     pub fn watch_auth_health(&self) -> BoxStream<'static, AuthHealth>
     where
-        M: Authenticated,
+        M: HoldsCredentials,
     {
         let first = (self.caller.clone(), None);
         Box::pin(stream::unfold(first, |(caller, seen)| async move {

@@ -234,6 +234,12 @@ impl Error {
         self.inner.source.as_ref()?.downcast_ref()
     }
 
+    /// Why a client could not be built, for [`ErrorKind::Config`].
+    #[must_use]
+    pub fn config_error(&self) -> Option<&ConfigError> {
+        self.inner.source.as_ref()?.downcast_ref()
+    }
+
     /// Whether the server may have received the request and acted on it.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
@@ -344,10 +350,26 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self.auth_error() {
-            // Its sentence is already this error's message; what comes next in the chain is what caused it.
-            Some(auth) => auth.source(),
-            None => self.inner.source.as_deref().map(|source| source as _),
+        let source = self.inner.source.as_deref()?;
+        // Where its sentence is already this error's message, what comes next in the chain is what caused it.
+        if source.is::<AuthError>() || source.is::<ConfigError>() { source.source() } else { Some(source) }
+    }
+}
+
+/// With [`ErrorKind::Auth`]; [`Error::auth_error`] gives it back.
+impl From<AuthError> for Error {
+    fn from(error: AuthError) -> Self {
+        Self::from_auth("auth", error)
+    }
+}
+
+/// With [`ErrorKind::Config`], and [`Error::config_error`] gives it back; credentials that cannot be used are
+/// [`ErrorKind::Auth`], as everywhere.
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::Credentials(error) => Self::from_auth("client.build", error),
+            error => Self::new(ErrorKind::Config, "client.build", error.to_string()).with_source(error),
         }
     }
 }

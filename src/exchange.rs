@@ -41,7 +41,7 @@ use self::answer::LONGEST_ERROR_BODY;
 pub(crate) use self::answer::TASK_CODES;
 pub(crate) use self::answer::{Answer, event_error, headers_of_json};
 pub(crate) use self::authorize::{Authorize, Bare};
-#[cfg(feature = "agent-identity")]
+#[cfg(any(feature = "agent-identity", feature = "testing"))]
 pub(crate) use self::base_url::PathStyle;
 pub(crate) use self::base_url::{BaseUrl, Route, path_segment};
 pub use self::body::Body;

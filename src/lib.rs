@@ -171,7 +171,7 @@ pub use {bytes, http, secrecy, url};
 
 pub use self::api::*;
 pub use self::auth::{ApiKey, AuthProvider, ChatGptSession, ChatGptTokens, CodexAuth};
-pub use self::client::{AnyClient, Client, ClientBuilder, CodexClient, OpenAiClient, WrongMode};
+pub use self::client::{AnyClient, AsClient, Client, ClientBuilder, CodexClient, OpenAiClient, WrongMode};
 pub use self::error::{AuthError, ConfigError, Error, ErrorKind};
 pub use self::mode::{CodexBackend, NoAuth, OpenAiApi};
 pub use self::transport::{RetryPolicy, Timeouts};

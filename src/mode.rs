@@ -3,6 +3,7 @@
 //! A *mode* names the route a client may take, not the credential it holds: ChatGPT tokens and agent identity are
 //! both [`CodexBackend`]. Import modes by name; a glob import makes the compiler print their full paths.
 
+pub(crate) mod mistakes;
 pub mod responses;
 
 /// The Codex backend (`https://chatgpt.com/backend-api`), reached with ChatGPT-side credentials.
@@ -44,6 +45,11 @@ pub(crate) mod sealed {
 }
 
 /// An auth mode: [`CodexBackend`], [`OpenAiApi`] or [`NoAuth`]. Sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not known to be the mode of a client",
+    label = "any mode will do, but `{Self}` must be one",
+    note = "a helper that takes a client of any mode says so with the bound `M: Mode`, from `codex_backend::mode`"
+)]
 pub trait Mode: sealed::Sealed + 'static {
     /// The mode's name as errors and logs write it: the name of the marker type.
     const NAME: &'static str;
@@ -70,11 +76,22 @@ pub trait Authenticated: Mode {}
 impl Authenticated for CodexBackend {}
 impl Authenticated for OpenAiApi {}
 
+/// A mode whose clients hold credentials: every mode but [`NoAuth`]. Sealed.
+#[diagnostic::on_unimplemented(
+    message = "a `Client<{Self}>` holds no credentials",
+    label = "a client with credentials is needed",
+    note = "`Client::builder()` with `.chatgpt(tokens)` builds a `Client<CodexBackend>`, with `.api_key(key)` a `Client<OpenAiApi>`",
+    note = "a helper that takes a client of any mode with credentials says so with the bound `M: Authenticated`, from `codex_backend::mode`"
+)]
+pub trait HoldsCredentials: Mode {}
+#[diagnostic::do_not_recommend]
+impl<M: Authenticated> HoldsCredentials for M {}
+
 /// The builder state in which credentials have been chosen, so that `build()` exists. Sealed.
 #[diagnostic::on_unimplemented(
     message = "no credentials have been chosen for this client",
     label = "`build()` needs a mode, and this builder is still `{Self}`",
-    note = "call `.chatgpt(tokens)` for a `Client<CodexBackend>`, `.api_key(key)` for a `Client<OpenAiApi>`, or `.provider(provider)` for credentials of your own",
+    note = "call `.chatgpt(tokens)` or `.chatgpt(session)` for a `Client<CodexBackend>`, `.api_key(key)` for a `Client<OpenAiApi>`, or `.provider(provider)` for credentials of your own",
     note = "for the few public endpoints, `.without_credentials()` gives a `Client<NoAuth>`"
 )]
 pub trait CredentialsSet: Mode {}
@@ -96,7 +113,14 @@ impl CredentialsUnset for Unset {}
 pub trait Endpoint: sealed::Sealed {
     /// The mode whose clients are accepted, or [`AnyMode`].
     type Accepted;
+    /// The handle that clients of another mode use in its place, or [`nothing`].
+    type Elsewhere;
 }
+
+/// No handle: what [`Endpoint::Elsewhere`] is where clients of other modes have nothing of the kind.
+#[derive(Debug)]
+#[allow(non_camel_case_types, clippy::exhaustive_enums, reason = "a word of the compiler's message")]
+pub enum nothing {}
 
 /// Membership of a mode in a set of modes. Sealed through [`Mode`].
 pub trait Within<Set>: Mode {}
@@ -117,14 +141,18 @@ impl<M: Mode> Within<AnyMode> for M {}
 /// }
 /// ```
 ///
-/// The second parameter exists for the compiler's message alone; leave it out.
+/// The other parameters exist for the compiler's message alone; leave them out.
 #[diagnostic::on_unimplemented(
     message = "`{E}` does not accept a `Client<{Self}>`",
     label = "`{E}` needs a `Client<{Needed}>`",
+    note = "in its place, clients of another mode use: `{Elsewhere}`",
     note = "`Client::builder()` with `.chatgpt(tokens)` builds a `Client<CodexBackend>`, with `.api_key(key)` a `Client<OpenAiApi>`",
-    note = "a client whose mode is known only at run time is an `AnyClient`: `into_codex_backend()` or `into_openai_api()` narrows it"
+    note = "a client whose mode is known only at run time is an `AnyClient`: `as_codex_backend()` or `as_openai_api()` narrows it"
 )]
-pub trait Accepts<E: Endpoint, Needed = <E as Endpoint>::Accepted>: Mode {}
+pub trait Accepts<E: Endpoint, Needed = <E as Endpoint>::Accepted, Elsewhere = <E as Endpoint>::Elsewhere>:
+    Mode
+{
+}
 
 // Without this attribute the compiler reports the inner bound on `Within`, and the sentence above is lost.
 #[diagnostic::do_not_recommend]

@@ -10,10 +10,13 @@
 /// }
 /// ```
 ///
+/// `, else OpenAiFiles` before the semicolon names the handle that clients of another mode use in its place, for the
+/// compiler's message.
+///
 /// A handle that holds more than the client's caller is a struct of the family's own, and says how it is made:
 /// `CodexModels accepts CodexBackend as codex_models, by with_caller;`.
 macro_rules! endpoint {
-    ($(#[$meta:meta])* pub $handle:ident accepts $mode:ident as $accessor:ident;) => {
+    ($(#[$meta:meta])* pub $handle:ident accepts $mode:ident as $accessor:ident $($rest:tt)*) => {
         $(#[$meta])*
         #[derive(Debug, Clone)]
         pub struct $handle {
@@ -26,25 +29,39 @@ macro_rules! endpoint {
             }
         }
 
-        crate::api::endpoint::endpoint! { $handle accepts $mode as $accessor, by with_caller; }
+        crate::api::endpoint::endpoint! { $handle accepts $mode as $accessor, by with_caller $($rest)* }
+    };
+    ($handle:ident accepts AnyMode as $accessor:ident, by $make:ident;) => {
+        crate::api::endpoint::endpoint! { @handle $handle AnyMode $make $accessor crate::mode::nothing, crate::mode::Mode }
     };
     ($handle:ident accepts $mode:ident as $accessor:ident, by $make:ident;) => {
+        crate::api::endpoint::endpoint! {
+            @handle $handle $mode $make $accessor crate::mode::nothing, crate::mode::Accepts<$handle>
+        }
+    };
+    ($handle:ident accepts $mode:ident as $accessor:ident, by $make:ident, else $elsewhere:ident;) => {
+        crate::api::endpoint::endpoint! {
+            @handle $handle $mode $make $accessor crate::$elsewhere, crate::mode::Accepts<$handle>
+        }
+    };
+    (@handle $handle:ident $mode:ident $make:ident $accessor:ident $elsewhere:ty, $accepted:path) => {
         impl crate::mode::sealed::Sealed for $handle {}
         impl crate::mode::Endpoint for $handle {
             type Accepted = crate::mode::$mode;
+            type Elsewhere = $elsewhere;
         }
 
         impl $handle {
             /// With a client that this endpoint accepts. The handle keeps what it needs of the client alive.
             #[must_use]
-            pub fn new<M>(client: &crate::client::Client<M>) -> Self
+            pub fn new<C>(client: &C) -> Self
             where
-                M: crate::mode::Accepts<Self>,
+                C: crate::client::AsClient<Mode: $accepted> + ?Sized,
             {
-                Self::$make(client.caller().clone())
+                Self::$make(client.as_client().caller().clone())
             }
 
-            #[allow(dead_code, reason = "a family may send requests from elsewhere")]
+            #[allow(dead_code, reason = "a family may send its requests from elsewhere")]
             fn request(&self, operation: &'static crate::exchange::Operation) -> crate::api::request::PreparedRequest {
                 crate::api::request::PreparedRequest::new(&self.caller, operation)
             }
@@ -55,7 +72,7 @@ macro_rules! endpoint {
             #[must_use]
             pub fn $accessor(&self) -> $handle
             where
-                M: crate::mode::Accepts<$handle>,
+                M: $accepted,
             {
                 $handle::new(self)
             }

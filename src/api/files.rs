@@ -49,7 +49,7 @@ endpoint! {
     /// ```
     ///
     /// Facts: the `/files` routes of the Codex backend, as the official tool uses them.
-    pub OpenAiFileUpload accepts CodexBackend as file_upload;
+    pub OpenAiFileUpload accepts CodexBackend as file_upload, else OpenAiFiles;
 }
 
 impl OpenAiFileUpload {

@@ -111,7 +111,7 @@ pub enum RefreshStrategy {
     Offline,
 }
 
-endpoint! { CodexModels accepts CodexBackend as codex_models, by with_caller; }
+endpoint! { CodexModels accepts CodexBackend as codex_models, by with_caller, else OpenAiModels; }
 
 impl CodexModels {
     fn with_caller(caller: Arc<Caller>) -> Self {
@@ -314,7 +314,7 @@ endpoint! {
     /// assert_eq!(models[0].id, "gpt-test");
     /// # Ok(()) }
     /// ```
-    pub OpenAiModels accepts OpenAiApi as openai_models;
+    pub OpenAiModels accepts OpenAiApi as openai_models, else CodexModels;
 }
 
 impl OpenAiModels {

@@ -69,7 +69,7 @@ endpoint! {
     /// assert!(files.delete(&file.id).await?.deleted);
     /// # Ok(()) }
     /// ```
-    pub OpenAiFiles accepts OpenAiApi as openai_files;
+    pub OpenAiFiles accepts OpenAiApi as openai_files, else OpenAiFileUpload;
 }
 
 impl OpenAiFiles {

@@ -89,7 +89,7 @@ endpoint! {
     /// assert_eq!(answer.text(), "Hello, world");
     /// # Ok(()) }
     /// ```
-    pub CodexResponses accepts CodexBackend as codex_responses;
+    pub CodexResponses accepts CodexBackend as codex_responses, else OpenAiResponses;
 }
 
 endpoint! {
@@ -118,7 +118,7 @@ endpoint! {
     /// assert_eq!(responses.retrieve(&answer.id).await?.id, answer.id);
     /// # Ok(()) }
     /// ```
-    pub OpenAiResponses accepts OpenAiApi as openai_responses;
+    pub OpenAiResponses accepts OpenAiApi as openai_responses, else CodexResponses;
 }
 
 impl CodexResponses {

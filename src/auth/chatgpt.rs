@@ -1,11 +1,13 @@
 //! ChatGPT tokens: held by the caller, or kept in a store and refreshed.
 
+mod credentials;
 mod document;
 mod expiry;
 mod held;
 pub(crate) mod refresh;
 mod session;
 
+pub use self::credentials::ChatGptCredentials;
 pub(super) use self::document::Tokens;
 pub use self::held::ChatGptTokens;
 pub(super) use self::refresh::CLIENT_ID;

@@ -12,14 +12,15 @@ use super::claims::Claims;
 use super::store::KeyringStore;
 use super::store::{CredentialStore, StoredCredentials};
 use super::{
-    AccountFacts, ApiKey, AuthContext, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession,
-    ChatGptTokens, FileStore, ForgottenCredentials, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders,
-    RevocationOutcome, SignOut, WorkloadIdentity,
+    AccountFacts, ApiKey, AuthContext, AuthFuture, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand,
+    ChatGptSession, ChatGptTokens, FileStore, ForgottenCredentials, HeldHeaders, HostTokens, PersonalAccessToken,
+    ReadyMadeHeaders, RevocationOutcome, SignOut, WorkloadIdentity,
 };
 #[cfg(feature = "agent-identity")]
 use super::{AgentIdentity, LazyAgent, RegisteredAgent};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::limits::PlanType;
+use crate::mode::mistakes::CodexAuthAsProvider;
 use crate::mode::{CodexBackend, OpenAiApi};
 
 /// The name of the file in the official tool's folder.
@@ -55,6 +56,19 @@ pub struct CodexAuth {
     account: Claims,
     provider: AnyProvider,
     stores: Vec<Arc<dyn CredentialStore>>,
+}
+
+/// For the compiler to say which setter takes it.
+#[doc(hidden)]
+impl AuthProvider for CodexAuth
+where
+    for<'a> &'a CodexAuth: CodexAuthAsProvider,
+{
+    type Route = CodexBackend;
+
+    fn auth_headers<'a>(&'a self, _: &'a AuthContext) -> AuthFuture<'a> {
+        <&CodexAuth>::never()
+    }
 }
 
 /// The provider of credentials whose mode is known only at run time.

@@ -15,7 +15,7 @@ use crate::mode::Authenticated;
 /// (401). The provider yields *all* headers of its mode or an error; the client never sends less.
 ///
 /// * `Route` names the mode the provider serves, so that `.provider(p)` gives the right builder, and crossing modes
-///   does not compile. It stays part of the type behind `Arc<dyn AuthProvider<Route = CodexBackend>>`.
+///   does not compile. It stays part of the type behind `Arc<dyn AuthProvider<Route = CodexBackend>>`, or `Box<…>`.
 /// * [`auth_headers`](Self::auth_headers) returns [`AuthFuture::ready`] when the headers are at hand, which costs no
 ///   allocation, and [`AuthFuture::boxed`] when work is due: a refresh, a registration, a signature.
 /// * Its futures may be dropped at any point; a provider whose work must not be lost does it elsewhere.
@@ -60,8 +60,8 @@ use crate::mode::Authenticated;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an auth provider",
     label = "does not implement `AuthProvider`",
-    note = "an `AgentIdentity` has no task yet: `identity.register(&context).await?` gives a `RegisteredAgent`, and `identity.lazy()` a `LazyAgent`, which registers before its first request",
-    note = "ChatGPT tokens and API keys have setters of their own: `.chatgpt(tokens)`, `.api_key(key)`"
+    note = "ChatGPT tokens and API keys have setters of their own: `.chatgpt(tokens)`, `.api_key(key)`",
+    note = "behind a pointer, a provider keeps its route: `Arc<dyn AuthProvider<Route = CodexBackend>>`, or `Box<..>`"
 )]
 pub trait AuthProvider: Send + Sync + 'static {
     /// The mode whose requests these headers authenticate.
@@ -109,29 +109,35 @@ pub trait AuthProvider: Send + Sync + 'static {
     }
 }
 
-impl<P: AuthProvider + ?Sized> AuthProvider for Arc<P> {
-    type Route = P::Route;
+macro_rules! provide_through {
+    ($($pointer:ident)*) => {$(
+        impl<P: AuthProvider + ?Sized> AuthProvider for $pointer<P> {
+            type Route = P::Route;
 
-    fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
-        (**self).auth_headers(context)
-    }
+            fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a> {
+                (**self).auth_headers(context)
+            }
 
-    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
-        (**self).refused(refusal, context)
-    }
+            fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
+                (**self).refused(refusal, context)
+            }
 
-    fn account(&self) -> AccountFacts {
-        (**self).account()
-    }
+            fn account(&self) -> AccountFacts {
+                (**self).account()
+            }
 
-    fn health(&self, context: &AuthContext) -> AuthHealth {
-        (**self).health(context)
-    }
+            fn health(&self, context: &AuthContext) -> AuthHealth {
+                (**self).health(context)
+            }
 
-    fn health_after<'a>(&'a self, seen: AuthHealth, context: &'a AuthContext) -> AuthFuture<'a, AuthHealth> {
-        (**self).health_after(seen, context)
-    }
+            fn health_after<'a>(&'a self, seen: AuthHealth, context: &'a AuthContext) -> AuthFuture<'a, AuthHealth> {
+                (**self).health_after(seen, context)
+            }
+        }
+    )*};
 }
+
+provide_through! { Arc Box }
 
 /// A provider whose route has been checked and erased: nothing below the client is generic over the mode.
 pub(crate) trait ErasedProvider: Send + Sync {

@@ -1,8 +1,9 @@
-//! The client whose mode is known only at run time, and its narrowing.
+//! The client whose mode is known only at run time, and how it is narrowed.
 
 use std::fmt;
 
 use super::Client;
+use crate::error::{Error, ErrorKind};
 use crate::mode::{CodexBackend, Mode, NoAuth, OpenAiApi};
 
 /// A client whose mode is known only at run time. Narrow it once, then let the types carry it.
@@ -40,6 +41,48 @@ impl AnyClient {
             Self::Codex(_) => CodexBackend::NAME,
             Self::OpenAi(_) => OpenAiApi::NAME,
             Self::Anonymous(_) => NoAuth::NAME,
+        }
+    }
+
+    /// The client, if it is one for the Codex backend, by reference.
+    ///
+    /// ```
+    /// use codex_backend::{AnyClient, ChatGptTokens, Client, OpenAiFileUpload};
+    ///
+    /// let configured: AnyClient = Client::builder().chatgpt(ChatGptTokens::new("access-token")).build()?.into();
+    /// let files = OpenAiFileUpload::new(configured.as_codex_backend()?);
+    /// assert!(configured.as_openai_api().is_err());
+    /// # Ok::<(), codex_backend::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`WrongMode`], which holds a clone of the client.
+    pub fn as_codex_backend(&self) -> Result<&Client<CodexBackend>, WrongMode> {
+        match self {
+            Self::Codex(client) => Ok(client),
+            client => Err(WrongMode { client: client.clone(), needed: CodexBackend::NAME }),
+        }
+    }
+
+    /// The client, if it is one for the public OpenAI API, by reference.
+    ///
+    /// ```
+    /// use codex_backend::{AnyClient, Client, OpenAiFiles};
+    ///
+    /// let configured: AnyClient = Client::builder().api_key("sk-example").build()?.into();
+    /// let files = OpenAiFiles::new(configured.as_openai_api()?);
+    /// assert_eq!(configured.as_codex_backend().unwrap_err().found(), "OpenAiApi");
+    /// # Ok::<(), codex_backend::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`WrongMode`], which holds a clone of the client.
+    pub fn as_openai_api(&self) -> Result<&Client<OpenAiApi>, WrongMode> {
+        match self {
+            Self::OpenAi(client) => Ok(client),
+            client => Err(WrongMode { client: client.clone(), needed: OpenAiApi::NAME }),
         }
     }
 
@@ -143,3 +186,11 @@ impl fmt::Display for WrongMode {
 }
 
 impl std::error::Error for WrongMode {}
+
+/// With [`ErrorKind::WrongMode`]; the source is the `WrongMode`, which holds the client.
+impl From<WrongMode> for Error {
+    fn from(wrong: WrongMode) -> Self {
+        let message = format!("a `Client<{}>` is needed, and a `Client<{}>` was given", wrong.needed, wrong.found());
+        Self::new(ErrorKind::WrongMode, "client.narrow", message).with_source(wrong)
+    }
+}

@@ -1,4 +1,4 @@
-//! Builds clients: settings, credentials, and the checks of both.
+//! Builds a client: credentials once, settings in any order.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,7 +9,7 @@ use url::Url;
 use super::Client;
 #[cfg(feature = "agent-identity")]
 use crate::auth::{AgentAuthApi, AgentProvider};
-use crate::auth::{ApiKey, AuthContext, AuthProvider, AuthServices, ChatGptTokens, ErasedProvider, GivenAuthUrls};
+use crate::auth::{ApiKey, AuthContext, AuthProvider, AuthServices, ChatGptCredentials, ErasedProvider, GivenAuthUrls};
 use crate::call::{Caller, CodexBackendAt};
 use crate::environment::Environment;
 use crate::error::{AuthError, ConfigError};
@@ -104,12 +104,14 @@ impl ClientBuilder<Unset> {
 
 /// The credentials: exactly one of these.
 impl<S> ClientBuilder<S> {
-    /// ChatGPT tokens that the caller holds and keeps fresh, for a `Client<CodexBackend>`.
-    pub fn chatgpt(self, tokens: ChatGptTokens) -> ClientBuilder<CodexBackend>
+    /// ChatGPT credentials, for a `Client<CodexBackend>`: [`ChatGptTokens`](crate::ChatGptTokens) that the caller holds and
+    /// keeps fresh, or a [`ChatGptSession`](crate::ChatGptSession) that refreshes its own.
+    pub fn chatgpt<C>(self, credentials: C) -> ClientBuilder<CodexBackend>
     where
         S: CredentialsUnset,
+        C: ChatGptCredentials,
     {
-        self.with_provider(tokens.into_provider().map(erase))
+        self.with_provider(credentials.into_erased_provider())
     }
 
     /// An API key, for a `Client<OpenAiApi>`.
@@ -131,7 +133,8 @@ impl<S> ClientBuilder<S> {
         self.with_provider(Ok(erase(agent)))
     }
 
-    /// A provider of your own, for a client of the mode it serves. Takes an `Arc<dyn AuthProvider<Route = …>>` too.
+    /// A provider of your own, for a client of the mode it serves. Takes an `Arc<dyn AuthProvider<Route = …>>` and a
+    /// `Box<dyn AuthProvider<Route = …>>` too.
     pub fn provider<P>(self, provider: P) -> ClientBuilder<P::Route>
     where
         S: CredentialsUnset,

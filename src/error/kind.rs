@@ -25,6 +25,11 @@
 pub enum ErrorKind {
     /// The provider could not give complete auth headers; nothing was sent. See [`Error::auth_error`](crate::Error::auth_error).
     Auth,
+    /// A client cannot be built with these settings; nothing was sent. See [`Error::config_error`](crate::Error::config_error).
+    Config,
+    /// A client turned out to hold another kind of credentials than are needed; nothing was sent. The source is a
+    /// [`WrongMode`](crate::WrongMode), which gives the client back.
+    WrongMode,
     /// The server refused the credentials (401), and the provider has nothing newer.
     Unauthorized,
     /// The credentials are valid and not allowed to do this (403).
@@ -150,6 +155,7 @@ impl ErrorKind {
 
     pub(crate) fn advice(self) -> Option<&'static str> {
         Some(match self {
+            Self::WrongMode => "Choose the credentials, or the endpoint, that go together.",
             Self::Unauthorized => "Sign in again, or replace the key, and build the client with the new credentials.",
             Self::Forbidden => "Check the account's plan and workspace, and the permissions of the credentials.",
             Self::RateLimited | Self::Overloaded => "Wait, and try again.",

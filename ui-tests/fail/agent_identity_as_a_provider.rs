@@ -1,5 +1,5 @@
-//~ E0277: `codex_backend::auth::AgentIdentity` is not an auth provider
-//~ note: an `AgentIdentity` has no task yet
+//~ E0277: an `AgentIdentity` cannot authenticate requests: it has no task yet
+//~ note: `identity.register(&context).await?` gives a `RegisteredAgent`
 
 use codex_backend::auth::AgentIdentity;
 use codex_backend::Client;

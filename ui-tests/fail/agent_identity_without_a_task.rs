@@ -1,6 +1,6 @@
 //~ E0277: `codex_backend::auth::AgentIdentity` cannot authenticate requests as an agent
 //~ label: neither a `RegisteredAgent` nor a `LazyAgent`
-//~ note: an `AgentIdentity` has no task yet: `identity.register(&context).await?` gives a `RegisteredAgent`
+//~ note: `identity.register(&context).await?` makes a `RegisteredAgent` of an `AgentIdentity`
 
 use codex_backend::auth::AgentIdentity;
 use codex_backend::Client;

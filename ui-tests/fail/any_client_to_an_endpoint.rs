@@ -1,5 +1,5 @@
-//~ E0308: mismatched types
-//~ label: expected `&Client<_>`, found `&AnyClient`
+//~ E0277: a `Client` of one mode is needed, and this is not one: `AnyClient`
+//~ note: `client.as_codex_backend()?` gives a `&Client<CodexBackend>`
 
 use codex_backend::{AnyClient, OpenAiFileUpload};
 

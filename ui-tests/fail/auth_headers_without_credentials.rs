@@ -1,6 +1,6 @@
-//~ E0277: `NoAuth` is not a route that an auth provider can serve
-//~ label: not an authenticated mode
-//~ note: a client that sends no credentials is built with `Client::builder().without_credentials()`
+//~ E0277: a `Client<NoAuth>` holds no credentials
+//~ label: a client with credentials is needed
+//~ note: `Client::builder()` with `.chatgpt(tokens)` builds a `Client<CodexBackend>`
 
 use codex_backend::{Client, NoAuth};
 

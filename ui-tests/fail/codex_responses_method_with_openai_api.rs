@@ -1,5 +1,6 @@
 //~ E0277: `CodexResponses` does not accept a `Client<OpenAiApi>`
 //~ label: `CodexResponses` needs a `Client<CodexBackend>`
+//~ note: in its place, clients of another mode use: `OpenAiResponses`
 use codex_backend::{Client};
 
 fn main() {

@@ -14,6 +14,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use super::api_request::ApiRequest;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, RetryPolicy, Timeouts};
+use crate::mode::mistakes::{AwaitedList, IteratedList, ListInPages};
 
 /// A list that the backend gives page by page, made by the methods of endpoint handles.
 ///
@@ -144,6 +145,32 @@ impl<T: Send + 'static> PagedRequest<T> {
     /// When a page cannot be had; the items before it are then lost. To keep them, go through [`items`](Self::items).
     pub async fn all(self) -> Result<Vec<T>, Error> {
         self.items().try_collect().await
+    }
+}
+
+/// For the compiler to say what can be awaited of a list.
+#[doc(hidden)]
+impl<T> Future for PagedRequest<T>
+where
+    ListInPages<T>: AwaitedList,
+{
+    type Output = Result<Vec<T>, Error>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        ListInPages::<T>::never()
+    }
+}
+
+/// For the compiler to say how to go through a list.
+#[doc(hidden)]
+impl<T> Iterator for PagedRequest<T>
+where
+    ListInPages<T>: IteratedList,
+{
+    type Item = Result<T, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        ListInPages::<T>::never()
     }
 }
 

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -24,6 +25,7 @@ use crate::api::request::PreparedRequest;
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, LONGEST_EVENT, Operation, Retries, RetryPolicy, Timeouts};
+use crate::mode::mistakes::{AwaitedRequest, UnsentRequest};
 use crate::mode::responses::{AnswersInOnePiece, KeepsResponses, TakesParameter, parameter};
 use crate::wire::open_enum;
 
@@ -91,6 +93,19 @@ pub(super) static OPENAI: CreateRoute = CreateRoute { rules: Rules::OpenAiApi, c
 pub struct ResponseRequest<M> {
     pub(super) content: RequestContent,
     pub(super) mode: PhantomData<fn() -> M>,
+}
+
+/// For the compiler to say how it is sent.
+#[doc(hidden)]
+impl<M> Future for ResponseRequest<M>
+where
+    UnsentRequest<M>: AwaitedRequest,
+{
+    type Output = Result<ModelResponse, Error>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        UnsentRequest::<M>::never()
+    }
 }
 
 /// All of a request but its mode.

@@ -16,6 +16,7 @@ use crate::auth::store::CredentialStore;
 use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthProvider, AuthRecovery, AuthRefusal};
 use crate::error::{AgentIdentityError, AuthError};
 use crate::exchange::TASK_CODES;
+use crate::mode::mistakes::AgentWithoutTask;
 use crate::mode::{CodexBackend, sealed};
 
 /// An agent that has a task: it authenticates requests to the Codex backend.
@@ -70,13 +71,26 @@ pub struct LazyAgent {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot authenticate requests as an agent",
     label = "neither a `RegisteredAgent` nor a `LazyAgent`",
-    note = "an `AgentIdentity` has no task yet: `identity.register(&context).await?` gives a `RegisteredAgent`, and `identity.lazy()` a `LazyAgent`, which registers before its first request"
+    note = "`identity.register(&context).await?` makes a `RegisteredAgent` of an `AgentIdentity`, and `identity.lazy()` a `LazyAgent`, which registers before its first request"
 )]
 pub trait AgentProvider: AuthProvider<Route = CodexBackend> + sealed::Sealed {}
 impl AgentProvider for RegisteredAgent {}
 impl AgentProvider for LazyAgent {}
 impl sealed::Sealed for RegisteredAgent {}
 impl sealed::Sealed for LazyAgent {}
+
+/// For the compiler to say that it needs a task.
+#[doc(hidden)]
+impl AuthProvider for AgentIdentity
+where
+    for<'a> &'a AgentIdentity: AgentWithoutTask,
+{
+    type Route = CodexBackend;
+
+    fn auth_headers<'a>(&'a self, _: &'a AuthContext) -> AuthFuture<'a> {
+        <&AgentIdentity>::never()
+    }
+}
 
 impl AgentIdentity {
     /// Gets a task: the one in the record, else one that is registered now (`POST /v1/agent/{id}/task/register`, signed,

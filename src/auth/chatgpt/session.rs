@@ -49,7 +49,7 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// # let path = folder.path().join("auth.json");
 /// # std::fs::write(&path, backend.issue_auth_json("acct-1", std::time::Duration::from_secs(3600)))?;
 /// let session = ChatGptSession::open(FileStore::new(&path))?;
-/// let client = backend.client().provider(session).build()?;
+/// let client = backend.client().chatgpt(session).build()?;
 /// client.usage().get().await?;
 /// # Ok(()) }
 /// ```
