@@ -3,7 +3,6 @@
 //!
 //! The binary runs each test in a second process, whose environment it chooses. Where the programs that a test needs are
 //! missing, the test is passed over, and says so; with `CODEX_BACKEND_TEST_SECRET_SERVICE=required` it fails.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[cfg(target_os = "linux")]
 #[path = "../support/capture.rs"]

@@ -1,11 +1,4 @@
 //! Many processes run as one agent, each with many tasks of work.
-//!
-//! The binary is its own worker: with `worker` as its first argument it makes its calls and reports on standard output.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support {
-    pub(crate) mod harness;
-}
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -16,23 +9,15 @@ use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{AgentIdentity, Client, Environment};
 use secrecy::ExposeSecret;
 
-use self::support::harness::{Test, run_tests};
+use crate::support::harness::Test;
 
-const TESTS: &[Test] =
+pub(crate) const TESTS: &[Test] =
     &[("each_process_registers_once_and_no_call_is_lost", each_process_registers_once_and_no_call_is_lost)];
 
 const PROCESSES: usize = 10;
 const CALLS: usize = 100;
 /// Turns a hang into a failure; no test depends on how long anything takes.
 const HANGS: Duration = Duration::from_secs(120);
-
-fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["worker", base_url, name] => work(base_url, name),
-        _ => run_tests(TESTS, &arguments),
-    }
-}
 
 /// A process that waits at a gate once it has read the record. It does not outlive this value.
 struct Worker {
@@ -44,7 +29,7 @@ struct Worker {
 impl Worker {
     fn start(backend: &Backend, record: &str, number: usize) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["worker", &backend.codex_base_url(), &format!("worker-{number}")])
+            .args(["agent", &backend.codex_base_url(), &format!("worker-{number}")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -94,7 +79,9 @@ fn each_process_registers_once_and_no_call_is_lost() {
     assert_eq!(backend.requests_to(Route::GetUsage).len(), PROCESSES * CALLS);
 }
 
-fn work(base_url: &str, name: &str) -> ExitCode {
+/// What such a process does.
+pub(crate) fn work(task: &[String]) -> ExitCode {
+    let [base_url, name] = task else { return ExitCode::FAILURE };
     std::thread::spawn(|| {
         std::thread::sleep(HANGS);
         std::process::exit(3);

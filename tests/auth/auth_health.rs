@@ -1,9 +1,5 @@
 //! How a client's credentials are: asked for, and watched.
 
-mod support {
-    pub(crate) mod login;
-}
-
 use std::fs;
 use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};
@@ -17,7 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use serde_json::{Value, json};
 
-use self::support::login::{EXPIRED, HANGS, HOUR, Login, replace_without_locks};
+use crate::support::login::{EXPIRED, HANGS, HOUR, Login, replace_without_locks};
 
 const WINDOW: Duration = Duration::from_secs(300);
 const EIGHT_DAYS: Duration = Duration::from_secs(8 * 24 * 60 * 60);

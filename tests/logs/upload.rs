@@ -1,8 +1,4 @@
-//! What an upload logs. Alone in its process, because `tracing` keeps for the whole process which events anyone wants.
-
-mod support {
-    pub(crate) mod log;
-}
+//! What an upload logs.
 
 use std::time::Duration;
 
@@ -10,7 +6,7 @@ use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{ChatGptTokens, OpenAiFileUpload, RetryPolicy};
 use secrecy::ExposeSecret;
 
-use self::support::log::Log;
+use crate::support::log::Log;
 
 /// What follows `sig=` in a URL.
 fn signature(url: &str) -> Option<&str> {

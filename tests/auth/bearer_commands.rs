@@ -2,10 +2,6 @@
 //! word `MARK`.
 #![cfg(unix)]
 
-mod support {
-    pub(crate) mod capture;
-}
-
 use std::fs;
 use std::future::{Future, IntoFuture};
 use std::os::unix::fs::PermissionsExt;
@@ -20,7 +16,7 @@ use codex_backend::{
 use futures_util::future::join_all;
 use http::StatusCode;
 
-use self::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces};
+use crate::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces};
 
 const INTERVAL: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_secs(30);

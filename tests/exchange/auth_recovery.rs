@@ -1,9 +1,5 @@
 //! What happens when the server refuses the credentials, or the provider has none to give.
 
-mod support {
-    pub(crate) mod clock;
-}
-
 use std::future::{IntoFuture, pending};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -15,7 +11,7 @@ use codex_backend::{
 };
 use secrecy::SecretString;
 
-use self::support::clock::WaitLog;
+use crate::support::clock::WaitLog;
 
 const SECOND: Duration = Duration::from_secs(1);
 const ACCOUNT: &str = "acct-embedded";

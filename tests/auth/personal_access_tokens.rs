@@ -1,10 +1,5 @@
 //! Personal access tokens: verified once, never renewed. Every secret in here holds the word `MARK`.
 
-mod support {
-    pub(crate) mod capture;
-    pub(crate) mod raw;
-}
-
 use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};
 
@@ -16,8 +11,8 @@ use codex_backend::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use self::support::capture::{assert_debug_hides, assert_error_hides, capture_traces};
-use self::support::raw::{RawServer, answer};
+use crate::support::capture::{assert_debug_hides, assert_error_hides, capture_traces};
+use crate::support::raw::{RawServer, answer};
 
 const TOKEN: &str = "at-MARK-0123456789";
 const LIMIT: Duration = Duration::from_secs(30);

@@ -1,10 +1,5 @@
 //! Credentials that are found at run time: sources and their order, kinds, and the clients they make.
 
-mod support {
-    pub(crate) mod capture;
-    pub(crate) mod raw;
-}
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -22,8 +17,8 @@ use codex_backend::{
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use self::support::capture::{assert_debug_hides, assert_error_hides, capture_traces, traced};
-use self::support::raw::{RawServer, answer};
+use crate::support::capture::{assert_debug_hides, assert_error_hides, capture_traces, traced};
+use crate::support::raw::{RawServer, answer};
 
 const ID_TOKEN: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJlbWFpbCI6InVzZXJAZXhhbXBsZS5jb20iLCJodHRwczovL2FwaS5vcGVuYWkuY29tL2F1dGgiOnsiY2hhdGdwdF9wbGFuX3R5cGUiOiJwcm8iLCJjaGF0Z3B0X2FjY291bnRfaWQiOiJhY2N0LTEiLCJjaGF0Z3B0X3VzZXJfaWQiOiJ1c2VyLTEiLCJjaGF0Z3B0X2FjY291bnRfaXNfZmVkcmFtcCI6dHJ1ZX19.c2ln";
 

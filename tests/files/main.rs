@@ -1,4 +1,4 @@
-//! Uploads through `OpenAiFileUpload` to the embedded backend: real sockets, real files.
+//! Files: uploads through `OpenAiFileUpload`, and the files of the OpenAI API, over real sockets and with real files.
 
 mod applications;
 mod before;
@@ -10,6 +10,7 @@ mod finalize;
 mod lengths;
 mod many;
 mod names;
+mod openai_files;
 mod pace;
 mod progress;
 mod replay;

@@ -1,15 +1,5 @@
 //! Many processes renew one `auth.json`: all at once, killed on the way, and beside writers that are not ours.
-//!
-//! The binary is its own worker: with `worker` as its first argument it does one thing and reports on standard output.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
-mod support {
-    pub(crate) mod harness;
-    pub(crate) mod login;
-    pub(crate) mod worker;
-}
-
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -18,11 +8,11 @@ use codex_backend::testing::{Fault, RecordedRequest, Route};
 use codex_backend::{AuthErrorKind, ChatGptSession, Error, FileStore};
 use serde_json::{Value, json};
 
-use self::support::harness::{Test, run_tests};
-use self::support::login::{EXPIRED, HOUR, Login, account_of, block_on, replace_without_locks, until};
-use self::support::worker::{Worker, act, lock_exclusively};
+use crate::support::harness::Test;
+use crate::support::login::{EXPIRED, HOUR, Login, account_of, block_on, replace_without_locks, until};
+use crate::worker::{Worker, lock_exclusively};
 
-const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("a_storm_of_processes_redeems_once", a_storm_of_processes_redeems_once),
     ("a_process_killed_at_any_point_breaks_nothing", a_process_killed_at_any_point_breaks_nothing),
     ("what_a_killed_renewal_left_behind_goes_with_the_next", what_a_killed_renewal_left_behind_goes_with_the_next),
@@ -32,14 +22,6 @@ const TESTS: &[Test] = &[
     ("a_sign_in_to_another_account_is_never_overwritten", a_sign_in_to_another_account_is_never_overwritten),
     ("accounts_that_alternate_are_never_mixed", accounts_that_alternate_are_never_mixed),
 ];
-
-fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.split_first() {
-        Some((role, task)) if role == "worker" => act(task),
-        _ => run_tests(TESTS, &arguments),
-    }
-}
 
 // ---- many at once ----
 

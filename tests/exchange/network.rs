@@ -1,9 +1,5 @@
 //! Proxies, TLS and root certificates.
 
-mod support {
-    pub(crate) mod raw;
-}
-
 use std::future::IntoFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -22,7 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
-use self::support::raw::{RawServer, answer};
+use crate::support::raw::{RawServer, answer};
 
 /// Turns a hang into a failure; no test depends on how long anything takes.
 async fn guard<F: IntoFuture>(future: F) -> F::Output {

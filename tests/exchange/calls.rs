@@ -1,10 +1,5 @@
 //! One call over real sockets: what is repeated and when, time limits, redirects, and what errors tell.
 
-mod support {
-    pub(crate) mod clock;
-    pub(crate) mod raw;
-}
-
 use std::future::IntoFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,8 +16,8 @@ use codex_backend::{
 use futures_util::StreamExt;
 use secrecy::SecretString;
 
-use self::support::clock::WaitLog;
-use self::support::raw::{RawServer, answer};
+use crate::support::clock::WaitLog;
+use crate::support::raw::{RawServer, answer};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -356,7 +351,7 @@ async fn a_wait_that_the_time_of_the_call_does_not_allow_is_not_begun() {
 // ---- limits that waiting a moment does not lift ----
 
 fn usage_limit_answer() -> Vec<u8> {
-    let recorded = include_str!("data/http_01_429_usage_limit.txt");
+    let recorded = include_str!("../data/http_01_429_usage_limit.txt");
     let (head, body) = recorded.split_once("\n\n").unwrap();
     answer(head, body)
 }

@@ -11,7 +11,7 @@ use codex_backend::{
 };
 use serde_json::{Value, json};
 
-use super::capture::capture_traces;
+use crate::support::capture::capture_traces;
 
 const TASK: &str = "CODEX_BACKEND_TEST_TASK";
 /// Not root, and the owner of nothing.
@@ -36,7 +36,7 @@ pub(crate) fn command_without_umask(task: &Value) -> Command {
 
 fn dress(command: &mut Command, task: &Value) {
     command
-        .args(["--exact", "a_second_process_does_as_it_is_told", "--nocapture"])
+        .args(["--exact", "stores::a_second_process_does_as_it_is_told", "--nocapture"])
         .env(TASK, task.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
@@ -133,7 +133,7 @@ fn outcome(result: Result<(), StoreError>) -> Value {
     match result {
         Ok(()) => Value::Null,
         Err(error) => {
-            super::capture::assert_error_hides(&error);
+            crate::support::capture::assert_error_hides(&error);
             json!({ "kind": format!("{:?}", error.kind()), "text": error.to_string() })
         }
     }
@@ -163,7 +163,7 @@ fn call(store: FileStore, base_url: &str) -> Value {
     match runtime.block_on(client.usage().get().into_future()) {
         Ok(_) => Value::Null,
         Err(error) => {
-            super::capture::assert_error_hides(&error);
+            crate::support::capture::assert_error_hides(&error);
             json!({ "kind": format!("{:?}", error.auth_error().map(AuthError::kind)), "text": error.to_string() })
         }
     }

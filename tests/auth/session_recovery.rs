@@ -1,10 +1,6 @@
 //! What a session does when its tokens are refused, when they are short-lived, and when its store or the token endpoint
 //! does not do as it should.
 
-mod support {
-    pub(crate) mod login;
-}
-
 use std::fs;
 use std::future::IntoFuture;
 use std::path::Path;
@@ -23,7 +19,7 @@ use codex_backend::{
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use self::support::login::{EXPIRED, HANGS, HOUR, Login, replace_without_locks};
+use crate::support::login::{EXPIRED, HANGS, HOUR, Login, replace_without_locks};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -558,12 +554,12 @@ fn the_last_handle_may_go_while_a_renewal_is_under_way() {
         let usage = client.usage();
         async move { usage.get().await }
     });
-    support::login::until("the renewal", || !login.redeemed().is_empty());
+    crate::support::login::until("the renewal", || !login.redeemed().is_empty());
     call.abort();
     drop(client);
     runtime.shutdown_background();
-    support::login::until("what was renewed", || login.document() != before);
-    support::login::until("the end of the renewal", || login.temporaries().is_empty());
+    crate::support::login::until("what was renewed", || login.document() != before);
+    crate::support::login::until("the end of the renewal", || login.temporaries().is_empty());
     login.call().unwrap();
     assert_eq!(login.redeemed().len(), 1);
 }

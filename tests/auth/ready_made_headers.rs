@@ -1,9 +1,5 @@
 //! Ready-made headers: checked once, sent as they are, never renewed. Every secret in here holds the word `MARK`.
 
-mod support {
-    pub(crate) mod capture;
-}
-
 use std::future::IntoFuture;
 use std::time::Duration;
 
@@ -14,7 +10,7 @@ use codex_backend::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
-use self::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces};
+use crate::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces};
 
 /// Turns a hang into a failure; no test depends on how long anything takes.
 async fn guard<F: IntoFuture>(future: F) -> F::Output {

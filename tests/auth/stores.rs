@@ -1,12 +1,5 @@
 //! Stores by their public interface: compare-and-swap, files and their surroundings, locks, and what they never show.
 //! Every secret in here holds the word `MARK`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
-
-mod support {
-    pub(crate) mod capture;
-    pub(crate) mod child;
-    pub(crate) mod raw;
-}
 
 use std::fs;
 use std::io::Write;
@@ -25,9 +18,9 @@ use codex_backend::{
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use self::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces, traced};
-use self::support::child::{Second, command, count, told_by};
-use self::support::raw::{RawServer, answer};
+use super::second_process::{Second, command, count, told_by};
+use crate::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces, traced};
+use crate::support::raw::{RawServer, answer};
 
 /// Turns a hang into a failure; no test depends on how long anything takes.
 const HANGS: Duration = Duration::from_secs(120);
@@ -36,7 +29,7 @@ const WHILE: Duration = Duration::from_millis(400);
 
 #[test]
 fn a_second_process_does_as_it_is_told() {
-    support::child::act();
+    super::second_process::act();
 }
 
 struct Folder {
@@ -560,8 +553,8 @@ mod unix {
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
-    use super::support::child::{NOBODY, command_without_umask};
     use super::*;
+    use crate::second_process::{NOBODY, command_without_umask};
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777

@@ -1,8 +1,4 @@
-//! What a stream logs. Alone in its process, because `tracing` keeps for the whole process which events anyone wants.
-
-mod support {
-    pub(crate) mod log;
-}
+//! What a stream logs.
 
 use std::time::Duration;
 
@@ -10,7 +6,7 @@ use codex_backend::testing::{Backend, Fault, Route, ScriptedResponse};
 use codex_backend::{ChatGptTokens, ResponseTurn, RetryPolicy};
 use secrecy::ExposeSecret;
 
-use self::support::log::Log;
+use crate::support::log::Log;
 
 #[tokio::test]
 async fn the_log_tells_how_a_stream_went_and_nothing_of_what_was_said() {

@@ -1,6 +1,6 @@
 //! The corpora of the fuzz targets, and inputs made of them by chance.
 
-#[path = "../fuzz/checks.rs"]
+#[path = "../../fuzz/checks.rs"]
 mod checks;
 
 use std::path::Path;

@@ -1,10 +1,5 @@
 //! No error, `Debug`, `Display` or trace event shows a credential. Every secret in here holds the word `MARK`.
 
-mod support {
-    pub(crate) mod clock;
-    pub(crate) mod raw;
-}
-
 use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
 use std::future::IntoFuture;
@@ -29,8 +24,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::format::FmtSpan;
 
-use self::support::clock::WaitLog;
-use self::support::raw::{RawRequest, RawServer, answer};
+use crate::support::clock::WaitLog;
+use crate::support::raw::{RawRequest, RawServer, answer};
 
 const TOKEN: &str = "opaque-MARK1-access-token";
 const API_KEY: &str = "sk-MARK2-api-key-0123456789";

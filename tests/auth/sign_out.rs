@@ -1,12 +1,6 @@
 //! Signing out: what is forgotten, what is revoked, in which order, and what stays when something fails.
 //! Every secret in here holds the word `MARK`.
 
-mod support {
-    pub(crate) mod capture;
-    pub(crate) mod login;
-    pub(crate) mod raw;
-}
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,9 +15,9 @@ use codex_backend::{
 };
 use serde_json::{Value, json};
 
-use self::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces};
-use self::support::login::{EXPIRED, HOUR, Login, block_on, until};
-use self::support::raw::{RawServer, answer};
+use crate::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces};
+use crate::support::login::{EXPIRED, HOUR, Login, block_on, until};
+use crate::support::raw::{RawServer, answer};
 
 const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 

@@ -1,11 +1,6 @@
 //! The identity of a workload: exchanged, kept, exchanged again, and always for the same subject. Every secret in here
 //! holds the word `MARK`.
 
-mod support {
-    pub(crate) mod capture;
-    pub(crate) mod raw;
-}
-
 use std::collections::HashMap;
 use std::fs;
 use std::future::IntoFuture;
@@ -24,8 +19,8 @@ use codex_backend::{
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use self::support::capture::{assert_debug_hides, assert_error_hides, capture_traces};
-use self::support::raw::{RawRequest, RawServer, answer};
+use crate::support::capture::{assert_debug_hides, assert_error_hides, capture_traces};
+use crate::support::raw::{RawRequest, RawServer, answer};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const WINDOW: Duration = Duration::from_secs(120);
