@@ -1,7 +1,6 @@
 //! How a client's credentials are: asked for, and watched.
 
 use std::fs;
-use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};
 
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
@@ -13,16 +12,12 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use serde_json::{Value, json};
 
-use crate::support::login::{EXPIRED, HANGS, HOUR, Login, replace_without_locks};
+use crate::support::guard::guard;
+use crate::support::login::{EXPIRED, HOUR, Login, replace_without_locks};
 
 const WINDOW: Duration = Duration::from_secs(300);
 const EIGHT_DAYS: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 const MILLISECOND: Duration = Duration::from_millis(1);
-
-/// Turns a hang into a failure; no test depends on how long anything takes.
-async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(HANGS, future.into_future()).await.expect("hangs")
-}
 
 fn client(login: &Login, clock: &ManualClock) -> Client<CodexBackend> {
     client_of(login, FileStore::new(login.path()), clock)

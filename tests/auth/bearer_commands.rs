@@ -3,7 +3,7 @@
 #![cfg(unix)]
 
 use std::fs;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -17,15 +17,11 @@ use futures_util::future::join_all;
 use http::StatusCode;
 
 use crate::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces};
+use crate::support::guard::guard;
 
 const INTERVAL: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_secs(30);
 const MILLISECOND: Duration = Duration::from_millis(1);
-
-/// Turns a hang into a failure; no test depends on how long anything takes.
-async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future.into_future()).await.expect("hangs")
-}
 
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let waiting = async {

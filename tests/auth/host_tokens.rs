@@ -1,6 +1,6 @@
 //! ChatGPT tokens that a host application gives: when it is asked, for whom, and what becomes of its errors.
 
-use std::future::{Future, IntoFuture, pending};
+use std::future::{Future, pending};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -14,12 +14,9 @@ use futures_util::future::join_all;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
-const LIMIT: Duration = Duration::from_secs(10);
+use crate::support::guard::guard;
 
-/// Turns a hang into a failure; no test depends on how long anything takes.
-async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future.into_future()).await.expect("hangs")
-}
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// A host application that notes what it is asked.
 #[derive(Clone)]

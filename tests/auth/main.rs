@@ -3,8 +3,10 @@
 #[path = "../support"]
 mod support {
     pub(crate) mod capture;
+    pub(crate) mod guard;
     pub(crate) mod login;
     pub(crate) mod raw;
+    pub(crate) mod rounds;
 }
 mod second_process;
 

@@ -1,6 +1,5 @@
 //! Personal access tokens: verified once, never renewed. Every secret in here holds the word `MARK`.
 
-use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};
 
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
@@ -12,15 +11,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::support::capture::{assert_debug_hides, assert_error_hides, capture_traces};
+use crate::support::guard::guard;
 use crate::support::raw::{RawServer, answer};
 
 const TOKEN: &str = "at-MARK-0123456789";
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// Turns a hang into a failure; no test depends on how long anything takes.
-async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future.into_future()).await.expect("hangs")
-}
 
 async fn verify(
     token: impl Into<SecretString>,

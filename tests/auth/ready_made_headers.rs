@@ -1,8 +1,5 @@
 //! Ready-made headers: checked once, sent as they are, never renewed. Every secret in here holds the word `MARK`.
 
-use std::future::IntoFuture;
-use std::time::Duration;
-
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{
     AuthErrorKind, AuthHealth, AuthMode, CodexAuth, ErrorKind, OpenAiFileUpload, ReadyMadeHeaders, Recovery, Refusal,
@@ -11,11 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
 use crate::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces};
-
-/// Turns a hang into a failure; no test depends on how long anything takes.
-async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future.into_future()).await.expect("hangs")
-}
+use crate::support::guard::guard;
 
 fn map(headers: &[(&str, &[u8])]) -> HeaderMap {
     let header =

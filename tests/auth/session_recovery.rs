@@ -2,7 +2,6 @@
 //! does not do as it should.
 
 use std::fs;
-use std::future::IntoFuture;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,15 +18,11 @@ use codex_backend::{
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::login::{EXPIRED, HANGS, HOUR, Login, replace_without_locks};
+use crate::support::guard::guard;
+use crate::support::login::{EXPIRED, HOUR, Login, replace_without_locks};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const MILLISECOND: Duration = Duration::from_millis(1);
-
-/// Turns a hang into a failure; no test depends on how long anything takes.
-async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(HANGS, future.into_future()).await.expect("hangs")
-}
 
 async fn usage(client: &Client<CodexBackend>) -> Result<(), Error> {
     guard(client.usage().get()).await.map(drop)

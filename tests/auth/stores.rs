@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 
 use super::second_process::{Second, command, count, told_by};
 use crate::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces, traced};
+use crate::support::guard::HANGS;
 use crate::support::raw::{RawServer, answer};
+use crate::support::rounds::rounds;
 
-/// Turns a hang into a failure; no test depends on how long anything takes.
-const HANGS: Duration = Duration::from_secs(120);
 /// Long enough for a write that nothing stops to have happened.
 const WHILE: Duration = Duration::from_millis(400);
 
@@ -190,38 +190,40 @@ fn foreign_members_survive_at_every_level() {
 
 #[test]
 fn no_count_is_lost_among_threads() {
+    let times = rounds(20).into();
     with_each_store(|store| {
         store.swap(None, Some(&credentials(&json!({ "count": 0 })))).unwrap();
         thread::scope(|scope| {
             for _ in 0..6 {
-                scope.spawn(|| count(store, 20));
+                scope.spawn(|| count(store, times));
             }
         });
-        assert_eq!(store.load().unwrap(), Some(credentials(&json!({ "count": 120 }))));
+        assert_eq!(store.load().unwrap(), Some(credentials(&json!({ "count": 6 * times }))));
     });
 }
 
 #[test]
 fn no_count_is_lost_among_processes() {
+    let times = rounds(20);
     let folder = Folder::with(r#"{"count":0}"#);
-    let task = json!({ "do": "count", "path": folder.auth_json(), "times": 20 });
+    let task = json!({ "do": "count", "path": folder.auth_json(), "times": times });
     let mut processes: Vec<Second> = (0..5).map(|_| Second::start(&mut command(&task)).unwrap()).collect();
     for process in &mut processes {
-        assert_eq!(process.told(), 20);
+        assert_eq!(process.told(), times);
     }
-    assert_eq!(folder.store().load().unwrap(), Some(credentials(&json!({ "count": 100 }))));
+    assert_eq!(folder.store().load().unwrap(), Some(credentials(&json!({ "count": 5 * times }))));
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
 }
 
 #[test]
 fn a_reader_never_sees_a_part_of_a_write() {
-    const WRITES: u64 = 3000;
+    let writes = u64::from(rounds(200));
     let folder = Folder::new();
     let version = |number: u64| credentials(&json!({ "first": number, "filling": "x".repeat(20_000), "last": number }));
     folder.store().swap(None, Some(&version(0))).unwrap();
     let seen = thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            for number in 0..WRITES {
+            for number in 0..writes {
                 let swap = folder.store().swap(Some(&version(number)), Some(&version(number + 1))).unwrap();
                 assert_eq!(swap, Swap::Done);
             }
@@ -239,7 +241,7 @@ fn a_reader_never_sees_a_part_of_a_write() {
         reads
     });
     assert!(seen > 0);
-    assert_eq!(folder.store().load().unwrap(), Some(version(WRITES)));
+    assert_eq!(folder.store().load().unwrap(), Some(version(writes)));
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
 }
 
@@ -688,16 +690,17 @@ mod unix {
 
     #[test]
     fn no_count_is_lost_between_a_link_and_the_file_itself() {
+        let times = rounds(60).into();
         let folder = Folder::with(r#"{"count":0}"#);
         fs::create_dir(folder.join("elsewhere")).unwrap();
         let link = folder.join("elsewhere/auth.json");
         symlink("../auth.json", &link).unwrap();
         thread::scope(|scope| {
             for path in [folder.auth_json(), link] {
-                scope.spawn(move || count(&FileStore::new(path), 300));
+                scope.spawn(move || count(&FileStore::new(path), times));
             }
         });
-        assert_eq!(folder.store().load().unwrap(), Some(credentials(&json!({ "count": 600 }))));
+        assert_eq!(folder.store().load().unwrap(), Some(credentials(&json!({ "count": 2 * times }))));
     }
 
     #[test]

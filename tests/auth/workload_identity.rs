@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::future::IntoFuture;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -20,17 +19,13 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::capture::{assert_debug_hides, assert_error_hides, capture_traces};
+use crate::support::guard::guard;
 use crate::support::raw::{RawRequest, RawServer, answer};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const WINDOW: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_secs(30);
 const MILLISECOND: Duration = Duration::from_millis(1);
-
-/// Turns a hang into a failure; no test depends on how long anything takes.
-async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future.into_future()).await.expect("hangs")
-}
 
 /// The file in which a platform keeps the identity token.
 struct TokenFile {

@@ -1,17 +1,14 @@
 //! The catalogue of models: when it is asked for, what is kept and for whom.
 
-use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};
 
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
 use codex_backend::{ChatGptTokens, Client, CodexBackend, ErrorKind, RefreshStrategy, RetryPolicy};
 use serde_json::json;
 
-const MINUTE: Duration = Duration::from_secs(60);
+use crate::support::guard;
 
-async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(MINUTE, future.into_future()).await.expect("hangs")
-}
+const MINUTE: Duration = Duration::from_secs(60);
 
 fn client(backend: &Backend, clock: &ManualClock) -> Client<CodexBackend> {
     let builder = backend.client().chatgpt(backend.chatgpt_tokens()).clock(clock.clone());

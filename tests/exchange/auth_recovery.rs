@@ -1,6 +1,6 @@
 //! What happens when the server refuses the credentials, or the provider has none to give.
 
-use std::future::{IntoFuture, pending};
+use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -12,14 +12,10 @@ use codex_backend::{
 use secrecy::SecretString;
 
 use crate::support::clock::WaitLog;
+use crate::support::guard::guard;
 
 const SECOND: Duration = Duration::from_secs(1);
 const ACCOUNT: &str = "acct-embedded";
-
-/// Turns a hang into a failure; no test depends on how long anything takes.
-async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future.into_future()).await.expect("hangs")
-}
 
 type MakeHeaders = dyn Fn(u64) -> Result<AuthHeaders, AuthError> + Send + Sync;
 type AnswerRefusal = dyn Fn(&Refusal) -> Result<Recovery, AuthError> + Send + Sync;

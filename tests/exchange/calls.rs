@@ -1,6 +1,5 @@
 //! One call over real sockets: what is repeated and when, time limits, redirects, and what errors tell.
 
-use std::future::IntoFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
@@ -17,14 +16,10 @@ use futures_util::StreamExt;
 use secrecy::SecretString;
 
 use crate::support::clock::WaitLog;
+use crate::support::guard::guard;
 use crate::support::raw::{RawServer, answer};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Turns a hang into a failure; no test depends on how long anything takes.
-async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future.into_future()).await.expect("hangs")
-}
 
 fn builder(backend: &Backend) -> ClientBuilder<CodexBackend> {
     backend.client().chatgpt(backend.chatgpt_tokens())

@@ -3,6 +3,7 @@
 #[path = "../support"]
 mod support {
     pub(crate) mod clock;
+    pub(crate) mod guard;
     pub(crate) mod raw;
 }
 

@@ -1,6 +1,5 @@
 //! Proxies, TLS and root certificates.
 
-use std::future::IntoFuture;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,12 +17,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
+use crate::support::guard::guard;
 use crate::support::raw::{RawServer, answer};
-
-/// Turns a hang into a failure; no test depends on how long anything takes.
-async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future.into_future()).await.expect("hangs")
-}
 
 async fn usage(client: &Client<CodexBackend>) -> Result<UsageReport, Error> {
     guard(Usage::new(client).get()).await

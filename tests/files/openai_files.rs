@@ -1,6 +1,5 @@
 //! The files of the OpenAI API, with real files and a real server.
 
-use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,9 +7,7 @@ use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{ApiFilePurpose, Client, ErrorKind, OpenAiApi, OpenAiFiles, RetryPolicy};
 use futures_util::StreamExt;
 
-async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future.into_future()).await.expect("hangs")
-}
+use crate::support::guard;
 
 fn client(backend: &Backend) -> Client<OpenAiApi> {
     let builder = backend.client().api_key(backend.api_key());

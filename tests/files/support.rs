@@ -1,7 +1,10 @@
 //! What the tests share.
 
+#[path = "../support/guard.rs"]
+mod guard;
+
 use std::error::Error as StdError;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -15,6 +18,8 @@ use codex_backend::{
 use futures_util::{Stream, stream};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+pub(crate) use self::guard::guard;
 
 /// How much of a path or of bytes is handed over at a time.
 pub(crate) const CHUNK: usize = 256 << 10;
@@ -47,14 +52,6 @@ pub(crate) fn uploads(backend: &Backend) -> OpenAiFileUpload {
 
 pub(crate) fn manual_clock() -> ManualClock {
     ManualClock::starting_at(SystemTime::UNIX_EPOCH)
-}
-
-/// Ends a test that hangs.
-pub(crate) async fn guard<F>(work: F) -> F::Output
-where
-    F: IntoFuture<IntoFuture: Send>,
-{
-    tokio::time::timeout(Duration::from_secs(60), work.into_future()).await.expect("it hangs")
 }
 
 /// Waits for what happens on the server's thread.

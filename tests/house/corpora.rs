@@ -5,6 +5,8 @@ mod checks;
 
 use std::path::Path;
 
+use crate::support::rounds::rounds;
+
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
     let inputs: Vec<Vec<u8>> =
@@ -18,7 +20,7 @@ fn run(name: &str, check: fn(&[u8])) {
     let mut random = fastrand::Rng::with_seed(7);
     for input in corpus(name) {
         check(&input);
-        for _ in 0..40 {
+        for _ in 0..rounds(10) {
             let mut changed = input.clone();
             let at = random.usize(..=changed.len());
             let end = (at + random.usize(..20)).min(changed.len());

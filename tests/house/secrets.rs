@@ -2,10 +2,6 @@
 
 use std::error::Error as StdError;
 use std::fmt::{Debug, Display};
-use std::future::IntoFuture;
-use std::io;
-use std::sync::{Mutex, Once, PoisonError};
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use base64::Engine;
@@ -22,9 +18,10 @@ use codex_backend::{
 use futures_util::stream;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use tracing_subscriber::fmt::format::FmtSpan;
 
+use crate::support::capture::{capture_traces, traced};
 use crate::support::clock::WaitLog;
+use crate::support::guard::guard;
 use crate::support::raw::{RawRequest, RawServer, answer};
 
 const TOKEN: &str = "opaque-MARK1-access-token";
@@ -32,61 +29,7 @@ const API_KEY: &str = "sk-MARK2-api-key-0123456789";
 const SIGNATURE: &str = "MARK3AbCdEf%2B0123456789%3D";
 const PASSWORD: &str = "MARK4-password";
 
-/// Turns a hang into a failure; no test depends on how long anything takes.
-async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future.into_future()).await.expect("hangs")
-}
-
 // ---- what was shown ----
-
-/// What was traced since the start, at every level, by this crate and by those below it; and on which thread.
-static TRACED: Mutex<Vec<(ThreadId, Vec<u8>)>> = Mutex::new(Vec::new());
-
-/// The threads on which tests run, each with its client.
-static TESTS: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
-
-struct Capture;
-
-impl io::Write for Capture {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        TRACED.lock().unwrap_or_else(PoisonError::into_inner).push((thread::current().id(), bytes.to_owned()));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn capture() {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_span_events(FmtSpan::FULL)
-            .with_ansi(false)
-            .with_writer(|| Capture)
-            .finish();
-        tracing::subscriber::set_global_default(subscriber).unwrap();
-        // What a thread of ours says when it panics is seen by people too.
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            let said = panic.to_string().into_bytes();
-            TRACED.lock().unwrap_or_else(PoisonError::into_inner).push((thread::current().id(), said));
-            usual(panic);
-        }));
-    });
-    TESTS.lock().unwrap_or_else(PoisonError::into_inner).push(thread::current().id());
-}
-
-/// What this test traced, and what was traced on threads that are no test's.
-fn traced() -> String {
-    let own = thread::current().id();
-    let tests = TESTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let traced = TRACED.lock().unwrap_or_else(PoisonError::into_inner);
-    let lines = traced.iter().filter(|(thread, _)| *thread == own || !tests.contains(thread));
-    lines.map(|(_, line)| String::from_utf8_lossy(line)).collect()
-}
 
 #[track_caller]
 fn assert_hidden(shown: &str) {
@@ -141,7 +84,7 @@ fn assert_display_hides(value: &impl Display) {
 // ---- who talks ----
 
 fn client_of(base_url: &str) -> ClientBuilder<Unset> {
-    capture();
+    capture_traces();
     Client::builder().codex_base_url(base_url).environment(Environment::empty()).clock(WaitLog::default())
 }
 
@@ -358,7 +301,7 @@ async fn the_password_of_a_proxy_is_shown_nowhere() {
         answer("HTTP/1.1 407 Told\ncontent-length: 0", "").into_iter().chain(request.line.bytes()).collect()
     });
     let url = format!("http://user:{PASSWORD}@{}", proxy.address());
-    capture();
+    capture_traces();
     let builder = Client::builder().environment(Environment::empty()).proxy(&url).clock(WaitLog::default());
     let client = builder.chatgpt(ChatGptTokens::new(TOKEN)).build().unwrap();
     assert_error_hides(&usage(&client).await.unwrap_err());
@@ -609,7 +552,7 @@ async fn a_refresh_token_that_the_server_repeats_is_hidden_when_it_is_redeemed()
 
 /// Its limit is shorter than those that the other clock knows from waits.
 fn revoking_at(server: &RawServer) -> AuthContext {
-    capture();
+    capture_traces();
     let builder = Client::builder().codex_base_url(server.codex_base_url()).environment(Environment::empty());
     builder.retry_policy(RetryPolicy::never()).auth_context().unwrap()
 }
@@ -720,7 +663,7 @@ async fn the_tokens_of_a_host_application_and_ready_made_headers_are_hidden() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_source_is_told_without_what_it_holds() {
-    capture();
+    capture_traces();
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().to_str().unwrap();
     let nowhere = Backend::start().unwrap();
@@ -854,7 +797,7 @@ async fn a_provider_that_makes_a_bad_header_or_is_refused_shows_no_secret() {
 
 #[tokio::test]
 async fn the_embedded_backend_shows_no_credential_of_those_it_issued() {
-    capture();
+    capture_traces();
     let backend = Backend::start().unwrap();
     let token = backend.issue_access_token("acct-embedded");
     let key = backend.client().api_key(backend.api_key()).build().unwrap().auth_headers().await.unwrap();

@@ -15,6 +15,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::support::rounds::rounds;
+
 /// What happens to one member of one object.
 #[derive(Debug, Clone)]
 enum Change {
@@ -170,7 +172,7 @@ fn directory_app() -> Value {
 macro_rules! answers {
     ($($name:ident: $type:ty = $sample:expr;)*) => {
         proptest! {
-            #![proptest_config(ProptestConfig::with_cases(200))]
+            #![proptest_config(ProptestConfig::with_cases(rounds(50)))]
             $(
                 #[test]
                 fn $name(changes in prop::collection::vec((any::<prop::sample::Index>(), change()), 0..6)) {
@@ -365,7 +367,7 @@ fn changes(change: impl Strategy<Value = Change>) -> impl Strategy<Value = Chang
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(rounds(200)))]
 
     #[test]
     fn items_are_given_back_as_they_came(item in prop::sample::select(items()), changes in changes(any_change())) {

@@ -15,7 +15,8 @@ use codex_backend::{
 use serde_json::{Value, json};
 
 use crate::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces, traced};
-use crate::desk::{Bus, Desk, HANGS, block_on, lookup, secret_tool_store, start_daemon, until, user_home};
+use crate::desk::{Bus, Desk, block_on, lookup, secret_tool_store, start_daemon, until, user_home};
+use crate::guard::HANGS;
 use crate::harness::{Test, run_tests};
 
 const EXPIRED: Duration = Duration::ZERO;

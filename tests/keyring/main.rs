@@ -13,6 +13,9 @@ mod cases;
 #[cfg(target_os = "linux")]
 mod desk;
 #[cfg(target_os = "linux")]
+#[path = "../support/guard.rs"]
+mod guard;
+#[cfg(target_os = "linux")]
 #[path = "../support/harness.rs"]
 mod harness;
 

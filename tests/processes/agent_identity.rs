@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
-use std::time::Duration;
 
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{AgentIdentity, Client, Environment};
 use secrecy::ExposeSecret;
 
+use crate::support::guard::HANGS;
 use crate::support::harness::Test;
 
 pub(crate) const TESTS: &[Test] =
@@ -16,8 +16,6 @@ pub(crate) const TESTS: &[Test] =
 
 const PROCESSES: usize = 10;
 const CALLS: usize = 100;
-/// Turns a hang into a failure; no test depends on how long anything takes.
-const HANGS: Duration = Duration::from_secs(120);
 
 /// A process that waits at a gate once it has read the record. It does not outlive this value.
 struct Worker {

@@ -3,8 +3,10 @@
 
 #[path = "../support"]
 mod support {
+    pub(crate) mod guard;
     pub(crate) mod harness;
     pub(crate) mod login;
+    pub(crate) mod rounds;
 }
 #[cfg(feature = "agent-identity")]
 mod agent_identity;

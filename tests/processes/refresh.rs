@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::harness::Test;
 use crate::support::login::{EXPIRED, HOUR, Login, account_of, block_on, replace_without_locks, until};
+use crate::support::rounds::rounds;
 use crate::worker::{Worker, lock_exclusively};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -71,7 +72,6 @@ fn assert_family_lives(login: &Login) {
 
 // ---- killed ----
 
-const ROUNDS: u32 = 40;
 const CROWD: usize = 4;
 /// The worker that is released first, and killed.
 const VICTIM: usize = 0;
@@ -109,16 +109,16 @@ struct Tally {
 }
 
 fn a_process_killed_at_any_point_breaks_nothing() {
-    const ROUNDS_EACH: u32 = ROUNDS / Moment::ALL.len() as u32;
+    let rounds_each = rounds(4);
     let mut random = fastrand::Rng::with_seed(20_261_123);
     for moment in Moment::ALL {
         let mut tally = Tally::default();
-        for _ in 0..ROUNDS_EACH {
+        for _ in 0..rounds_each {
             kill_in_one_round(moment, Duration::from_micros(random.u64(0..moment.longest_pause())), &mut tally);
         }
         println!("  killed at {moment:?}: {tally:?}");
         if matches!(moment, Moment::BeforeTheSave) {
-            assert_eq!(tally.answered_and_lost, ROUNDS_EACH);
+            assert_eq!(tally.answered_and_lost, rounds_each);
         }
     }
 }
@@ -219,12 +219,12 @@ fn has_refresh_token_of(post: &RecordedRequest, document: &Value) -> bool {
 // ---- beside others ----
 
 fn the_official_tool_and_a_renewal_lose_nothing() {
-    const RENEWALS: usize = 15;
+    let renewals = rounds(5);
     let login = Login::with_foreign_members(HOUR);
     let before = login.document();
     let mut tool = Worker::official_tool(&login);
     tool.wait_until_ready();
-    for _ in 0..RENEWALS {
+    for _ in 0..renewals {
         let old = login.document();
         login.revoke_access_token_in_use();
         login.call().unwrap();
@@ -241,7 +241,7 @@ fn the_official_tool_and_a_renewal_lose_nothing() {
     expected["tool"].take();
     expected["tokens"]["login_owner_id"].take();
     assert_renewed(&expected, &after);
-    assert_no_token_was_sent_twice(&login, RENEWALS);
+    assert_no_token_was_sent_twice(&login, renewals as usize);
     assert_family_lives(&login);
 }
 
@@ -282,7 +282,7 @@ fn a_race_with_a_writer_without_locks_fails_no_call() {
     beside_a_writer(
         || replace_without_locks(&login.path(), &login.backend.issue_auth_json("acct-1", HOUR)),
         || {
-            for _ in 0..30 {
+            for _ in 0..rounds(10) {
                 login.revoke_access_token_in_use();
                 login.call().unwrap();
                 assert_of_one_account(&login.document());
@@ -343,7 +343,7 @@ fn accounts_that_alternate_are_never_mixed() {
         replace_without_locks(&login.path(), &login.backend.issue_auth_json(account, HOUR));
     };
     beside_a_writer(sign_in, || {
-        for _ in 0..60 {
+        for _ in 0..rounds(20) {
             let session = ChatGptSession::open(FileStore::new(login.path())).unwrap();
             login.revoke_access_token_in_use();
             if let Err(error) = block_on(login.client_of(session).usage().get().into_future()) {

@@ -12,7 +12,8 @@ use std::time::Duration;
 use codex_backend::{ChatGptSession, Client, Environment, FileStore};
 use serde_json::{Value, json};
 
-use crate::support::login::{HANGS, Login};
+use crate::support::guard::HANGS;
+use crate::support::login::Login;
 
 /// A process that waits at a gate once it is ready. It does not outlive this value.
 pub(crate) struct Worker {
