@@ -1,4 +1,4 @@
-//! One call over real sockets: what is repeated and when, time limits, redirects, and what errors tell.
+//! One call over real sockets: what is retried and when, time-outs, redirects, and what errors tell.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -52,7 +52,7 @@ fn asked(backend: &Backend) -> usize {
     backend.requests_to(Route::GetUsage).len()
 }
 
-/// Waits until that many requests have arrived: a time limit that passes earlier would end them unsent.
+/// Waits until that many requests have arrived: a time-out that passes earlier would end them unsent.
 async fn until_asked(backend: &Backend, requests: usize) {
     let arrived = async {
         while backend.requests().len() < requests {
@@ -507,7 +507,7 @@ async fn auth_headers_are_made_anew_for_each_attempt() {
     assert!(requests.iter().all(|request| request.headers.get_all("x-made").iter().count() == 1));
 }
 
-// ---- time limits ----
+// ---- time-outs ----
 
 fn timed(backend: &Backend, timeouts: Timeouts) -> (Client<CodexBackend>, ManualClock) {
     let clock = ManualClock::starting_at(date(NOW));

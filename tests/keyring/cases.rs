@@ -1,3 +1,5 @@
+//! The tests, each of which runs in a process of its own; and the workers of the one with many processes.
+
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
