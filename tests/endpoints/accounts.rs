@@ -1,5 +1,3 @@
-//! Accounts, the profile and the settings of a user, and the messages of a workspace.
-
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{ErrorKind, NudgeEmail, RetryPolicy, WorkspaceMessageType};
 use serde_json::json;

@@ -1,5 +1,3 @@
-//! The environments of cloud tasks: listed, found for a repository, chosen.
-
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{ErrorKind, GitHubRepository};
 

@@ -1,5 +1,3 @@
-//! Lists of several pages.
-
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{ChatGptTokens, Client, Environment, ErrorKind, RetryPolicy, TaskFilter};
 use futures_util::{StreamExt, TryStreamExt};

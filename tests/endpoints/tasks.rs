@@ -1,5 +1,3 @@
-//! Cloud tasks: created, listed, read.
-
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{
     ChatGptTokens, Client, CloudTasks, DiffStats, ErrorKind, NewTask, TaskDetails, TaskFilter, TaskListItem,

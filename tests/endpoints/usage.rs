@@ -1,5 +1,3 @@
-//! Usage, its limits, and the credits that reset them.
-
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{ErrorKind, LimitWindow, PlanType, RateLimitReachedReason, ResetOutcome, UsageReport};
 use serde_json::{Value, json};
