@@ -16,11 +16,11 @@ mod output;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use codex_backend::auth::{AgentDescription, AgentIdentity, CredentialStore, FileStore, ManagedAgent, RegisteredAgent};
+use codex_backend::mode::Unset;
 use codex_backend::testing::Backend;
-use codex_backend::{
-    AgentDescription, AgentIdentity, ChatGptSession, Client, ClientBuilder, CredentialStore, Environment, FileStore,
-    ManagedAgent, OpenAiFileUpload, RegisteredAgent, Unset,
-};
+use codex_backend::transport::Environment;
+use codex_backend::{ChatGptSession, Client, ClientBuilder, OpenAiFileUpload};
 
 type Failure = Box<dyn std::error::Error>;
 

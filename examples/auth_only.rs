@@ -10,8 +10,9 @@
 #[path = "support/output.rs"]
 mod output;
 
+use codex_backend::auth::{AuthRecovery, AuthRefusal};
 use codex_backend::testing::Backend;
-use codex_backend::{Client, CodexBackend, Recovery, Refusal};
+use codex_backend::{Client, CodexBackend};
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
@@ -42,8 +43,8 @@ async fn get(http: &reqwest::Client, client: &Client<CodexBackend>, url: &str) -
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        let refusal = Refusal::new(answer.status(), auth.generation());
-        if client.auth_refused(refusal).await? != Recovery::Resend {
+        let refusal = AuthRefusal::new(answer.status(), auth.generation());
+        if client.auth_refused(refusal).await? != AuthRecovery::Retry {
             return Ok(answer);
         }
     }

@@ -15,10 +15,10 @@ mod support;
 use std::io::Write;
 use std::process::ExitCode;
 
-use codex_backend::{
-    AnyClient, CodexResponses, FunctionTool, OpenAiResponses, ReasoningEffort, ResponseEvent, ResponseEventKind,
-    ResponseRequest, Tools,
+use codex_backend::responses::{
+    FunctionTool, ReasoningEffort, ResponseEvent, ResponseEventKind, ResponseRequest, Tools,
 };
+use codex_backend::{AnyClient, CodexResponses, OpenAiResponses};
 use futures_util::StreamExt;
 use support::{Connection, Failure};
 
@@ -61,11 +61,11 @@ async fn run() -> Result<(), Failure> {
     };
     let Connection { auth, builder, embedded: _embedded } = support::connect(options.live).await?;
     match builder.application("chat", "1.0").build_any(&auth)? {
-        AnyClient::Backend(client) => {
+        AnyClient::Codex(client) => {
             let responses = CodexResponses::new(&client);
             ask(responses.create(&options.model, INSTRUCTIONS, options.text.as_str()), &options).await
         }
-        AnyClient::PublicApi(client) => {
+        AnyClient::OpenAi(client) => {
             let responses = OpenAiResponses::new(&client);
             let request = responses.create(&options.model, options.text.as_str()).store(false);
             ask(request.instructions(INSTRUCTIONS), &options).await

@@ -16,7 +16,8 @@ mod support;
 
 use std::process::ExitCode;
 
-use codex_backend::{AnyClient, CodexModels, OpenAiModels, RefreshStrategy};
+use codex_backend::models::RefreshStrategy;
+use codex_backend::{AnyClient, CodexModels, OpenAiModels};
 use flags::{Flags, flags};
 use support::{Connection, Failure};
 
@@ -42,7 +43,7 @@ async fn run() -> Result<(), Failure> {
     let Some(Flags { live, json }) = flags(USAGE)? else { return Ok(()) };
     let Connection { auth, builder, embedded: _embedded } = support::connect(live).await?;
     match builder.application("models", "1.0").build_any(&auth)? {
-        AnyClient::Backend(client) => {
+        AnyClient::Codex(client) => {
             let catalogue = CodexModels::new(&client).catalogue(RefreshStrategy::OnlineIfUncached).await?;
             let chosen = catalogue.default_model().map(|model| model.slug.as_str());
             for model in catalogue.presented() {
@@ -56,7 +57,7 @@ async fn run() -> Result<(), Failure> {
                 println!("{mark} {:<24} {window:>8} tokens  {about}", model.slug);
             }
         }
-        AnyClient::PublicApi(client) => {
+        AnyClient::OpenAi(client) => {
             for model in OpenAiModels::new(&client).list().await? {
                 if json {
                     println!("{}", serde_json::to_string(&model)?);

@@ -14,8 +14,10 @@ mod support;
 
 use std::process::ExitCode;
 
+use codex_backend::auth::AccountFacts;
+use codex_backend::limits::PlanType;
+use codex_backend::managed_config::{ConfigFragment, ConfigLoadSource};
 use codex_backend::testing::Backend;
-use codex_backend::{AccountFacts, ConfigFragment, LoadSource, PlanType};
 use support::{Connection, Failure};
 
 const USAGE: &str = "usage: requirements [--live]
@@ -56,7 +58,7 @@ async fn run() -> Result<(), Failure> {
     let client = builder.application("requirements", "1.0").codex_auth(&auth)?.build()?;
     let loaded = client.managed_config().with_account(account).load_bundle().await?;
     match (&loaded.value, loaded.source) {
-        (_, LoadSource::NotEligible) => println!("the account's plan has no managed configuration"),
+        (_, ConfigLoadSource::NotEligible) => println!("the account's plan has no managed configuration"),
         (None, _) => println!("the administrators demand nothing"),
         (Some(bundle), _) => {
             print("settings", bundle.config());

@@ -16,7 +16,8 @@ mod support;
 
 use std::process::ExitCode;
 
-use codex_backend::{ApplyStatus, CloudTasks, CodexClient, NewTask, TaskSummary, WorkingTree};
+use codex_backend::tasks::{ApplyStatus, NewTask, TaskSummary, WorkingTree};
+use codex_backend::{CloudTasks, CodexClient};
 use futures_util::TryStreamExt;
 use support::{Connection, Failure};
 

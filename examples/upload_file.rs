@@ -17,7 +17,8 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use codex_backend::{OpenAiFileUpload, UploadedFile};
+use codex_backend::OpenAiFileUpload;
+use codex_backend::files::UploadedFile;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 const USAGE: &str = "usage: upload_file [--live] PATH...

@@ -17,7 +17,8 @@ mod support;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use codex_backend::{LimitWindow, RateLimitSnapshot, SnapshotWindow, UsageReport};
+use codex_backend::limits::{LimitWindow, RateLimitSnapshot, SnapshotWindow};
+use codex_backend::usage::UsageReport;
 use flags::{Flags, flags};
 use support::{Connection, Failure};
 

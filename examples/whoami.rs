@@ -67,8 +67,8 @@ fn as_json(auth: &CodexAuth) -> serde_json::Value {
 fn print(auth: &CodexAuth, client: &AnyClient) {
     let unknown = || "unknown".to_owned();
     let opens = match client {
-        AnyClient::Backend(client) => client.base_url(),
-        AnyClient::PublicApi(client) => client.base_url(),
+        AnyClient::Codex(client) => client.base_url(),
+        AnyClient::OpenAi(client) => client.base_url(),
         _ => "nothing",
     };
     println!("source    {}", auth.source());

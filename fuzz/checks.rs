@@ -1,8 +1,10 @@
 //! What must hold of any input. Shared by the fuzz targets and the test that runs their corpora.
 
 use bytes::Bytes;
+use codex_backend::ErrorKind;
 use codex_backend::http::{HeaderMap, HeaderName, HeaderValue};
-use codex_backend::{ApiRateLimits, ErrorKind, RateLimitSnapshot, ResponseEvent, ResponseEventKind, ResponseStream};
+use codex_backend::limits::{OpenAiRateLimits, RateLimitSnapshot};
+use codex_backend::responses::{ResponseEvent, ResponseEventKind, ResponseStream};
 use futures_util::{FutureExt, StreamExt, stream};
 
 /// The first byte says how long the pieces are into which the others are split: the events do not depend on it, and there
@@ -67,7 +69,7 @@ pub(crate) fn rate_limit_headers(input: &[u8]) {
         let again = RateLimitSnapshot::from_headers(&headers, &snapshot.limit_id);
         assert_eq!(&again, snapshot, "a limit is found by its id");
     }
-    if let Some(limits) = ApiRateLimits::from_headers(&headers) {
+    if let Some(limits) = OpenAiRateLimits::from_headers(&headers) {
         assert!(limits.requests.is_some() || limits.tokens.is_some());
     }
 }

@@ -48,15 +48,15 @@ pub use self::host_tokens::{HostTokenRequest, HostTokens};
 pub use self::mode::AuthMode;
 pub use self::personal_access_token::PersonalAccessToken;
 pub use self::ready_made_headers::ReadyMadeHeaders;
-pub use self::restrictions::{LoginMethod, Restrictions};
+pub use self::restrictions::{CredentialRestrictions, SignInMethod};
 pub(crate) use self::services::{AuthServices, GivenAuthUrls};
-pub use self::sign_out::{Forgotten, Revoked, RevokedToken, SignOut};
+pub use self::sign_out::{ForgottenCredentials, Revoked, RevokedToken, SignOut};
 pub use self::sources::{AuthSource, AuthSources};
 #[cfg(feature = "keyring")]
 pub use self::store::KeyringStore;
 pub use self::store::{
-    CredentialStore, FileStore, MalformedCredentials, MemoryStore, Renewal, StoreError, StoreErrorKind,
-    StoredCredentials, Swap,
+    CredentialStore, FileStore, MalformedCredentials, MemoryStore, RefreshLease, StoreError, StoreErrorKind,
+    StoredCredentials, SwapOutcome,
 };
 pub use self::workload_identity::WorkloadIdentity;
 use crate::exchange::{BaseUrl, Exchange};
@@ -75,7 +75,8 @@ use crate::mode::Authenticated;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{AuthContext, AuthFuture, AuthHeaders, AuthProvider, CodexBackend, OpenAiFileUpload};
+/// use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders};
+/// use codex_backend::{AuthProvider, CodexBackend, OpenAiFileUpload};
 /// use secrecy::{ExposeSecret, SecretString};
 ///
 /// /// Takes the token from a vault that rotates it.
@@ -130,14 +131,14 @@ pub trait AuthProvider: Send + Sync + 'static {
     /// [`auth_headers`](Self::auth_headers) then yields. One call is sent three times at the most.
     ///
     /// Many requests may be refused at once: the refusal's `generation` tells whether the headers that were refused
-    /// are still the current ones. The default is [`Recovery::GiveUp`].
+    /// are still the current ones. The default is [`AuthRecovery::GiveUp`].
     ///
     /// # Errors
     ///
     /// An [`AuthError`](crate::AuthError) ends the call with that error instead of the server's answer.
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         let _ = (refusal, context);
-        AuthFuture::ready(Ok(Recovery::GiveUp))
+        AuthFuture::ready(Ok(AuthRecovery::GiveUp))
     }
 
     /// What the provider knows of the account that its credentials open, once it has yielded headers. Makes no request and
@@ -168,7 +169,7 @@ impl<P: AuthProvider + ?Sized> AuthProvider for Arc<P> {
         (**self).auth_headers(context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         (**self).refused(refusal, context)
     }
 
@@ -188,7 +189,7 @@ impl<P: AuthProvider + ?Sized> AuthProvider for Arc<P> {
 /// A provider whose route has been checked and erased: nothing below the client is generic over the mode.
 pub(crate) trait ErasedProvider: Send + Sync {
     fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a>;
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery>;
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery>;
     fn account(&self) -> AccountFacts;
     fn health(&self, context: &AuthContext) -> AuthHealth;
     fn health_after<'a>(&'a self, seen: AuthHealth, context: &'a AuthContext) -> AuthFuture<'a, AuthHealth>;
@@ -199,7 +200,7 @@ impl<P: AuthProvider> ErasedProvider for P {
         AuthProvider::auth_headers(self, context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthProvider::refused(self, refusal, context)
     }
 
@@ -267,12 +268,12 @@ impl fmt::Debug for AuthContext {
 /// ```
 /// use codex_backend::Refusal;
 ///
-/// let refusal = Refusal::new(http::StatusCode::UNAUTHORIZED, 7).with_code("token_expired");
+/// let refusal = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, 7).with_code("token_expired");
 /// assert_eq!((refusal.generation, refusal.code.as_deref()), (7, Some("token_expired")));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Refusal {
+pub struct AuthRefusal {
     /// The status, 401.
     pub status: StatusCode,
     /// The generation of the headers that were refused.
@@ -287,7 +288,7 @@ pub struct Refusal {
     pub count: u32,
 }
 
-impl Refusal {
+impl AuthRefusal {
     /// A first refusal of headers of that generation.
     #[must_use]
     pub fn new(status: StatusCode, generation: u64) -> Self {
@@ -313,18 +314,18 @@ impl Refusal {
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{Recovery, Refusal};
+/// use codex_backend::auth::{AuthRecovery, AuthRefusal};
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
 /// // Tokens that the caller holds cannot be renewed here.
-/// let refusal = Refusal::new(http::StatusCode::UNAUTHORIZED, 0);
-/// assert_eq!(client.auth_refused(refusal).await?, Recovery::GiveUp);
+/// let refusal = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, 0);
+/// assert_eq!(client.auth_refused(refusal).await?, AuthRecovery::GiveUp);
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Recovery {
+pub enum AuthRecovery {
     /// The provider now has other headers: send the request again.
     Resend,
     /// The provider has nothing better: the refusal stands.

@@ -8,7 +8,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use tracing::Instrument;
 
-use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthHealth, ErasedProvider, Recovery, Refusal};
+use crate::auth::{
+    AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthRecovery, AuthRefusal, ErasedProvider,
+};
 use crate::error::{AuthError, AuthErrorKind, ConfigError, Error, ErrorKind, ReauthReason};
 use crate::exchange::{
     Answer, Authorize, Bare, BaseUrl, CallOptions, Exchange, Operation, Outgoing, Payload, Receive, Scrubber,
@@ -184,10 +186,10 @@ impl Caller {
         }
     }
 
-    pub(crate) async fn auth_refused(&self, refusal: &Refusal) -> Result<Recovery, AuthError> {
+    pub(crate) async fn auth_refused(&self, refusal: &AuthRefusal) -> Result<AuthRecovery, AuthError> {
         match &self.provider {
             Some(provider) => provider.refused(refusal, &self.context).await,
-            None => Ok(Recovery::GiveUp),
+            None => Ok(AuthRecovery::GiveUp),
         }
     }
 
@@ -209,7 +211,7 @@ impl Caller {
             if progress.attempts >= MOST_SENDS {
                 return Err(if refusals > 1 { refused_again(error) } else { error });
             }
-            let refusal = Refusal {
+            let refusal = AuthRefusal {
                 status: error.status().unwrap_or(http::StatusCode::UNAUTHORIZED),
                 generation: sent.generation(),
                 first_generation: *first_generation.get_or_insert(sent.generation()),
@@ -219,9 +221,9 @@ impl Caller {
             };
             let recovery = self.auth_refused(&refusal);
             match self.exchange().within_call(bounds, &progress, pin!(recovery)).await? {
-                Ok(Recovery::Resend) => tracing::debug!(refusals, "the provider has other credentials"),
-                Ok(Recovery::GiveUp) if refusals > 1 => return Err(refused_again(error)),
-                Ok(Recovery::GiveUp) => return Err(error),
+                Ok(AuthRecovery::Retry) => tracing::debug!(refusals, "the provider has other credentials"),
+                Ok(AuthRecovery::GiveUp) if refusals > 1 => return Err(refused_again(error)),
+                Ok(AuthRecovery::GiveUp) => return Err(error),
                 Err(auth) => {
                     // With what the server said when it refused.
                     return Err(Error::from_auth(authorized.operation.name, auth)

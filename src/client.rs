@@ -12,7 +12,7 @@ use futures_util::stream::{self, BoxStream};
 
 pub use self::any::{AnyClient, WrongMode};
 pub use self::builder::ClientBuilder;
-use crate::auth::{AuthFuture, AuthHealth, Recovery, Refusal};
+use crate::auth::{AuthFuture, AuthHealth, AuthRecovery, AuthRefusal};
 use crate::call::Caller;
 use crate::mode::{Authenticated, CodexBackend, Mode, OpenAiApi, Unset};
 
@@ -20,7 +20,7 @@ use crate::mode::{Authenticated, CodexBackend, Mode, OpenAiApi, Unset};
 pub type CodexClient = Client<CodexBackend>;
 
 /// A client for the public OpenAI API.
-pub type ApiClient = Client<OpenAiApi>;
+pub type OpenAiClient = Client<OpenAiApi>;
 
 /// A client whose type says what kind of authentication it holds.
 ///
@@ -103,7 +103,7 @@ impl<M> Client<M> {
     /// # Errors
     ///
     /// When the provider knows that no credentials will do, such as when the user must sign in again.
-    pub fn auth_refused(&self, refusal: Refusal) -> AuthFuture<'_, Recovery>
+    pub fn auth_refused(&self, refusal: AuthRefusal) -> AuthFuture<'_, AuthRecovery>
     where
         M: Authenticated,
     {
@@ -127,7 +127,7 @@ impl<M> Client<M> {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use codex_backend::AuthHealth;
+    /// use codex_backend::auth::AuthHealth;
     /// use futures_util::StreamExt;
     ///
     /// # let backend = codex_backend::testing::Backend::start()?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// A value that is empty or only white space counts as unset.
 ///
 /// ```
-/// use codex_backend::Environment;
+/// use codex_backend::transport::Environment;
 ///
 /// let environment = Environment::from_vars([("HTTPS_PROXY", "http://proxy.internal:3128"), ("NO_PROXY", " ")]);
 /// assert_eq!(environment.text("HTTPS_PROXY").as_deref(), Some("http://proxy.internal:3128"));

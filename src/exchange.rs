@@ -52,7 +52,7 @@ use self::limit::{Limit, within};
 pub(crate) use self::origin::{Origin, TrustedHosts, has_user_info, is_loopback};
 pub(crate) use self::proxy::ProxySettings;
 pub(crate) use self::reqwest_transport::{ReqwestTransport, TransportSettings};
-pub(crate) use self::retry::Repeat;
+pub(crate) use self::retry::Retries;
 use self::retry::RetryBudget;
 pub use self::retry::RetryPolicy;
 pub(crate) use self::scrub::Scrubber;
@@ -91,7 +91,7 @@ pub(crate) struct Operation {
     pub(crate) method: Method,
     /// The path's template, which is all of the URL that spans show.
     pub(crate) path: &'static str,
-    pub(crate) repeat: Repeat,
+    pub(crate) retries: Retries,
     pub(crate) pace: Pace,
 }
 
@@ -366,7 +366,7 @@ impl Exchange {
                 Payload::Empty | Payload::Bytes(_) => true,
                 Payload::Source(source) => source.is_replayable(),
             };
-            let delay = retry.delay(&error, request.operation.repeat, progress.attempts);
+            let delay = retry.delay(&error, request.operation.retries, progress.attempts);
             progress.sent |= error.may_have_been_sent();
             let error = error.sent(progress.sent);
             let left = self.time_left(self.bounds(request.operation, request.options), progress);

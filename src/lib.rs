@@ -179,15 +179,17 @@ pub use self::api::environments::{CloudEnvironment, CloudEnvironments, GitHubRep
 pub use self::api::files::{OpenAiFileUpload, UploadMany, UploadProgress, UploadRequest, UploadedFile};
 #[cfg(feature = "managed-config")]
 pub use self::api::managed_config::{
-    CacheStatus, ConfigBundle, ConfigCache, ConfigFragment, ConfigRequirements, DeliveredConfig, LoadSource, Loaded,
-    ManagedConfig, ManagedConfigError, ManagedDocument, ManagedLayers, ManagedLoad, ManagedRefreshes,
+    CacheStatus, ConfigBundle, ConfigCache, ConfigFragment, ConfigLoadSource, ConfigRequirements, DeliveredConfig,
+    LoadedConfig, ManagedConfig, ManagedConfigError, ManagedDocument, ManagedLayers, ManagedLoad, ManagedRefreshes,
 };
 pub use self::api::models::{
-    ApiModel, CodexModels, InstructionsVariables, MODELS_CLIENT_VERSION, ModelCatalogue, ModelInfo, ModelMessages,
-    ModelNotice, ModelServiceTier, ModelUpgrade, ModelVisibility, OpenAiModels, ReasoningLevel, RefreshStrategy,
+    CodexModels, InstructionsVariables, MODELS_CLIENT_VERSION, ModelCatalogue, ModelInfo, ModelMessages, ModelNotice,
+    ModelServiceTier, ModelUpgrade, ModelVisibility, OpenAiModel, OpenAiModels, ReasoningLevel, RefreshStrategy,
     TruncationPolicy,
 };
-pub use self::api::openai_files::{ApiFile, ApiFileContent, ApiFilePurpose, ApiFileUpload, LargeUpload, OpenAiFiles};
+pub use self::api::openai_files::{
+    OpenAiFile, OpenAiFileContent, OpenAiFilePurpose, OpenAiFiles, OpenAiLargeUpload, OpenAiUploadRequest,
+};
 pub use self::api::pager::{ItemStream, Page, PageStream, PagedRequest};
 pub use self::api::plugins::{
     FeaturedPlugins, Plugin, PluginInterface, PluginRelease, PluginScope, PluginSkill, PluginSkillInterface, Plugins,
@@ -205,10 +207,10 @@ pub use self::api::responses::{
     ToolSearchCall, ToolSearchOutput, ToolSearchTool, Tools, UndecodableEvent, UnknownEvent, Verbosity, WebSearchCall,
 };
 pub use self::api::tasks::{
-    CloudTask, CloudTasks, CreatedTask, DiffStats, ExternalPullRequest, Fragment, GitPullRequest, LatestTurnStatus,
-    NewTask, OutputDiff, StructuredFragment, TaskAttempt, TaskChanges, TaskDetails, TaskFilter, TaskListItem,
-    TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TaskWait, Turn, TurnError, TurnItem, TurnStatus,
-    WireDiffStats, Worklog, WorklogAuthor, WorklogContent, WorklogMessage,
+    CloudTask, CloudTasks, CreatedTask, DiffStats, ExternalPullRequest, GitPullRequest, LatestTurnStatus, NewTask,
+    OutputDiff, StructuredTaskFragment, TaskAttempt, TaskChanges, TaskDetails, TaskFilter, TaskFragment, TaskListItem,
+    TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TaskTurn, TaskTurnError, TaskTurnItem, TaskTurnStatus,
+    TaskWait, WireDiffStats, Worklog, WorklogAuthor, WorklogContent, WorklogMessage,
 };
 pub use self::api::usage::{
     AdditionalRateLimit, RateLimitReached, RateLimitStatus, RedeemedReset, ResetCredit, ResetCreditCount,
@@ -220,16 +222,16 @@ pub use self::api::workspace::{BetaSettings, WorkspacePolicy, WorkspaceSettings}
 pub use self::auth::KeyringStore;
 pub use self::auth::{
     AccountFacts, AnyProvider, ApiKey, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthMode, AuthProvider,
-    AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens, CodexAuth, CredentialStore, FileStore,
-    Forgotten, HostTokenRequest, HostTokens, LoginMethod, MalformedCredentials, MemoryStore, PersonalAccessToken,
-    ReadyMadeHeaders, Recovery, Refusal, Renewal, Restrictions, Revoked, RevokedToken, SignOut, StoreError,
-    StoreErrorKind, StoredCredentials, Swap, WorkloadIdentity,
+    AuthRecovery, AuthRefusal, AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens, CodexAuth,
+    CredentialRestrictions, CredentialStore, FileStore, ForgottenCredentials, HostTokenRequest, HostTokens,
+    MalformedCredentials, MemoryStore, PersonalAccessToken, ReadyMadeHeaders, RefreshLease, Revoked, RevokedToken,
+    SignInMethod, SignOut, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome, WorkloadIdentity,
 };
 #[cfg(feature = "agent-identity")]
 pub use self::auth::{
     AgentAuthApi, AgentDescription, AgentIdentity, AgentKey, AgentProvider, LazyAgent, ManagedAgent, RegisteredAgent,
 };
-pub use self::client::{AnyClient, ApiClient, Client, ClientBuilder, CodexClient, WrongMode};
+pub use self::client::{AnyClient, Client, ClientBuilder, CodexClient, OpenAiClient, WrongMode};
 pub use self::environment::Environment;
 #[cfg(feature = "agent-identity")]
 pub use self::error::{AgentIdentityError, ClockSkew, JwtRejection};
@@ -239,7 +241,7 @@ pub use self::exchange::{
     TransportRequest,
 };
 pub use self::limits::{
-    ApiRateLimit, ApiRateLimits, Credits, LimitWindow, PlanType, RateLimitReachedReason, RateLimitSnapshot,
+    Credits, LimitWindow, OpenAiRateLimit, OpenAiRateLimits, PlanType, RateLimitReachedReason, RateLimitSnapshot,
     RateLimitWindow, SnapshotWindow, SpendControl, SpendLimit, UsageLimit,
 };
 pub use self::mode::{CodexBackend, NoAuth, OpenAiApi, Unset};

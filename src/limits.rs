@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderMap;
 use serde_json::Value;
 
-pub use self::headers::{ApiRateLimit, ApiRateLimits};
+pub use self::headers::{OpenAiRateLimit, OpenAiRateLimits};
 pub use self::rate_limit::{
     Credits, LimitWindow, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SnapshotWindow, SpendControl,
     SpendLimit,
@@ -22,7 +22,7 @@ open_enum! {
     /// A ChatGPT plan.
     ///
     /// ```
-    /// use codex_backend::PlanType;
+    /// use codex_backend::limits::PlanType;
     ///
     /// assert_eq!(PlanType::from("hc".to_owned()), PlanType::Enterprise);
     /// assert_eq!(PlanType::from("platinum".to_owned()).as_str(), "platinum");

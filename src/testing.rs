@@ -12,12 +12,12 @@
 //! let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
 //!
 //! // The storage fails once; the upload gets through all the same.
-//! backend.inject(Route::PutFile, Fault::status(503).body("busy"));
+//! backend.inject(Route::PUT_FILE, Fault::status(503).body("busy"));
 //! let file = OpenAiFileUpload::new(&client).bytes("notes.txt", "hello").await?;
 //!
 //! assert_eq!(backend.files()[0].content().unwrap(), "hello");
-//! assert_eq!(backend.requests_to(Route::PutFile).len(), 2);
-//! assert!(backend.requests_to(Route::PutFile)[0].header("authorization").is_none());
+//! assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 2);
+//! assert!(backend.requests_to(Route::PUT_FILE)[0].header("authorization").is_none());
 //! # Ok(()) }
 //! ```
 

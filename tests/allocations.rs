@@ -1,10 +1,10 @@
 //! What cached auth headers cost. A binary of its own: the counting allocator is global.
 
 use allocation_counter::measure;
+use codex_backend::auth::{AgentIdentity, AgentKey, AuthHeaders};
 use codex_backend::testing::ManualClock;
-use codex_backend::{
-    AgentIdentity, AgentKey, ApiKey, AuthHeaders, ChatGptTokens, Client, CodexBackend, Environment, OpenAiApi,
-};
+use codex_backend::transport::Environment;
+use codex_backend::{ApiKey, ChatGptTokens, Client, CodexBackend, OpenAiApi};
 use futures_util::FutureExt;
 use http::HeaderMap;
 use secrecy::ExposeSecret;

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
+use codex_backend::files::UploadedFile;
 use codex_backend::testing::Backend;
-use codex_backend::{Error, OpenAiFileUpload, UploadedFile};
+use codex_backend::{Error, OpenAiFileUpload};
 
 const MIB: u64 = 1 << 20;
 

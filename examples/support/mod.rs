@@ -1,7 +1,10 @@
 //! What the examples share: which backend to talk to, and with which credentials.
 
+use codex_backend::auth::{AuthSource, AuthSources};
+use codex_backend::mode::Unset;
 use codex_backend::testing::Backend;
-use codex_backend::{AuthSource, AuthSources, Client, ClientBuilder, CodexAuth, Environment, Unset};
+use codex_backend::transport::Environment;
+use codex_backend::{Client, ClientBuilder, CodexAuth};
 
 pub(crate) type Failure = Box<dyn std::error::Error>;
 

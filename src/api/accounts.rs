@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
-use crate::exchange::{Operation, Pace, Repeat};
+use crate::exchange::{Operation, Pace, Retries};
 use crate::limits::{Tolerant, open_enum, open_struct, read_member};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
@@ -20,35 +20,35 @@ static CHECK: Operation = Operation {
     name: "accounts.check",
     method: Method::GET,
     path: "{prefix}/accounts/check",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static PROFILE: Operation = Operation {
     name: "accounts.profile",
     method: Method::GET,
     path: "{prefix}/profiles/me",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static WORKSPACE_MESSAGES: Operation = Operation {
     name: "accounts.workspace_messages",
     method: Method::GET,
     path: "{prefix}/workspace-messages",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static USER_SETTINGS: Operation = Operation {
     name: "accounts.user_settings",
     method: Method::GET,
     path: "{prefix}/settings/user",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static SEND_NUDGE_EMAIL: Operation = Operation {
     name: "accounts.send_nudge_email",
     method: Method::POST,
     path: "{prefix}/accounts/send_add_credits_nudge_email",
-    repeat: Repeat::Never,
+    retries: Retries::Never,
     pace: Pace::Bounded,
 };
 
@@ -160,7 +160,7 @@ impl Accounts {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let backend = codex_backend::testing::Backend::start()?;
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-    /// use codex_backend::NudgeEmail;
+    /// use codex_backend::accounts::NudgeEmail;
     ///
     /// client.accounts().send_nudge_email(NudgeEmail::Credits).await?;
     /// assert_eq!(backend.nudge_emails(), ["credits"]);

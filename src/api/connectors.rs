@@ -20,7 +20,7 @@ use crate::auth::AccountFacts;
 use crate::call::Caller;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, Operation, Pace, Repeat, path_segment};
+use crate::exchange::{CallOptions, Operation, Pace, Retries, path_segment};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
 
@@ -28,21 +28,21 @@ static LIST: Operation = Operation {
     name: "connectors.list",
     method: Method::GET,
     path: "/connectors/directory/list",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static LIST_WORKSPACE: Operation = Operation {
     name: "connectors.list_workspace",
     method: Method::GET,
     path: "/connectors/directory/list_workspace",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static BATCH: Operation = Operation {
     name: "connectors.batch",
     method: Method::POST,
     path: "/ps/apps/batch",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 
@@ -263,7 +263,7 @@ pub struct Connector {
 /// Where a person installs a connector.
 ///
 /// ```
-/// use codex_backend::connector_install_url;
+/// use codex_backend::connectors::connector_install_url;
 ///
 /// let url = connector_install_url("Google Drive", "connector_drive");
 /// assert_eq!(url, "https://chatgpt.com/apps/google-drive/connector_drive");

@@ -12,7 +12,7 @@ use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Operation, Pace, Repeat};
+use crate::exchange::{Operation, Pace, Retries};
 use crate::limits::open_struct;
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
@@ -21,14 +21,14 @@ static LIST: Operation = Operation {
     name: "environments.list",
     method: Method::GET,
     path: "{prefix}/environments",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static BY_REPOSITORY: Operation = Operation {
     name: "environments.by_repository",
     method: Method::GET,
     path: "{prefix}/environments/by-repo/github/{owner}/{repo}",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 
@@ -90,7 +90,7 @@ impl CloudEnvironments {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let backend = codex_backend::testing::Backend::start()?;
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-    /// use codex_backend::GitHubRepository;
+    /// use codex_backend::environments::GitHubRepository;
     ///
     /// let repository = GitHubRepository::parse("git@github.com:acme/web.git").expect("an address at GitHub");
     /// let environments = client.cloud_environments().by_repository(&repository).await?;
@@ -138,7 +138,7 @@ impl CloudEnvironments {
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
     /// # let folder = tempfile::tempdir()?;
     /// # std::process::Command::new("git").args(["init", "-q"]).current_dir(&folder).status()?;
-    /// use codex_backend::WorkingTree;
+    /// use codex_backend::tasks::WorkingTree;
     ///
     /// let repositories = WorkingTree::open(folder.path()).await?.github_repositories().await?;
     /// let environment = client.cloud_environments().detect(&repositories, None).await?;

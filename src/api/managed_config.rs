@@ -13,13 +13,13 @@ use http::Method;
 pub use self::cache::{CacheStatus, ConfigCache};
 pub use self::document::ManagedDocument;
 pub use self::error::ManagedConfigError;
-pub use self::load::{LoadSource, Loaded, ManagedLoad, ManagedRefreshes};
+pub use self::load::{ConfigLoadSource, LoadedConfig, ManagedLoad, ManagedRefreshes};
 pub use self::wire::{ConfigBundle, ConfigFragment, ConfigRequirements, DeliveredConfig, ManagedLayers};
 use super::request::{ApiRequest, Needs, Requirement};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
 use crate::client::Client;
-use crate::exchange::{Operation, Pace, Repeat};
+use crate::exchange::{Operation, Pace, Retries};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
 
@@ -27,14 +27,14 @@ static REQUIREMENTS: Operation = Operation {
     name: "managed_config.requirements",
     method: Method::GET,
     path: "{prefix}/config/requirements",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static BUNDLE: Operation = Operation {
     name: "managed_config.bundle",
     method: Method::GET,
     path: "{prefix}/config/bundle",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 
@@ -50,7 +50,8 @@ static BUNDLE: Operation = Operation {
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let folder = tempfile::tempdir()?;
-/// use codex_backend::{ChatGptTokens, ConfigCache, LoadSource, ManagedConfig};
+/// use codex_backend::managed_config::{ConfigCache, ConfigLoadSource};
+/// use codex_backend::{ChatGptTokens, ManagedConfig};
 ///
 /// backend.add_account_with_plan("acct-corp", "enterprise");
 /// backend.set_config_bundle(serde_json::json!({ "requirements_toml": { "enterprise_managed": [
@@ -66,7 +67,7 @@ static BUNDLE: Operation = Operation {
 ///     assert_eq!(policy["allowed_approval_policies"], ["never"]);
 /// }
 /// let again = config.load_bundle().with_cache(cache).await?;
-/// assert_eq!(again.source, LoadSource::Cache);
+/// assert_eq!(again.source, ConfigLoadSource::Cache);
 /// # Ok(()) }
 /// ```
 ///

@@ -21,7 +21,7 @@ use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, Operation, Pace, Payload, Repeat};
+use crate::exchange::{CallOptions, Operation, Pace, Payload, Retries};
 use crate::limits::{Tolerant, open_struct};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint, OpenAiApi};
@@ -31,7 +31,7 @@ static LIST: Operation = read("models.list", "/models");
 static RETRIEVE: Operation = read("models.retrieve", "/models/{model}");
 
 const fn read(name: &'static str, path: &'static str) -> Operation {
-    Operation { name, method: Method::GET, path, repeat: Repeat::Safe, pace: Pace::Bounded }
+    Operation { name, method: Method::GET, path, repeat: Retries::Safe, pace: Pace::Bounded }
 }
 
 /// The version of the official tool whose catalogue is asked for, unless another is set.
@@ -56,7 +56,8 @@ const OVERALL: Duration = Duration::from_secs(5);
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::{CodexModels, RefreshStrategy};
+/// use codex_backend::models::RefreshStrategy;
+/// use codex_backend::CodexModels;
 ///
 /// let models = CodexModels::new(&client);
 /// let catalogue = models.catalogue(RefreshStrategy::OnlineIfUncached).await?;
@@ -204,15 +205,15 @@ impl CodexModels {
         }
     }
 
-    /// Looks into the version that an answer told ([`ResponseEventKind::ModelsEtag`](crate::ResponseEventKind::ModelsEtag),
-    /// [`CollectedResponse::models_etag`](crate::CollectedResponse)). If it is the one that is kept, that is fresh again;
+    /// Looks into the version that an answer told ([`ResponseEventKind::ModelsEtag`](crate::responses::ResponseEventKind::ModelsEtag),
+    /// [`CollectedResponse::models_etag`](crate::responses::CollectedResponse)). If it is the one that is kept, that is fresh again;
     /// otherwise the catalogue is asked for, once for each version however often it is told. Versions are compared as text.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let backend = codex_backend::testing::Backend::start()?;
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-    /// use codex_backend::RefreshStrategy;
+    /// use codex_backend::models::RefreshStrategy;
     ///
     /// let models = client.codex_models();
     /// let answer = client.codex_responses().create("gpt-5.5", "Be terse.", "Hello").stream().await?.collect().await?;
@@ -370,13 +371,13 @@ impl OpenAiModels {
     }
 
     /// All models that the key may use.
-    pub fn list(&self) -> ApiRequest<Vec<ApiModel>> {
-        let request: ApiRequest<ApiModels> = ApiRequest::json(&self.caller, &LIST);
+    pub fn list(&self) -> ApiRequest<Vec<OpenAiModel>> {
+        let request: ApiRequest<OpenAiModelList> = ApiRequest::json(&self.caller, &LIST);
         request.and_then(|models| Ok(models.data.0))
     }
 
     /// One model, by its id.
-    pub fn retrieve(&self, model: &str) -> ApiRequest<ApiModel> {
+    pub fn retrieve(&self, model: &str) -> ApiRequest<OpenAiModel> {
         ApiRequest::json(&self.caller, &RETRIEVE).segment("model", model)
     }
 }
@@ -384,7 +385,7 @@ impl OpenAiModels {
 open_struct! {
     /// A model of the OpenAI API.
     #[derive(Eq)]
-    pub ApiModel {
+    pub OpenAiModel {
         /// Its id.
         id: String,
         /// When it was made, in seconds since 1970.
@@ -395,6 +396,6 @@ open_struct! {
 }
 
 #[derive(Deserialize)]
-struct ApiModels {
-    data: Tolerant<Vec<ApiModel>>,
+struct OpenAiModelList {
+    data: Tolerant<Vec<OpenAiModel>>,
 }

@@ -16,7 +16,7 @@ use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, Method, StatusCode};
 use tokio::io::AsyncRead;
 
-pub use self::large::LargeUpload;
+pub use self::large::OpenAiLargeUpload;
 use self::multipart::{Form, Multipart};
 use super::files::request::{ProgressCallback, UploadProgress};
 use super::files::source::Source;
@@ -28,7 +28,7 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
     Activity, Body, CallOptions, Clock, IdleTimer, NotReceived, Opened, Operation, Outgoing, Pace, Payload, Receive,
-    Repeat, RetryPolicy, Timeouts, ToTheEnd, path_segment,
+    Retries, RetryPolicy, Timeouts, ToTheEnd, path_segment,
 };
 use crate::limits::{open_enum, open_struct};
 use crate::mode::sealed::Sealed;
@@ -39,22 +39,22 @@ static CREATE: Operation = Operation {
     name: "openai_files.create",
     method: Method::POST,
     path: "/files",
-    repeat: Repeat::IfNotActedOn,
+    retries: Retries::IfNotActedOn,
     pace: Pace::IdleOnly,
 };
-static LIST: Operation = operation("openai_files.list", Method::GET, "/files", Repeat::Safe);
-static RETRIEVE: Operation = operation("openai_files.retrieve", Method::GET, "/files/{file_id}", Repeat::Safe);
+static LIST: Operation = operation("openai_files.list", Method::GET, "/files", Retries::Safe);
+static RETRIEVE: Operation = operation("openai_files.retrieve", Method::GET, "/files/{file_id}", Retries::Safe);
 // A second time there would be nothing left to delete, which is an error.
-static DELETE: Operation = operation("openai_files.delete", Method::DELETE, "/files/{file_id}", Repeat::IfNotActedOn);
+static DELETE: Operation = operation("openai_files.delete", Method::DELETE, "/files/{file_id}", Retries::IfNotActedOn);
 static CONTENT: Operation = Operation {
     name: "openai_files.content",
     method: Method::GET,
     path: "/files/{file_id}/content",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::IdleOnly,
 };
 
-const fn operation(name: &'static str, method: Method, path: &'static str, repeat: Repeat) -> Operation {
+const fn operation(name: &'static str, method: Method, path: &'static str, repeat: Retries) -> Operation {
     Operation { name, method, path, repeat, pace: Pace::Bounded }
 }
 
@@ -73,10 +73,11 @@ const fn operation(name: &'static str, method: Method, path: &'static str, repea
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().api_key(backend.api_key()).build()?;
-/// use codex_backend::{ApiFilePurpose, OpenAiFiles};
+/// use codex_backend::openai_files::OpenAiFilePurpose;
+/// use codex_backend::OpenAiFiles;
 ///
 /// let files = OpenAiFiles::new(&client);
-/// let file = files.bytes("notes.txt", "all is well", ApiFilePurpose::UserData).await?;
+/// let file = files.bytes("notes.txt", "all is well", OpenAiFilePurpose::UserData).await?;
 /// assert_eq!((file.filename.as_str(), file.bytes), ("notes.txt", 11));
 /// assert_eq!(files.content(&file.id).await?.bytes().await?, "all is well");
 /// assert!(files.delete(&file.id).await?.deleted);
@@ -106,7 +107,7 @@ impl<M> Client<M> {
 
 open_enum! {
     /// What a file is for.
-    ApiFilePurpose {
+    OpenAiFilePurpose {
         /// Assistants.
         Assistants = "assistants",
         /// What a batch is to do.
@@ -125,7 +126,7 @@ open_enum! {
 open_struct! {
     /// A file of the OpenAI API.
     #[derive(Eq)]
-    pub ApiFile {
+    pub OpenAiFile {
         /// Its id.
         id: String,
         /// Its name.
@@ -137,7 +138,7 @@ open_struct! {
         /// When it goes away, in seconds since 1970.
         expires_at: Option<i64>,
         /// What it is for.
-        purpose: Option<ApiFilePurpose>,
+        purpose: Option<OpenAiFilePurpose>,
         /// How far its processing has come.
         status: Option<String>,
     }
@@ -154,7 +155,7 @@ impl OpenAiFiles {
     }
 
     /// Uploads the file at a path, under its own name, up to 512 MiB. If it changes meanwhile, the upload fails.
-    pub fn path(&self, path: impl Into<PathBuf>, purpose: ApiFilePurpose) -> ApiFileUpload {
+    pub fn path(&self, path: impl Into<PathBuf>, purpose: OpenAiFilePurpose) -> OpenAiUploadRequest {
         self.upload(Source::Path(path.into()), None, purpose)
     }
 
@@ -163,8 +164,8 @@ impl OpenAiFiles {
         &self,
         file_name: impl Into<String>,
         content: impl Into<Bytes>,
-        purpose: ApiFilePurpose,
-    ) -> ApiFileUpload {
+        purpose: OpenAiFilePurpose,
+    ) -> OpenAiUploadRequest {
         self.upload(Source::Bytes(content.into()), Some(file_name.into()), purpose)
     }
 
@@ -174,13 +175,13 @@ impl OpenAiFiles {
         file_name: impl Into<String>,
         length: u64,
         reader: impl AsyncRead + Send + 'static,
-        purpose: ApiFilePurpose,
-    ) -> ApiFileUpload {
+        purpose: OpenAiFilePurpose,
+    ) -> OpenAiUploadRequest {
         self.upload(Source::reader(length, reader), Some(file_name.into()), purpose)
     }
 
-    fn upload(&self, source: Source, file_name: Option<String>, purpose: ApiFilePurpose) -> ApiFileUpload {
-        ApiFileUpload {
+    fn upload(&self, source: Source, file_name: Option<String>, purpose: OpenAiFilePurpose) -> OpenAiUploadRequest {
+        OpenAiUploadRequest {
             caller: self.caller.clone(),
             source,
             file_name,
@@ -192,8 +193,8 @@ impl OpenAiFiles {
     }
 
     /// Uploads the file at a path in parts, up to 8 GiB.
-    pub fn large_path(&self, path: impl Into<PathBuf>, purpose: ApiFilePurpose) -> LargeUpload {
-        LargeUpload::new(self.caller.clone(), large::Origin::Path(path.into()), None, purpose)
+    pub fn large_path(&self, path: impl Into<PathBuf>, purpose: OpenAiFilePurpose) -> OpenAiLargeUpload {
+        OpenAiLargeUpload::new(self.caller.clone(), large::Origin::Path(path.into()), None, purpose)
     }
 
     /// Uploads bytes at hand in parts.
@@ -201,33 +202,33 @@ impl OpenAiFiles {
         &self,
         file_name: impl Into<String>,
         content: impl Into<Bytes>,
-        purpose: ApiFilePurpose,
-    ) -> LargeUpload {
+        purpose: OpenAiFilePurpose,
+    ) -> OpenAiLargeUpload {
         let origin = large::Origin::Bytes(content.into());
-        LargeUpload::new(self.caller.clone(), origin, Some(file_name.into()), purpose)
+        OpenAiLargeUpload::new(self.caller.clone(), origin, Some(file_name.into()), purpose)
     }
 
     /// All files, page by page, the newest first.
-    pub fn list(&self) -> PagedRequest<ApiFile> {
+    pub fn list(&self) -> PagedRequest<OpenAiFile> {
         self.list_where(None)
     }
 
     /// The files for one purpose.
-    pub fn list_of(&self, purpose: ApiFilePurpose) -> PagedRequest<ApiFile> {
+    pub fn list_of(&self, purpose: OpenAiFilePurpose) -> PagedRequest<OpenAiFile> {
         self.list_where(Some(purpose))
     }
 
-    fn list_where(&self, purpose: Option<ApiFilePurpose>) -> PagedRequest<ApiFile> {
+    fn list_where(&self, purpose: Option<OpenAiFilePurpose>) -> PagedRequest<OpenAiFile> {
         let caller = self.caller.clone();
         PagedRequest::new(LIST.name, move |cursor| {
-            let request: ApiRequest<ListPage<ApiFile>> = ApiRequest::json(&caller, &LIST);
-            let purpose = purpose.as_ref().map(ApiFilePurpose::as_str);
+            let request: ApiRequest<ListPage<OpenAiFile>> = ApiRequest::json(&caller, &LIST);
+            let purpose = purpose.as_ref().map(OpenAiFilePurpose::as_str);
             request.query_if("purpose", purpose).query_if("after", cursor).and_then(|page| Ok(page.into()))
         })
     }
 
     /// What the server knows of a file.
-    pub fn retrieve(&self, file_id: &str) -> ApiRequest<ApiFile> {
+    pub fn retrieve(&self, file_id: &str) -> ApiRequest<OpenAiFile> {
         ApiRequest::json(&self.caller, &RETRIEVE).segment("file_id", file_id)
     }
 
@@ -238,7 +239,7 @@ impl OpenAiFiles {
 
     /// The content of a file, as a stream.
     #[must_use = "nothing is asked unless awaited"]
-    pub fn content(&self, file_id: &str) -> Pin<Box<dyn Future<Output = Result<ApiFileContent, Error>> + Send>> {
+    pub fn content(&self, file_id: &str) -> Pin<Box<dyn Future<Output = Result<OpenAiFileContent, Error>> + Send>> {
         let (caller, segment) = (self.caller.clone(), path_segment(file_id));
         Box::pin(async move {
             let invalid = || Error::new(ErrorKind::InvalidInput, CONTENT.name, "that id cannot be part of a path");
@@ -257,17 +258,17 @@ impl OpenAiFiles {
 
 /// One upload, made by [`OpenAiFiles`]; `.await` it.
 #[must_use = "an upload does nothing unless awaited"]
-pub struct ApiFileUpload {
+pub struct OpenAiUploadRequest {
     caller: Arc<Caller>,
     source: Source,
     file_name: Option<String>,
-    purpose: ApiFilePurpose,
+    purpose: OpenAiFilePurpose,
     expires_after: Option<Duration>,
     progress: Option<ProgressCallback>,
     options: CallOptions,
 }
 
-impl ApiFileUpload {
+impl OpenAiUploadRequest {
     /// The name under which the file is kept. For a path, the default is its last component.
     pub fn with_file_name(mut self, name: impl Into<String>) -> Self {
         self.file_name = Some(name.into());
@@ -298,7 +299,7 @@ impl ApiFileUpload {
         self
     }
 
-    async fn run(self) -> Result<ApiFile, Error> {
+    async fn run(self) -> Result<OpenAiFile, Error> {
         check_expiry(&CREATE, self.expires_after)?;
         let mut content = self.source.check(self.file_name).await?;
         content.progress = self.progress;
@@ -333,11 +334,11 @@ fn check_expiry(operation: &'static Operation, after: Option<Duration>) -> Resul
     }
 }
 
-awaited!(ApiFileUpload => ApiFile);
+awaited!(OpenAiUploadRequest => OpenAiFile);
 
-impl fmt::Debug for ApiFileUpload {
+impl fmt::Debug for OpenAiUploadRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiFileUpload")
+        f.debug_struct("OpenAiUploadRequest")
             .field("source", &self.source)
             .field("file_name", &self.file_name)
             .field("purpose", &self.purpose)
@@ -346,7 +347,7 @@ impl fmt::Debug for ApiFileUpload {
 }
 
 /// The content of a file, chunk by chunk: a `Stream` of `Result<Bytes, Error>`, bounded by the idle limit.
-pub struct ApiFileContent {
+pub struct OpenAiFileContent {
     body: Body,
     idle: IdleTimer,
     status: StatusCode,
@@ -354,7 +355,7 @@ pub struct ApiFileContent {
     ended: bool,
 }
 
-impl ApiFileContent {
+impl OpenAiFileContent {
     /// Its length, where the server tells it.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
@@ -380,7 +381,7 @@ impl ApiFileContent {
     }
 }
 
-impl Stream for ApiFileContent {
+impl Stream for OpenAiFileContent {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -411,9 +412,9 @@ impl Stream for ApiFileContent {
     }
 }
 
-impl fmt::Debug for ApiFileContent {
+impl fmt::Debug for OpenAiFileContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiFileContent").field("length", &self.length()).finish_non_exhaustive()
+        f.debug_struct("OpenAiFileContent").field("length", &self.length()).finish_non_exhaustive()
     }
 }
 
@@ -423,20 +424,20 @@ struct ReceiveContent {
 }
 
 impl Receive for ReceiveContent {
-    type Received = ApiFileContent;
+    type Received = OpenAiFileContent;
 
-    async fn receive(&self, opened: Opened, activity: Option<&Activity>) -> Result<ApiFileContent, NotReceived> {
+    async fn receive(&self, opened: Opened, activity: Option<&Activity>) -> Result<OpenAiFileContent, NotReceived> {
         let activity = activity.cloned().unwrap_or_else(|| Activity::starting_now(&self.clock));
         let request_id = opened.request_id();
         let idle = IdleTimer::new(self.idle, activity);
-        Ok(ApiFileContent { body: opened.body, idle, status: opened.status, request_id, ended: false })
+        Ok(OpenAiFileContent { body: opened.body, idle, status: opened.status, request_id, ended: false })
     }
 
-    fn status(received: &ApiFileContent) -> StatusCode {
+    fn status(received: &OpenAiFileContent) -> StatusCode {
         received.status
     }
 
-    fn request_id(received: &ApiFileContent) -> Option<String> {
+    fn request_id(received: &OpenAiFileContent) -> Option<String> {
         received.request_id.clone()
     }
 }

@@ -12,7 +12,7 @@ use super::pager::{Page, PagedRequest};
 use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
-use crate::exchange::{Operation, Pace, Repeat};
+use crate::exchange::{Operation, Pace, Retries};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, AnyMode, CodexBackend, Endpoint};
 
@@ -20,28 +20,28 @@ static LIST: Operation = Operation {
     name: "plugins.list",
     method: Method::GET,
     path: "/ps/plugins/list",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static INSTALLED: Operation = Operation {
     name: "plugins.installed",
     method: Method::GET,
     path: "/ps/plugins/installed",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static GET: Operation = Operation {
     name: "plugins.get",
     method: Method::GET,
     path: "/ps/plugins/{plugin_id}",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static FEATURED: Operation = Operation {
     name: "plugins.featured",
     method: Method::GET,
     path: "/plugins/featured",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 
@@ -57,7 +57,8 @@ const PAGE_SIZE: &str = "200";
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::{PluginScope, Plugins};
+/// use codex_backend::plugins::PluginScope;
+/// use codex_backend::Plugins;
 ///
 /// let plugins = Plugins::new(&client);
 /// let all = plugins.list(PluginScope::Global).all().await?;
@@ -120,7 +121,7 @@ impl Plugins {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let backend = codex_backend::testing::Backend::start()?;
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-    /// use codex_backend::PluginScope;
+    /// use codex_backend::plugins::PluginScope;
     ///
     /// let installed = client.plugins().installed(PluginScope::Global).all().await?;
     /// assert_eq!(installed[0].enabled, Some(true));

@@ -55,35 +55,36 @@ use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, LONGEST_EVENT, Operation, Outgoing, Pace, Payload, Repeat, path_segment};
+use crate::exchange::{CallOptions, LONGEST_EVENT, Operation, Outgoing, Pace, Payload, Retries, path_segment};
 use crate::limits::{null_as_default, open_struct};
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint, OpenAiApi};
 
-static RETRIEVE: Operation = stored("responses.retrieve", Method::GET, "/responses/{response_id}", Repeat::Safe);
+static RETRIEVE: Operation = stored("responses.retrieve", Method::GET, "/responses/{response_id}", Retries::Safe);
 // A second time there would be nothing left to delete, which is an error.
-static DELETE: Operation = stored("responses.delete", Method::DELETE, "/responses/{response_id}", Repeat::IfNotActedOn);
-static CANCEL: Operation = stored("responses.cancel", Method::POST, "/responses/{response_id}/cancel", Repeat::Safe);
+static DELETE: Operation =
+    stored("responses.delete", Method::DELETE, "/responses/{response_id}", Retries::IfNotActedOn);
+static CANCEL: Operation = stored("responses.cancel", Method::POST, "/responses/{response_id}/cancel", Retries::Safe);
 static INPUT_ITEMS: Operation =
-    stored("responses.input_items", Method::GET, "/responses/{response_id}/input_items", Repeat::Safe);
+    stored("responses.input_items", Method::GET, "/responses/{response_id}/input_items", Retries::Safe);
 static INPUT_TOKENS: Operation =
-    stored("responses.input_tokens", Method::POST, "/responses/input_tokens", Repeat::Safe);
+    stored("responses.input_tokens", Method::POST, "/responses/input_tokens", Retries::Safe);
 static FOLLOW: Operation = Operation {
     name: "responses.follow",
     method: Method::GET,
     path: "/responses/{response_id}",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Stream,
 };
 static COMPACT: Operation = compact("/responses/compact");
 static COMPACT_CODEX: Operation = compact("{codex}/responses/compact");
 
-const fn stored(name: &'static str, method: Method, path: &'static str, repeat: Repeat) -> Operation {
+const fn stored(name: &'static str, method: Method, path: &'static str, repeat: Retries) -> Operation {
     Operation { name, method, path, repeat, pace: Pace::Bounded }
 }
 
 const fn compact(path: &'static str) -> Operation {
-    Operation { name: "responses.compact", method: Method::POST, path, repeat: Repeat::Safe, pace: Pace::Stream }
+    Operation { name: "responses.compact", method: Method::POST, path, repeat: Retries::Safe, pace: Pace::Stream }
 }
 
 /// Asks models through the Codex backend. Accepts a `Client<CodexBackend>`.

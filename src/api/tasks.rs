@@ -16,13 +16,13 @@ use self::attempts::{sort_attempts, unified_diffs};
 use self::create::CreateAnswer;
 pub use self::create::{CreatedTask, NewTask};
 pub use self::details::{
-    CloudTask, ExternalPullRequest, Fragment, GitPullRequest, OutputDiff, StructuredFragment, TaskDetails,
-    TaskListItem, Turn, TurnError, TurnItem, Worklog, WorklogAuthor, WorklogContent, WorklogMessage,
+    CloudTask, ExternalPullRequest, GitPullRequest, OutputDiff, StructuredTaskFragment, TaskDetails, TaskFragment,
+    TaskListItem, TaskTurn, TaskTurnError, TaskTurnItem, Worklog, WorklogAuthor, WorklogContent, WorklogMessage,
 };
 pub use self::diff::DiffStats;
 pub(crate) use self::diff::{is_unified_diff, paths_of};
 pub use self::status::{
-    LatestTurnStatus, TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TurnStatus, WireDiffStats,
+    LatestTurnStatus, TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TaskTurnStatus, WireDiffStats,
 };
 pub use self::wait::{TaskChanges, TaskWait};
 use super::pager::{Page, PagedRequest};
@@ -30,7 +30,7 @@ use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Operation, Pace, Repeat};
+use crate::exchange::{Operation, Pace, Retries};
 use crate::limits::open_struct;
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
@@ -39,28 +39,28 @@ static LIST: Operation = Operation {
     name: "tasks.list",
     method: Method::GET,
     path: "{prefix}/tasks/list",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static DETAILS: Operation = Operation {
     name: "tasks.details",
     method: Method::GET,
     path: "{prefix}/tasks/{task_id}",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static SIBLING_TURNS: Operation = Operation {
     name: "tasks.sibling_turns",
     method: Method::GET,
     path: "{prefix}/tasks/{task_id}/turns/{turn_id}/sibling_turns",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static CREATE: Operation = Operation {
     name: "tasks.create",
     method: Method::POST,
     path: "{prefix}/tasks",
-    repeat: Repeat::IfNotActedOn,
+    retries: Retries::IfNotActedOn,
     pace: Pace::Bounded,
 };
 
@@ -71,7 +71,8 @@ static CREATE: Operation = Operation {
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::{CloudTasks, NewTask, TaskStatus};
+/// use codex_backend::tasks::{NewTask, TaskStatus};
+/// use codex_backend::CloudTasks;
 ///
 /// let tasks = CloudTasks::new(&client);
 /// let created = tasks.create(NewTask::new("env_web", "Fix the flaky test")).await?;
@@ -127,7 +128,7 @@ impl CloudTasks {
     /// # let backend = codex_backend::testing::Backend::start()?;
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
     /// # backend.add_tasks(3);
-    /// use codex_backend::TaskFilter;
+    /// use codex_backend::tasks::TaskFilter;
     ///
     /// let of_web = TaskFilter::default().environment("env_web").page_size(2);
     /// let page = client.cloud_tasks().list_matching(of_web).page().await?;
@@ -171,14 +172,14 @@ impl CloudTasks {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let backend = codex_backend::testing::Backend::start()?;
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-    /// # use codex_backend::NewTask;
+    /// # use codex_backend::tasks::NewTask;
     /// let tasks = client.cloud_tasks();
     /// let created = tasks.create(NewTask::new("env_web", "Fix it").best_of(3)).await?;
     /// let turn = tasks.details(&created.id).await?.current_assistant_turn.unwrap();
     /// assert_eq!(tasks.sibling_turns(&created.id, turn.id.as_deref().unwrap()).await?.len(), 2);
     /// # Ok(()) }
     /// ```
-    pub fn sibling_turns(&self, task_id: &str, turn_id: &str) -> ApiRequest<Vec<Turn>> {
+    pub fn sibling_turns(&self, task_id: &str, turn_id: &str) -> ApiRequest<Vec<TaskTurn>> {
         let request = ApiRequest::<SiblingTurnsAnswer>::json(&self.caller, &SIBLING_TURNS);
         request.segment("task_id", task_id).segment("turn_id", turn_id).and_then(|answer| {
             let mut turns = answer.sibling_turns;
@@ -195,7 +196,7 @@ impl CloudTasks {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let backend = codex_backend::testing::Backend::start()?;
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-    /// # use codex_backend::NewTask;
+    /// # use codex_backend::tasks::NewTask;
     /// let tasks = client.cloud_tasks();
     /// let created = tasks.create(NewTask::new("env_web", "Fix it").best_of(2)).await?;
     /// # backend.finish_task(&created.id, "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n");
@@ -210,7 +211,7 @@ impl CloudTasks {
     /// When one of the requests fails.
     pub async fn attempts(&self, task_id: &str) -> Result<Vec<TaskAttempt>, Error> {
         let details = self.details(task_id).await?;
-        let mut turns: Vec<Turn> = details.attempt_turn().cloned().into_iter().collect();
+        let mut turns: Vec<TaskTurn> = details.attempt_turn().cloned().into_iter().collect();
         if let Some(own) = turns.first()
             && !own.sibling_turn_ids.is_empty()
             && let Some(turn_id) = own.id.as_deref()
@@ -281,7 +282,7 @@ impl CloudTasks {
 /// Which tasks to list.
 ///
 /// ```
-/// use codex_backend::TaskFilter;
+/// use codex_backend::tasks::TaskFilter;
 ///
 /// let filter = TaskFilter::default().environment("env_web").page_size(5);
 /// # assert_ne!(filter, TaskFilter::default());
@@ -331,6 +332,6 @@ open_struct! {
 
 open_struct! {
     SiblingTurnsAnswer {
-        sibling_turns: Vec<Turn>,
+        sibling_turns: Vec<TaskTurn>,
     }
 }

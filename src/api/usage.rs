@@ -10,7 +10,7 @@ use super::request::ApiRequest;
 use crate::call::Caller;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Operation, Pace, Repeat};
+use crate::exchange::{Operation, Pace, Retries};
 use crate::limits::{
     Credits, LimitWindow, PlanType, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SpendControl,
     open_enum, open_struct,
@@ -22,7 +22,7 @@ static GET: Operation = Operation {
     name: "usage.get",
     method: Method::GET,
     path: "{prefix}/usage",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 
@@ -30,7 +30,7 @@ static LIST_RESET_CREDITS: Operation = Operation {
     name: "usage.list_reset_credits",
     method: Method::GET,
     path: "{prefix}/rate-limit-reset-credits",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static REDEEM_RESET_CREDIT: Operation = Operation {
@@ -38,14 +38,14 @@ static REDEEM_RESET_CREDIT: Operation = Operation {
     method: Method::POST,
     path: "{prefix}/rate-limit-reset-credits/consume",
     // The body holds a key that makes it one redemption.
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 static THREADS: Operation = Operation {
     name: "usage.threads",
     method: Method::POST,
     path: "{prefix}/usage/thread_usage/query",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 
@@ -62,7 +62,8 @@ const MOST_THREADS: usize = 100;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::{LimitWindow, PlanType, Usage};
+/// use codex_backend::limits::{LimitWindow, PlanType};
+/// use codex_backend::Usage;
 ///
 /// let usage = Usage::new(&client).get().await?;
 /// assert_eq!(usage.plan_type, Some(PlanType::Plus));
@@ -113,7 +114,7 @@ impl Usage {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let backend = codex_backend::testing::Backend::start()?;
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-    /// use codex_backend::ResetOutcome;
+    /// use codex_backend::usage::ResetOutcome;
     ///
     /// let usage = client.usage();
     /// assert_eq!(usage.reset_credits().await?.available_count, 1);

@@ -24,7 +24,7 @@ use super::environments::GitHubRepository;
 /// # git(&["init", "-q"])?;
 /// # std::fs::write(folder.path().join("x"), "a\n")?;
 /// # git(&["add", "x"])?;
-/// use codex_backend::{ApplyStatus, WorkingTree};
+/// use codex_backend::tasks::{ApplyStatus, WorkingTree};
 ///
 /// let diff = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
 /// let tree = WorkingTree::open(folder.path()).await?;

@@ -11,7 +11,7 @@ use crate::auth::AccountFacts;
 use crate::call::Caller;
 use crate::client::Client;
 use crate::error::Error;
-use crate::exchange::{CallOptions, Operation, Pace, Repeat};
+use crate::exchange::{CallOptions, Operation, Pace, Retries};
 use crate::limits::open_struct;
 use crate::mode::sealed::Sealed;
 use crate::mode::{Accepts, CodexBackend, Endpoint};
@@ -20,7 +20,7 @@ static SETTINGS: Operation = Operation {
     name: "workspace.settings",
     method: Method::GET,
     path: "/accounts/{account_id}/settings",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 

@@ -12,7 +12,8 @@ use crate::limits::PlanType;
 /// name it then, with the `with_account` of the endpoint.
 ///
 /// ```
-/// use codex_backend::{AccountFacts, PlanType};
+/// use codex_backend::auth::AccountFacts;
+/// use codex_backend::limits::PlanType;
 ///
 /// let account = AccountFacts::new("acct-1").user_id("user-1").plan_type(PlanType::Business);
 /// assert!(account.is_workspace());

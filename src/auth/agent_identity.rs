@@ -54,7 +54,7 @@ const END_OF_TIME: u64 = 253_402_300_800;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::AgentIdentity;
+/// use codex_backend::auth::AgentIdentity;
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let jwt = backend.issue_agent_jwt("acct-1");

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 
 use super::claims::Claims;
 use super::fetched::{Fetch, Fetched, Fresh};
-use super::{AuthContext, AuthFuture, AuthHeaders, AuthProvider, Recovery, Refusal};
+use super::{AuthContext, AuthFuture, AuthHeaders, AuthProvider, AuthRecovery, AuthRefusal};
 use crate::error::AuthError;
 use crate::exchange::Scrubber;
 use crate::mode::OpenAiApi;
@@ -37,7 +37,8 @@ const LONGEST_OUTPUT: u64 = 64 << 10;
 /// # #[cfg(unix)]
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::time::Duration;
-/// use codex_backend::{BearerCommand, Client, OpenAiApi};
+/// use codex_backend::auth::BearerCommand;
+/// use codex_backend::{Client, OpenAiApi};
 ///
 /// let command = BearerCommand::new("echo").args(["token-from-a-vault"]).refresh_interval(Duration::from_secs(60));
 /// let client: Client<OpenAiApi> = Client::builder().provider(command).build()?;
@@ -197,7 +198,7 @@ impl AuthProvider for BearerCommand {
         self.fetched.auth_headers(context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthFuture::boxed(self.fetched.recover(refusal, context))
     }
 }

@@ -13,7 +13,7 @@ use super::store::{CredentialStore, StoredCredentials};
 use super::{AgentIdentity, LazyAgent, RegisteredAgent};
 use super::{
     ApiKey, AuthContext, AuthMode, AuthProvider, AuthSource, AuthSources, BearerCommand, ChatGptSession, ChatGptTokens,
-    FileStore, Forgotten, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked, SignOut,
+    FileStore, ForgottenCredentials, HeldHeaders, HostTokens, PersonalAccessToken, ReadyMadeHeaders, Revoked, SignOut,
     WorkloadIdentity,
 };
 use crate::error::{AuthError, AuthErrorKind};
@@ -30,17 +30,18 @@ const AUTH_JSON: &str = "auth.json";
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let folder = tempfile::tempdir()?;
 /// # std::fs::write(folder.path().join("auth.json"), r#"{"OPENAI_API_KEY":"sk-example"}"#)?;
-/// # let environment = codex_backend::Environment::from_vars([("CODEX_HOME", folder.path().as_os_str())]);
-/// use codex_backend::{AnyClient, AuthSources, CodexAuth};
+/// # let environment = codex_backend::transport::Environment::from_vars([("CODEX_HOME", folder.path().as_os_str())]);
+/// use codex_backend::auth::AuthSources;
+/// use codex_backend::{AnyClient, CodexAuth};
 ///
 /// let sources = AuthSources::default();
 /// # let sources = sources.environment(environment);
 /// let auth = CodexAuth::load(&sources).await?;
 /// println!("{} from {}", auth.mode(), auth.source());
-/// # assert_eq!(auth.mode(), codex_backend::AuthMode::ApiKey);
+/// # assert_eq!(auth.mode(), codex_backend::auth::AuthMode::ApiKey);
 /// match AnyClient::from_auth(&auth)? {
-///     AnyClient::Backend(client) => println!("signed in with ChatGPT: {client:?}"),
-///     AnyClient::PublicApi(client) => println!("an API key: {client:?}"),
+///     AnyClient::Codex(client) => println!("signed in with ChatGPT: {client:?}"),
+///     AnyClient::OpenAi(client) => println!("an API key: {client:?}"),
 ///     _ => {}
 /// }
 /// # Ok(()) }
@@ -59,9 +60,9 @@ pub struct CodexAuth {
 #[non_exhaustive]
 pub enum AnyProvider {
     /// Authenticates requests to the Codex backend.
-    Backend(Arc<dyn AuthProvider<Route = CodexBackend>>),
+    Codex(Arc<dyn AuthProvider<Route = CodexBackend>>),
     /// Authenticates requests to the public OpenAI API.
-    PublicApi(Arc<dyn AuthProvider<Route = OpenAiApi>>),
+    OpenAi(Arc<dyn AuthProvider<Route = OpenAiApi>>),
 }
 
 impl CodexAuth {
@@ -161,7 +162,7 @@ impl CodexAuth {
 
     /// Forgets these credentials in the stores they were found in: [`SignOut::forget`].
     #[must_use = "it tells which stores could not be emptied"]
-    pub fn forget(&self) -> Forgotten {
+    pub fn forget(&self) -> ForgottenCredentials {
         SignOut::of_all(self.stores.clone()).forget()
     }
 
@@ -234,7 +235,7 @@ impl CodexAuth {
         account: Claims,
         provider: impl AuthProvider<Route = CodexBackend>,
     ) -> Self {
-        let provider = AnyProvider::Backend(Arc::new(provider));
+        let provider = AnyProvider::Codex(Arc::new(provider));
         Self { mode, source: source.into(), account, provider, stores: Vec::new() }
     }
 
@@ -275,7 +276,7 @@ impl From<BearerCommand> for CodexAuth {
             mode: AuthMode::ApiKey,
             source: "the application".to_owned(),
             account: Claims::default(),
-            provider: AnyProvider::PublicApi(Arc::new(command)),
+            provider: AnyProvider::OpenAi(Arc::new(command)),
             stores: Vec::new(),
         }
     }
@@ -355,7 +356,7 @@ fn api_key(source: &AuthSource, key: Option<String>) -> Result<Option<Found>, Au
 
 fn with_api_key(source: String, key: String) -> Result<CodexAuth, AuthError> {
     let provider = ApiKey::new(key).into_provider().map_err(|error| in_source(&source, error))?;
-    let provider = AnyProvider::PublicApi(Arc::new(provider));
+    let provider = AnyProvider::OpenAi(Arc::new(provider));
     Ok(CodexAuth { mode: AuthMode::ApiKey, source, account: Claims::default(), provider, stores: Vec::new() })
 }
 
@@ -469,8 +470,8 @@ impl fmt::Debug for CodexAuth {
 impl fmt::Debug for AnyProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Backend(_) => "AnyProvider::Backend",
-            Self::PublicApi(_) => "AnyProvider::PublicApi",
+            Self::Codex(_) => "AnyProvider::Codex",
+            Self::OpenAi(_) => "AnyProvider::OpenAi",
         })
     }
 }

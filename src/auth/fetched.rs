@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::claims::Claims;
-use super::{AuthContext, AuthFuture, AuthHeaders, Recovery, Refusal};
+use super::{AuthContext, AuthFuture, AuthHeaders, AuthRecovery, AuthRefusal};
 use crate::error::AuthError;
 
 /// After a failure, credentials that still work are used for this long before the next try.
@@ -100,9 +100,13 @@ impl<F: Fetch> Fetched<F> {
     }
 
     /// Fetches anew, unless what was refused has been replaced meanwhile.
-    pub(super) async fn recover(&self, refusal: &Refusal, context: &AuthContext) -> Result<Recovery, AuthError> {
+    pub(super) async fn recover(
+        &self,
+        refusal: &AuthRefusal,
+        context: &AuthContext,
+    ) -> Result<AuthRecovery, AuthError> {
         let replaced = |held: &Held| held.fresh.headers.generation() != refusal.generation;
-        self.fetch_unless(replaced, false, context).await.map(|_| Recovery::Resend)
+        self.fetch_unless(replaced, false, context).await.map(|_| AuthRecovery::Retry)
     }
 
     async fn fetch_unless(

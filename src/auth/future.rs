@@ -10,7 +10,7 @@ use crate::error::{AuthError, AuthErrorKind};
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), codex_backend::AuthError> {
-/// use codex_backend::{AuthFuture, AuthHeaders};
+/// use codex_backend::auth::{AuthFuture, AuthHeaders};
 ///
 /// let headers = AuthHeaders::new(1).with_bearer(&"token".into())?;
 /// let ready = AuthFuture::ready(Ok(headers.clone()));

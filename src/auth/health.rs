@@ -4,7 +4,8 @@ use crate::error::ReauthReason;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{AuthHealth, ChatGptSession, FileStore};
+/// use codex_backend::auth::{AuthHealth, FileStore};
+/// use codex_backend::ChatGptSession;
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let folder = tempfile::tempdir()?;

@@ -7,7 +7,8 @@ use futures_util::future::BoxFuture;
 
 use super::fetched::{Fetch, Fetched, Fresh};
 use super::{
-    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, ChatGptTokens, Recovery, Refusal, Restrictions,
+    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, AuthRecovery, AuthRefusal, ChatGptTokens,
+    CredentialRestrictions,
 };
 use crate::error::{AuthError, AuthErrorKind};
 use crate::mode::CodexBackend;
@@ -22,7 +23,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{ChatGptTokens, HostTokenRequest, HostTokens};
+/// use codex_backend::auth::{HostTokenRequest, HostTokens};
+/// use codex_backend::ChatGptTokens;
 ///
 /// # let backend = std::sync::Arc::new(codex_backend::testing::Backend::start()?);
 /// # let host = backend.clone();
@@ -52,7 +54,7 @@ pub struct HostTokenRequest {
 
 struct Host {
     ask: Box<dyn Fn(HostTokenRequest) -> BoxFuture<'static, Result<ChatGptTokens, AuthError>> + Send + Sync>,
-    restrictions: Restrictions,
+    restrictions: CredentialRestrictions,
 }
 
 impl HostTokens {
@@ -63,11 +65,11 @@ impl HostTokens {
         A: Fn(HostTokenRequest) -> T + Send + Sync + 'static,
         T: Future<Output = Result<ChatGptTokens, AuthError>> + Send + 'static,
     {
-        Self::restricted(Restrictions::default(), ask)
+        Self::restricted(CredentialRestrictions::default(), ask)
     }
 
     /// As [`new`](Self::new), and tokens that are not allowed are an error.
-    pub fn restricted<A, T>(restrictions: Restrictions, ask: A) -> Self
+    pub fn restricted<A, T>(restrictions: CredentialRestrictions, ask: A) -> Self
     where
         A: Fn(HostTokenRequest) -> T + Send + Sync + 'static,
         T: Future<Output = Result<ChatGptTokens, AuthError>> + Send + 'static,
@@ -111,7 +113,7 @@ impl AuthProvider for HostTokens {
         self.fetched.auth_headers(context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthFuture::boxed(self.fetched.recover(refusal, context))
     }
 

@@ -3,7 +3,7 @@ use std::fmt;
 /// The kinds of credentials that `auth.json` and other sources hold, by their names on the wire.
 ///
 /// ```
-/// use codex_backend::AuthMode;
+/// use codex_backend::auth::AuthMode;
 ///
 /// assert_eq!(AuthMode::from_wire("chatgpt"), Some(AuthMode::ChatGpt));
 /// assert!(AuthMode::AgentIdentity.uses_codex_backend());

@@ -10,7 +10,7 @@ use super::service_call::ServiceCall;
 use super::services::below;
 use super::{AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthProvider};
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
-use crate::exchange::{Operation, Pace, Repeat};
+use crate::exchange::{Operation, Pace, Retries};
 use crate::limits::PlanType;
 use crate::mode::CodexBackend;
 
@@ -22,7 +22,7 @@ static WHOAMI: Operation = Operation {
     name: "auth.whoami",
     method: Method::GET,
     path: "/v1/user-auth-credential/whoami",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 
@@ -33,7 +33,7 @@ static WHOAMI: Operation = Operation {
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::PersonalAccessToken;
+/// use codex_backend::auth::PersonalAccessToken;
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let token = backend.issue_personal_access_token("acct-1");

@@ -14,7 +14,7 @@ use crate::mode::CodexBackend;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::ReadyMadeHeaders;
+/// use codex_backend::auth::ReadyMadeHeaders;
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # use secrecy::ExposeSecret;

@@ -6,20 +6,20 @@ use crate::error::{AuthError, AuthErrorKind};
 /// Which credentials an application accepts: the workspaces they may be for, and the way they may have been obtained.
 ///
 /// Credentials that are not allowed are an error, and are left where they are. They are checked when they are loaded, and
-/// each time that a server or a host application gives new ones. Restrictions only ever add up: a second list of
+/// each time that a server or a host application gives new ones. CredentialRestrictions only ever add up: a second list of
 /// workspaces allows what is on both.
 ///
 /// ```
-/// use codex_backend::{AuthSources, LoginMethod, Restrictions};
+/// use codex_backend::auth::{AuthSources, CredentialRestrictions, SignInMethod};
 ///
-/// let ours = Restrictions::default().login_method(LoginMethod::ChatGpt).workspaces(["acct-1", "acct-2"]);
+/// let ours = CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt).workspaces(["acct-1", "acct-2"]);
 /// let sources = AuthSources::default().restrict(ours);
 /// # let _ = sources;
 /// ```
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Restrictions {
+pub struct CredentialRestrictions {
     workspaces: Option<BTreeSet<String>>,
-    login_method: Option<LoginMethod>,
+    sign_in_method: Option<SignInMethod>,
     /// Two login methods have been demanded, which nothing can meet.
     contradictory: bool,
 }
@@ -27,14 +27,14 @@ pub struct Restrictions {
 /// The ways in which credentials are obtained, as policies name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums)]
-pub enum LoginMethod {
+pub enum SignInMethod {
     /// `chatgpt`: whatever opens the Codex backend.
     ChatGpt,
     /// `api`: keys of an API.
     Api,
 }
 
-impl LoginMethod {
+impl SignInMethod {
     fn of(mode: AuthMode) -> Self {
         if mode.uses_codex_backend() { Self::ChatGpt } else { Self::Api }
     }
@@ -47,7 +47,7 @@ impl LoginMethod {
     }
 }
 
-impl Restrictions {
+impl CredentialRestrictions {
     /// Allows these workspaces (account ids) and no others; blank ones do not count. An empty list allows none. API keys
     /// are for no workspace, and are not affected.
     #[must_use]
@@ -63,9 +63,9 @@ impl Restrictions {
 
     /// Allows credentials that were obtained in this way, and no others.
     #[must_use]
-    pub fn login_method(mut self, method: LoginMethod) -> Self {
-        self.contradictory |= self.login_method.is_some_and(|before| before != method);
-        self.login_method = Some(method);
+    pub fn sign_in_method(mut self, method: SignInMethod) -> Self {
+        self.contradictory |= self.sign_in_method.is_some_and(|before| before != method);
+        self.sign_in_method = Some(method);
         self
     }
 
@@ -74,8 +74,8 @@ impl Restrictions {
         if let Some(workspaces) = other.workspaces {
             self = self.workspaces(workspaces);
         }
-        if let Some(method) = other.login_method {
-            self = self.login_method(method);
+        if let Some(method) = other.sign_in_method {
+            self = self.sign_in_method(method);
         }
         self.contradictory |= other.contradictory;
         self
@@ -87,8 +87,8 @@ impl Restrictions {
         if self.contradictory {
             return refuse("no credentials are allowed here: two login methods are demanded".to_owned());
         }
-        if let Some(method) = self.login_method
-            && method != LoginMethod::of(mode)
+        if let Some(method) = self.sign_in_method
+            && method != SignInMethod::of(mode)
         {
             return refuse(format!(
                 "credentials of the kind `{mode}` are not allowed here: the login method must be `{}`",
@@ -108,13 +108,13 @@ impl Restrictions {
 mod tests {
     use super::*;
 
-    fn allows(restrictions: &Restrictions, mode: AuthMode, account_id: Option<&str>) -> bool {
+    fn allows(restrictions: &CredentialRestrictions, mode: AuthMode, account_id: Option<&str>) -> bool {
         restrictions.check(mode, account_id).is_ok()
     }
 
     #[test]
     fn workspaces_add_up_and_do_not_concern_keys() {
-        let ours = Restrictions::default().workspaces([" acct-1 ", "acct-2", " "]);
+        let ours = CredentialRestrictions::default().workspaces([" acct-1 ", "acct-2", " "]);
         assert!(allows(&ours, AuthMode::ChatGpt, Some("acct-1")));
         assert!(!allows(&ours, AuthMode::ChatGpt, Some("acct-3")));
         assert!(!allows(&ours, AuthMode::Headers, None));
@@ -122,15 +122,15 @@ mod tests {
         let both = ours.workspaces(["acct-2", "acct-3"]);
         assert!(allows(&both, AuthMode::AgentIdentity, Some("acct-2")));
         assert!(!allows(&both, AuthMode::AgentIdentity, Some("acct-1")));
-        let none = Restrictions::default().workspaces::<String>([]);
+        let none = CredentialRestrictions::default().workspaces::<String>([]);
         assert!(!allows(&none, AuthMode::PersonalAccessToken, Some("acct-1")));
     }
 
     #[test]
     fn one_login_method_excludes_the_other_and_two_exclude_all() {
-        let chatgpt = Restrictions::default().login_method(LoginMethod::ChatGpt);
+        let chatgpt = CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt);
         assert!(allows(&chatgpt, AuthMode::ChatGpt, None) && !allows(&chatgpt, AuthMode::ApiKey, None));
-        let none = chatgpt.login_method(LoginMethod::Api);
+        let none = chatgpt.sign_in_method(SignInMethod::Api);
         assert!(!allows(&none, AuthMode::ChatGpt, None) && !allows(&none, AuthMode::ApiKey, None));
     }
 }

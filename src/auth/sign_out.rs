@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::chatgpt::{CLIENT_ID, Tokens};
 use super::service_call::ServiceCall;
-use super::store::{CredentialStore, StoreError, StoreErrorKind, Swap};
+use super::store::{CredentialStore, StoreError, StoreErrorKind, SwapOutcome};
 use super::{AuthContext, AuthMode};
 use crate::error::{AuthError, AuthErrorKind};
-use crate::exchange::{Operation, Pace, Repeat};
+use crate::exchange::{Operation, Pace, Retries};
 
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// How long a renewal of another process is waited for.
@@ -24,7 +24,7 @@ static REVOKE: Operation = Operation {
     method: Method::POST,
     path: "/oauth/revoke",
     // A token that has been revoked already is no error.
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 
@@ -35,7 +35,7 @@ static REVOKE: Operation = Operation {
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{CredentialStore, FileStore, SignOut};
+/// use codex_backend::auth::{CredentialStore, FileStore, SignOut};
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let folder = tempfile::tempdir()?;
@@ -72,8 +72,8 @@ impl SignOut {
     /// Removes the credentials from every store, whatever fails on the way. No server is told: the tokens stay valid, and
     /// clients that hold them go on until they have to be renewed. Blocks for as long as the stores take.
     #[must_use = "it tells which stores could not be emptied"]
-    pub fn forget(&self) -> Forgotten {
-        let mut forgotten = Forgotten { removed: Vec::new(), failed: Vec::new() };
+    pub fn forget(&self) -> ForgottenCredentials {
+        let mut forgotten = ForgottenCredentials { removed: Vec::new(), failed: Vec::new() };
         for store in &self.stores {
             match remove(&**store) {
                 Ok(true) => forgotten.removed.push(store.describe()),
@@ -94,7 +94,7 @@ impl SignOut {
     /// When there are no ChatGPT tokens (other credentials cannot be revoked), when the server did not confirm, or when a
     /// store cannot be read. Nothing has been forgotten then. Dropping the future may leave the tokens revoked and not
     /// forgotten.
-    pub async fn revoke(&self, context: &AuthContext) -> Result<Revoked, AuthError> {
+    pub async fn revoke(&self, context: &AuthContext) -> Result<RevocationOutcome, AuthError> {
         let stores = self.stores.clone();
         let tokens = blocking(move || tokens_in(&stores)).await??;
         let (token, hint) = match tokens.refresh_token {
@@ -104,14 +104,14 @@ impl SignOut {
         revoke(&token, hint, context).await?;
         let sign_out = self.clone();
         let forgotten = blocking(move || sign_out.forget()).await?;
-        Ok(Revoked { token: hint, forgotten })
+        Ok(RevocationOutcome { token: hint, forgotten })
     }
 }
 
 /// What came of [`SignOut::forget`].
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Forgotten {
+pub struct ForgottenCredentials {
     /// The stores that held something, and no longer do.
     pub removed: Vec<String>,
     /// Why others could not be emptied.
@@ -121,11 +121,11 @@ pub struct Forgotten {
 /// What came of [`SignOut::revoke`]. `Display` says what else has been signed out.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Revoked {
+pub struct RevocationOutcome {
     /// The token that was revoked.
     pub token: RevokedToken,
     /// What was forgotten after that.
-    pub forgotten: Forgotten,
+    pub forgotten: ForgottenCredentials,
 }
 
 /// The token that a sign-out has revoked.
@@ -138,7 +138,7 @@ pub enum RevokedToken {
     Access,
 }
 
-impl fmt::Display for Revoked {
+impl fmt::Display for RevocationOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.token {
             RevokedToken::Refresh => {
@@ -162,15 +162,15 @@ fn remove(store: &dyn CredentialStore) -> Result<bool, StoreError> {
         return Ok(false);
     }
     // A renewal that is under way would bring them back.
-    let _renewal = store.begin_renewal(LOCK_PATIENCE);
+    let _renewal = store.begin_refresh(LOCK_PATIENCE);
     let mut kept = store.load()?;
     for _ in 0..TRIES {
         if kept.is_none() {
             return Ok(false);
         }
         match store.swap(kept.as_ref(), None)? {
-            Swap::Done => return Ok(true),
-            Swap::Changed(now) => kept = now,
+            SwapOutcome::Done => return Ok(true),
+            SwapOutcome::Changed(now) => kept = now,
         }
     }
     Err(StoreError::new(StoreErrorKind::Locked, store.describe(), "it changes all the time"))

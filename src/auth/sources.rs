@@ -1,7 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::Restrictions;
+use super::CredentialRestrictions;
 use super::workload_identity::RULE_VARIABLE;
 use crate::environment::Environment;
 use crate::error::{AuthError, AuthErrorKind};
@@ -28,7 +28,7 @@ pub enum AuthSource {
     /// The file `auth.json` in the folder that `CODEX_HOME` names, else in `~/.codex`: the official tool's.
     CodexHome,
     /// The official tool's entry in the keyring of the operating system, for the folder that `CODEX_HOME` names, else
-    /// `~/.codex`: [`KeyringStore`](crate::KeyringStore). Needs the feature `keyring`. That no keyring can be reached is an
+    /// `~/.codex`: [`KeyringStore`](crate::auth::KeyringStore). Needs the feature `keyring`. That no keyring can be reached is an
     /// error, so it is not among the sources by default.
     #[cfg(feature = "keyring")]
     Keyring,
@@ -73,7 +73,8 @@ impl fmt::Display for AuthSource {
 /// blank counts as unset.
 ///
 /// ```
-/// use codex_backend::{AuthSource, AuthSources, Environment};
+/// use codex_backend::auth::{AuthSource, AuthSources};
+/// use codex_backend::transport::Environment;
 ///
 /// let sources = AuthSources::default().and(AuthSource::OpenAiApiKey);
 /// let only_mine = AuthSources::none().and(AuthSource::AuthJson("/var/lib/mine/auth.json".into()));
@@ -83,14 +84,14 @@ impl fmt::Display for AuthSource {
 pub struct AuthSources {
     order: Vec<AuthSource>,
     environment: Environment,
-    restrictions: Restrictions,
+    restrictions: CredentialRestrictions,
 }
 
 impl AuthSources {
     /// No source yet.
     #[must_use]
     pub fn none() -> Self {
-        Self { order: Vec::new(), environment: Environment::process(), restrictions: Restrictions::default() }
+        Self { order: Vec::new(), environment: Environment::process(), restrictions: CredentialRestrictions::default() }
     }
 
     /// One more source, behind those there are.
@@ -108,15 +109,15 @@ impl AuthSources {
         self
     }
 
-    /// Refuses credentials that are not allowed. They are an error, and no later source is tried. Restrictions that are set
+    /// Refuses credentials that are not allowed. They are an error, and no later source is tried. CredentialRestrictions that are set
     /// twice both hold.
     #[must_use]
-    pub fn restrict(mut self, restrictions: Restrictions) -> Self {
+    pub fn restrict(mut self, restrictions: CredentialRestrictions) -> Self {
         self.restrictions = self.restrictions.and(restrictions);
         self
     }
 
-    pub(super) fn restrictions(&self) -> &Restrictions {
+    pub(super) fn restrictions(&self) -> &CredentialRestrictions {
         &self.restrictions
     }
 

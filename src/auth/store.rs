@@ -44,7 +44,11 @@ pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// When the store cannot be written. What was kept is then still there.
-    fn swap(&self, expected: Option<&StoredCredentials>, new: Option<&StoredCredentials>) -> Result<Swap, StoreError>;
+    fn swap(
+        &self,
+        expected: Option<&StoredCredentials>,
+        new: Option<&StoredCredentials>,
+    ) -> Result<SwapOutcome, StoreError>;
 
     /// Whether the store may only be read. Refresh tokens of such a store are never redeemed: the new one would be lost.
     fn is_read_only(&self) -> bool {
@@ -59,7 +63,7 @@ pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// When another process goes on renewing, or when the store cannot be written.
-    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+    fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         let _ = patience;
         if self.is_read_only() {
             return Err(StoreError::new(StoreErrorKind::ReadOnly, self.describe(), "it is opened for reading only"));
@@ -78,7 +82,11 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
         (**self).load()
     }
 
-    fn swap(&self, expected: Option<&StoredCredentials>, new: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+    fn swap(
+        &self,
+        expected: Option<&StoredCredentials>,
+        new: Option<&StoredCredentials>,
+    ) -> Result<SwapOutcome, StoreError> {
         (**self).swap(expected, new)
     }
 
@@ -86,27 +94,27 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
         (**self).is_read_only()
     }
 
-    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
-        (**self).begin_renewal(patience)
+    fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
+        (**self).begin_refresh(patience)
     }
 }
 
 /// A renewal that has been prepared; it ends when dropped.
-pub trait Renewal: fmt::Debug + Send {
+pub trait RefreshLease: fmt::Debug + Send {
     /// Saves what came of the renewal, as [`CredentialStore::swap`] does.
     ///
     /// # Errors
     ///
     /// When the store cannot be written.
-    fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<Swap, StoreError>;
+    fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<SwapOutcome, StoreError>;
 }
 
 struct PlainRenewal<'a, S: ?Sized> {
     store: &'a S,
 }
 
-impl<S: CredentialStore + ?Sized> Renewal for PlainRenewal<'_, S> {
-    fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<Swap, StoreError> {
+impl<S: CredentialStore + ?Sized> RefreshLease for PlainRenewal<'_, S> {
+    fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<SwapOutcome, StoreError> {
         self.store.swap(Some(expected), Some(new))
     }
 }
@@ -120,7 +128,7 @@ impl<S: ?Sized> fmt::Debug for PlainRenewal<'_, S> {
 /// What came of [`CredentialStore::swap`].
 #[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::exhaustive_enums)]
-pub enum Swap {
+pub enum SwapOutcome {
     /// The new credentials are kept.
     Done,
     /// Something else than expected is kept, and still is: this.

@@ -14,11 +14,12 @@ use super::claims::Claims;
 use super::fetched::{Fetch, Fetched, Fresh};
 use super::service_call::ServiceCall;
 use super::{
-    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, ChatGptTokens, Recovery, Refusal, Restrictions,
+    AccountFacts, AuthContext, AuthFuture, AuthMode, AuthProvider, AuthRecovery, AuthRefusal, ChatGptTokens,
+    CredentialRestrictions,
 };
 use crate::environment::Environment;
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
-use crate::exchange::{Operation, Pace, Repeat};
+use crate::exchange::{Operation, Pace, Retries};
 use crate::limits::PlanType;
 use crate::mode::CodexBackend;
 
@@ -38,7 +39,7 @@ static EXCHANGE: Operation = Operation {
     method: Method::POST,
     path: "/oauth/token",
     // The identity token is not used up by an exchange.
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 
@@ -53,7 +54,7 @@ static EXCHANGE: Operation = Operation {
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::WorkloadIdentity;
+/// use codex_backend::auth::WorkloadIdentity;
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let folder = tempfile::tempdir()?;
@@ -71,7 +72,7 @@ pub struct WorkloadIdentity {
 struct Federation {
     rule_id: String,
     token_file: PathBuf,
-    restrictions: Restrictions,
+    restrictions: CredentialRestrictions,
     subject: OnceLock<Subject>,
 }
 
@@ -103,7 +104,7 @@ impl WorkloadIdentity {
     ///
     /// When the rule is blank, or the path is not absolute. The file is not looked at yet.
     pub fn new(rule_id: impl Into<String>, token_file: impl Into<PathBuf>) -> Result<Self, AuthError> {
-        Self::restricted(rule_id, token_file, Restrictions::default())
+        Self::restricted(rule_id, token_file, CredentialRestrictions::default())
     }
 
     /// As [`new`](Self::new), and tokens that are not allowed are an error.
@@ -114,7 +115,7 @@ impl WorkloadIdentity {
     pub fn restricted(
         rule_id: impl Into<String>,
         token_file: impl Into<PathBuf>,
-        restrictions: Restrictions,
+        restrictions: CredentialRestrictions,
     ) -> Result<Self, AuthError> {
         let (rule_id, token_file) = (rule_id.into().trim().to_owned(), token_file.into());
         if rule_id.is_empty() {
@@ -136,10 +137,13 @@ impl WorkloadIdentity {
     ///
     /// When one of them is missing or cannot be used: half a configuration is never passed over.
     pub fn from_environment(environment: &Environment) -> Result<Option<Self>, AuthError> {
-        Self::named_by(environment, Restrictions::default())
+        Self::named_by(environment, CredentialRestrictions::default())
     }
 
-    pub(super) fn named_by(environment: &Environment, restrictions: Restrictions) -> Result<Option<Self>, AuthError> {
+    pub(super) fn named_by(
+        environment: &Environment,
+        restrictions: CredentialRestrictions,
+    ) -> Result<Option<Self>, AuthError> {
         let (rule_id, token_file) = (environment.value(RULE_VARIABLE), environment.value(TOKEN_FILE_VARIABLE));
         let missing = |variable, other| incomplete(format!("{variable} is not set, and {other} is: both are needed"));
         match (rule_id, token_file) {
@@ -266,7 +270,7 @@ impl AuthProvider for WorkloadIdentity {
         self.fetched.auth_headers(context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthFuture::boxed(self.fetched.recover(refusal, context))
     }
 

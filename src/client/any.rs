@@ -10,8 +10,8 @@ use crate::mode::{CodexBackend, Mode, NoAuth, OpenAiApi};
 ///
 /// let configured: AnyClient = Client::builder().api_key("sk-example").build()?.into();
 /// match &configured {
-///     AnyClient::Backend(_client) => println!("signed in with ChatGPT"),
-///     AnyClient::PublicApi(_client) => println!("an API key"),
+///     AnyClient::Codex(_client) => println!("signed in with ChatGPT"),
+///     AnyClient::OpenAi(_client) => println!("an API key"),
 ///     _ => println!("no credentials"),
 /// }
 /// let wrong = configured.into_codex_backend().unwrap_err();
@@ -23,9 +23,9 @@ use crate::mode::{CodexBackend, Mode, NoAuth, OpenAiApi};
 #[non_exhaustive]
 pub enum AnyClient {
     /// Holds credentials for the Codex backend.
-    Backend(Client<CodexBackend>),
+    Codex(Client<CodexBackend>),
     /// Holds an API key.
-    PublicApi(Client<OpenAiApi>),
+    OpenAi(Client<OpenAiApi>),
     /// Holds no credentials.
     Anonymous(Client<NoAuth>),
 }
@@ -35,8 +35,8 @@ impl AnyClient {
     #[must_use]
     pub fn mode(&self) -> &'static str {
         match self {
-            Self::Backend(_) => CodexBackend::NAME,
-            Self::PublicApi(_) => OpenAiApi::NAME,
+            Self::Codex(_) => CodexBackend::NAME,
+            Self::OpenAi(_) => OpenAiApi::NAME,
             Self::Anonymous(_) => NoAuth::NAME,
         }
     }
@@ -82,8 +82,8 @@ macro_rules! convert {
 }
 
 convert! {
-    CodexBackend in Backend;
-    OpenAiApi in PublicApi;
+    CodexBackend in Codex;
+    OpenAiApi in OpenAi;
     NoAuth in Anonymous;
 }
 

@@ -109,8 +109,8 @@ impl<S> ClientBuilder<S> {
         self.with_provider(key.into().into_provider().map(erase))
     }
 
-    /// An agent identity with its task, for a `Client<CodexBackend>`: a [`RegisteredAgent`](crate::RegisteredAgent), or a
-    /// [`LazyAgent`](crate::LazyAgent) that registers before its first request.
+    /// An agent identity with its task, for a `Client<CodexBackend>`: a [`RegisteredAgent`](crate::auth::RegisteredAgent), or a
+    /// [`LazyAgent`](crate::auth::LazyAgent) that registers before its first request.
     #[cfg(feature = "agent-identity")]
     pub fn agent_identity<A>(self, agent: A) -> ClientBuilder<CodexBackend>
     where

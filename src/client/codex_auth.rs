@@ -41,8 +41,8 @@ impl ClientBuilder<Unset> {
     /// # let backend = codex_backend::testing::Backend::start()?;
     /// # use secrecy::ExposeSecret;
     /// # let token = backend.issue_access_token("acct-1");
-    /// # let environment = codex_backend::Environment::from_vars([("CODEX_BACKEND_ACCESS_TOKEN", token.expose_secret())]);
-    /// # let sources = || codex_backend::AuthSources::default().environment(environment.clone());
+    /// # let environment = codex_backend::transport::Environment::from_vars([("CODEX_BACKEND_ACCESS_TOKEN", token.expose_secret())]);
+    /// # let sources = || codex_backend::auth::AuthSources::default().environment(environment.clone());
     /// # let builder = || backend.client();
     /// let client = builder().load_codex_backend(&sources()).await?.build()?;
     /// client.usage().get().await?;
@@ -64,8 +64,9 @@ impl<S> ClientBuilder<S> {
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let environment = codex_backend::Environment::from_vars([("CODEX_BACKEND_ACCESS_TOKEN", "access-token")]);
-    /// use codex_backend::{AuthSources, Client, CodexAuth};
+    /// # let environment = codex_backend::transport::Environment::from_vars([("CODEX_BACKEND_ACCESS_TOKEN", "access-token")]);
+    /// use codex_backend::auth::AuthSources;
+    /// use codex_backend::{Client, CodexAuth};
     ///
     /// let sources = AuthSources::default();
     /// # let sources = sources.environment(environment);
@@ -82,8 +83,8 @@ impl<S> ClientBuilder<S> {
         S: CredentialsUnset,
     {
         match auth.provider() {
-            AnyProvider::Backend(provider) => Ok(self.provider(provider.clone())),
-            AnyProvider::PublicApi(_) => Err(auth.wrong_mode(NEEDS_SIGN_IN)),
+            AnyProvider::Codex(provider) => Ok(self.provider(provider.clone())),
+            AnyProvider::OpenAi(_) => Err(auth.wrong_mode(NEEDS_SIGN_IN)),
         }
     }
 
@@ -97,8 +98,8 @@ impl<S> ClientBuilder<S> {
         S: CredentialsUnset,
     {
         Ok(match auth.provider() {
-            AnyProvider::Backend(provider) => self.provider(provider.clone()).build()?.into(),
-            AnyProvider::PublicApi(provider) => self.provider(provider.clone()).build()?.into(),
+            AnyProvider::Codex(provider) => self.provider(provider.clone()).build()?.into(),
+            AnyProvider::OpenAi(provider) => self.provider(provider.clone()).build()?.into(),
         })
     }
 }
@@ -129,8 +130,8 @@ impl TryFrom<CodexAuth> for Client<OpenAiApi> {
 
     fn try_from(auth: CodexAuth) -> Result<Self, ConfigError> {
         match auth.provider() {
-            AnyProvider::PublicApi(provider) => Client::builder().provider(provider.clone()).build(),
-            AnyProvider::Backend(_) => Err(ConfigError::Credentials(auth.wrong_mode(NEEDS_KEY))),
+            AnyProvider::OpenAi(provider) => Client::builder().provider(provider.clone()).build(),
+            AnyProvider::Codex(_) => Err(ConfigError::Credentials(auth.wrong_mode(NEEDS_KEY))),
         }
     }
 }

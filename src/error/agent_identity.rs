@@ -7,7 +7,7 @@ use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{AgentIdentity, AgentIdentityError};
+/// use codex_backend::auth::{AgentIdentity, AgentIdentityError};
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// let context = backend.client().auth_context()?;

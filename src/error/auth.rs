@@ -38,7 +38,7 @@ pub enum AuthErrorKind {
     Unsupported,
     /// The credentials are of another mode than is needed.
     WrongMode,
-    /// The application's [`Restrictions`](crate::Restrictions) do not allow the credentials.
+    /// The application's [`CredentialRestrictions`](crate::auth::CredentialRestrictions) do not allow the credentials.
     NotAllowed,
     /// A failure that may pass; the credentials are not known to be bad.
     Transient,
@@ -51,7 +51,8 @@ pub enum AuthErrorKind {
 /// Why the user must sign in again.
 ///
 /// ```
-/// use codex_backend::{AuthError, ReauthReason};
+/// use codex_backend::auth::ReauthReason;
+/// use codex_backend::AuthError;
 ///
 /// let error = AuthError::reauth_required("the vault has no token for this user");
 /// assert_eq!(error.reauth_reason(), Some(ReauthReason::Other));

@@ -8,7 +8,7 @@
 /// use codex_backend::testing::{Fault, Route};
 ///
 /// let body = r#"{"error":{"type":"usage_limit_reached","plan_type":"plus","resets_in_seconds":600}}"#;
-/// backend.inject(Route::GetUsage, Fault::status(429).body(body));
+/// backend.inject(Route::GET_USAGE, Fault::status(429).body(body));
 /// match client.usage().get().await {
 ///     Err(error) if error.kind() == ErrorKind::UsageLimit => {
 ///         let limit = error.usage_limit().expect("comes with this kind");

@@ -11,11 +11,11 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, TransportError>> + Send>>;
 
 /// The body of a request or of an answer: nothing, bytes at hand, or a stream of chunks.
 ///
-/// It is itself a `Stream` of chunks. A [`Transport`](crate::Transport) reads request bodies and makes answer bodies.
+/// It is itself a `Stream` of chunks. A [`Transport`](crate::transport::Transport) reads request bodies and makes answer bodies.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// use codex_backend::Body;
+/// use codex_backend::transport::Body;
 /// use futures_util::StreamExt;
 ///
 /// let mut body = Body::from("hello");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// sockets need not pause the runtime's clock.
 ///
 /// ```
-/// use codex_backend::{Clock, SystemClock};
+/// use codex_backend::transport::{Clock, SystemClock};
 /// let clock = SystemClock::new();
 /// let before = clock.monotonic();
 /// assert!(clock.monotonic() >= before);

@@ -79,7 +79,7 @@ impl RetryPolicy {
     }
 
     /// The wait before the next attempt, or `None` when there is to be none. `attempts` have been made.
-    pub(super) fn delay(&self, error: &Error, repeat: Repeat, attempts: u32) -> Option<Duration> {
+    pub(super) fn delay(&self, error: &Error, repeat: Retries, attempts: u32) -> Option<Duration> {
         if attempts >= self.max_attempts || !repeat.allows(error) {
             return None;
         }
@@ -111,7 +111,7 @@ impl Default for RetryPolicy {
 
 /// Whether a request may be sent again after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repeat {
+pub(crate) enum Retries {
     /// A repeat does no harm: reads and endpoints declared idempotent.
     Safe,
     /// Only when it is certain that the server did not act on the request.
@@ -120,7 +120,7 @@ pub(crate) enum Repeat {
     Never,
 }
 
-impl Repeat {
+impl Retries {
     fn allows(self, error: &Error) -> bool {
         match error.kind() {
             _ if self == Self::Never => false,
@@ -241,9 +241,9 @@ mod tests {
             (ErrorKind::FileChanged, true, false, false),
         ];
         for (kind, sent, safe, other) in cases {
-            assert_eq!(Repeat::Safe.allows(&error(kind, sent)), safe, "{kind:?} safe");
-            assert_eq!(Repeat::IfNotActedOn.allows(&error(kind, sent)), other, "{kind:?} not idempotent");
-            assert!(!Repeat::Never.allows(&error(kind, sent)), "{kind:?} never");
+            assert_eq!(Retries::Safe.allows(&error(kind, sent)), safe, "{kind:?} safe");
+            assert_eq!(Retries::IfNotActedOn.allows(&error(kind, sent)), other, "{kind:?} not idempotent");
+            assert!(!Retries::Never.allows(&error(kind, sent)), "{kind:?} never");
         }
     }
 

@@ -20,9 +20,8 @@ use super::body::Body;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{
-///     Client, ErrorKind, OpenAiFileUpload, Transport, TransportError, TransportFuture, TransportRequest,
-/// };
+/// use codex_backend::transport::{Transport, TransportError, TransportFuture, TransportRequest};
+/// use codex_backend::{Client, ErrorKind, OpenAiFileUpload};
 ///
 /// #[derive(Debug)]
 /// struct Offline;

@@ -8,14 +8,14 @@
 //!
 //! | you have | you call |
 //! | --- | --- |
-//! | a JWT (`CODEX_ACCESS_TOKEN`, `CODEX_AGENT_IDENTITY`) | [`AgentIdentity::from_jwt`](crate::AgentIdentity::from_jwt): it is verified with the backend's keys |
-//! | a record (a JSON object) | [`AgentIdentity::from_record`](crate::AgentIdentity::from_record): no request |
-//! | an `auth.json`, or another store | [`AgentIdentity::from_stored`](crate::AgentIdentity::from_stored) |
+//! | a JWT (`CODEX_ACCESS_TOKEN`, `CODEX_AGENT_IDENTITY`) | [`AgentIdentity::from_jwt`](crate::auth::AgentIdentity::from_jwt): it is verified with the backend's keys |
+//! | a record (a JSON object) | [`AgentIdentity::from_record`](crate::auth::AgentIdentity::from_record): no request |
+//! | an `auth.json`, or another store | [`AgentIdentity::from_stored`](crate::auth::AgentIdentity::from_stored) |
 //! | whatever this machine has | [`CodexAuth`](crate::CodexAuth), which finds the above in their order |
-//! | ChatGPT tokens, and want a new agent | [`AgentIdentity::create`](crate::AgentIdentity::create) |
-//! | a ChatGPT login in a store | [`ManagedAgent`](crate::ManagedAgent), which makes one and keeps it there |
+//! | ChatGPT tokens, and want a new agent | [`AgentIdentity::create`](crate::auth::AgentIdentity::create) |
+//! | a ChatGPT login in a store | [`ManagedAgent`](crate::auth::ManagedAgent), which makes one and keeps it there |
 //!
-//! None of these sends requests yet: an [`AgentIdentity`](crate::AgentIdentity) without a task does not fit into a client,
+//! None of these sends requests yet: an [`AgentIdentity`](crate::auth::AgentIdentity) without a task does not fit into a client,
 //! and the program does not compile.
 //!
 //! # One process, many agents
@@ -25,7 +25,8 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use codex_backend::{AgentIdentity, Client, CodexBackend, OpenAiFileUpload};
+//! use codex_backend::auth::AgentIdentity;
+//! use codex_backend::{Client, CodexBackend, OpenAiFileUpload};
 //!
 //! # let backend = codex_backend::testing::Backend::start()?;
 //! # let jwts = ["acct-1", "acct-2", "acct-3"].map(|account| backend.issue_agent_jwt(account));
@@ -50,7 +51,7 @@
 //!
 //! Every process that holds the record is the agent, and registers a task of its own; nothing is shared, and nothing needs
 //! a lock. To go on with a task of another process, or of the last run, keep what
-//! [`RegisteredAgent::to_record`](crate::RegisteredAgent::to_record) gives: it holds the task, which is then used without
+//! [`RegisteredAgent::to_record`](crate::auth::RegisteredAgent::to_record) gives: it holds the task, which is then used without
 //! registering again.
 //!
 //! Within a process, clone the agent or the client: all clones share the task, one registration answers any number of
@@ -65,7 +66,7 @@
 //! * The crate never sends a JWT or a key anywhere, shows neither in `Debug`, errors, logs or spans, and erases keys when
 //!   they are dropped. What you read from a file or a variable yourself is yours to erase.
 //! * There is no call that takes a key back. Give each deployment an agent of its own, so that a leak concerns one.
-//! * [`AgentKey::generate`](crate::AgentKey::generate) makes a key on the machine that uses it; only its public half is
+//! * [`AgentKey::generate`](crate::auth::AgentKey::generate) makes a key on the machine that uses it; only its public half is
 //!   sent when the agent is registered.
 //!
 //! # What is persisted
@@ -73,16 +74,16 @@
 //! | agent from | what is written |
 //! | --- | --- |
 //! | a JWT, a record, `auth.json` with `auth_mode: agentIdentity` | nothing; a new task lives in memory |
-//! | [`AgentIdentity::create`](crate::AgentIdentity::create) | nothing: keep [`to_record`](crate::AgentIdentity::to_record) |
-//! | [`ManagedAgent`](crate::ManagedAgent) | the record with its task, and each task that replaces a refused one, under `agent_identity` beside the login's tokens; what else is in the document stays |
+//! | [`AgentIdentity::create`](crate::auth::AgentIdentity::create) | nothing: keep [`to_record`](crate::auth::AgentIdentity::to_record) |
+//! | [`ManagedAgent`](crate::auth::ManagedAgent) | the record with its task, and each task that replaces a refused one, under `agent_identity` beside the login's tokens; what else is in the document stays |
 //!
 //! # When something is refused
 //!
 //! * A task that the backend does not know any more is replaced once, and the request sent once more. If that is refused
-//!   too, the error says so ([`AgentIdentityError::TaskRefused`](crate::AgentIdentityError::TaskRefused)).
+//!   too, the error says so ([`AgentIdentityError::TaskRefused`](crate::auth::AgentIdentityError::TaskRefused)).
 //! * A clock that is more than a minute off is named, with the difference
-//!   ([`AgentIdentityError::ClockSkew`](crate::AgentIdentityError::ClockSkew)). Where you cannot set the clock, the agent
-//!   can follow the server's: [`follow_server_clock`](crate::AgentIdentity::follow_server_clock).
+//!   ([`AgentIdentityError::ClockSkew`](crate::auth::AgentIdentityError::ClockSkew)). Where you cannot set the clock, the agent
+//!   can follow the server's: [`follow_server_clock`](crate::auth::AgentIdentity::follow_server_clock).
 //! * Any other 401 is final: the agent, its account or its permission is the matter.
 //! * A JWT that has expired cannot start an agent; one that was started with it goes on.
 //!

@@ -13,7 +13,7 @@
 //! # std::fs::write(folder.path().join("x"), "a\n")?;
 //! # git(&["add", "x"])?;
 //! # let folder = folder.path();
-//! use codex_backend::{ApplyStatus, NewTask, WorkingTree};
+//! use codex_backend::tasks::{ApplyStatus, NewTask, WorkingTree};
 //!
 //! // Where we are, and which environment that means.
 //! let tree = WorkingTree::open(folder).await?;
@@ -46,7 +46,7 @@
 //! * **Waiting** asks again and again, less and less often; what fails in a way that may pass is asked again. It is bounded
 //!   by an hour unless you say otherwise, and ends when it is dropped. The task goes on.
 //! * **Applying** is done by the real `git`, from the root of the tree. What is no unified diff, or names a path outside of
-//!   the tree or inside of `.git`, is never given to it. [`WorkingTree::revert`](crate::WorkingTree::revert) takes a diff back.
+//!   the tree or inside of `.git`, is never given to it. [`WorkingTree::revert`](crate::tasks::WorkingTree::revert) takes a diff back.
 //!
 //! ## Lists
 //!
@@ -57,7 +57,7 @@
 //! # let backend = codex_backend::testing::Backend::start()?;
 //! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
 //! # backend.add_tasks(30);
-//! use codex_backend::TaskFilter;
+//! use codex_backend::tasks::TaskFilter;
 //! use futures_util::TryStreamExt;
 //!
 //! let tasks = client.cloud_tasks();

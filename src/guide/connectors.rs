@@ -38,7 +38,8 @@
 //! # backend.add_account_with_plan("acct-team", "team");
 //! # let tokens = codex_backend::ChatGptTokens::new(backend.issue_access_token("acct-team"));
 //! # let client = backend.client().chatgpt(tokens).build()?;
-//! use codex_backend::{AccountFacts, PlanType};
+//! use codex_backend::auth::AccountFacts;
+//! use codex_backend::limits::PlanType;
 //!
 //! let account = AccountFacts::new("acct-team").plan_type(PlanType::Team);
 //! assert!(client.workspace_policy().with_account(account).allows_plugins().await?);

@@ -3,7 +3,7 @@
 //! # Take what the user has
 //!
 //! A user who has signed in with the official command-line tool, or who has set one of the usual variables, needs to do
-//! nothing more. [`CodexAuth::load`](crate::CodexAuth::load) looks at the sources that [`AuthSources`](crate::AuthSources)
+//! nothing more. [`CodexAuth::load`](crate::CodexAuth::load) looks at the sources that [`AuthSources`](crate::auth::AuthSources)
 //! names, in its order, and takes the first that holds anything; [`source()`](crate::CodexAuth::source) tells which one that
 //! was. What is broken is an error that names the place. It never counts as "not signed in", and never makes a later source
 //! win.
@@ -13,8 +13,9 @@
 //! # let backend = codex_backend::testing::Backend::start()?;
 //! # let home = tempfile::tempdir()?;
 //! # std::fs::write(home.path().join("auth.json"), backend.issue_auth_json("acct-1", std::time::Duration::ZERO))?;
-//! # let environment = codex_backend::Environment::from_vars([("CODEX_HOME", home.path().as_os_str())]);
-//! use codex_backend::{AuthErrorKind, AuthSources, Client};
+//! # let environment = codex_backend::transport::Environment::from_vars([("CODEX_HOME", home.path().as_os_str())]);
+//! use codex_backend::auth::{AuthErrorKind, AuthSources};
+//! use codex_backend::Client;
 //!
 //! let builder = Client::builder().application("report-bot", "1.4.0");
 //! # let builder = backend.client();
@@ -31,7 +32,7 @@
 //! ```
 //!
 //! If both kinds of client will do, [`build_any`](crate::ClientBuilder::build_any) gives an [`AnyClient`](crate::AnyClient).
-//! An application with a policy says so with [`Restrictions`](crate::Restrictions).
+//! An application with a policy says so with [`CredentialRestrictions`](crate::auth::CredentialRestrictions).
 //!
 //! # Which kinds there are
 //!
@@ -39,18 +40,18 @@
 //! | --- | --- | --- | --- |
 //! | ChatGPT sign-in in a store | [`ChatGptSession`](crate::ChatGptSession) | `CodexBackend` | before its end, and after a 401 |
 //! | ChatGPT tokens you keep fresh | [`ChatGptTokens`](crate::ChatGptTokens) | `CodexBackend` | never |
-//! | … that your host application gives | [`HostTokens`](crate::HostTokens) | `CodexBackend` | after a 401 |
-//! | identity of a workload | [`WorkloadIdentity`](crate::WorkloadIdentity) | `CodexBackend` | before its end, and after a 401 |
-//! | personal access token | [`PersonalAccessToken`](crate::PersonalAccessToken) | `CodexBackend` | never |
+//! | … that your host application gives | [`HostTokens`](crate::auth::HostTokens) | `CodexBackend` | after a 401 |
+//! | identity of a workload | [`WorkloadIdentity`](crate::auth::WorkloadIdentity) | `CodexBackend` | before its end, and after a 401 |
+//! | personal access token | [`PersonalAccessToken`](crate::auth::PersonalAccessToken) | `CodexBackend` | never |
 //! | agent identity (feature `agent-identity`) | `RegisteredAgent`, `LazyAgent` | `CodexBackend` | by a new task, when the backend has lost the old one |
-//! | headers, ready-made | [`ReadyMadeHeaders`](crate::ReadyMadeHeaders) | `CodexBackend` | never |
+//! | headers, ready-made | [`ReadyMadeHeaders`](crate::auth::ReadyMadeHeaders) | `CodexBackend` | never |
 //! | API key | [`ApiKey`](crate::ApiKey) | `OpenAiApi` | never |
-//! | command that prints a bearer token | [`BearerCommand`](crate::BearerCommand) | `OpenAiApi` | at an interval, and after a 401 |
+//! | command that prints a bearer token | [`BearerCommand`](crate::auth::BearerCommand) | `OpenAiApi` | at an interval, and after a 401 |
 //! | anything else | your own [`AuthProvider`](crate::AuthProvider) | what its `Route` says | by you |
 //!
 //! [`ChatGptTokens`](crate::ChatGptTokens) are handed to the builder with [`chatgpt`](crate::ClientBuilder::chatgpt), an
 //! [`ApiKey`](crate::ApiKey) with [`api_key`](crate::ClientBuilder::api_key), and all the others with
-//! [`provider`](crate::ClientBuilder::provider). Those others, save a [`WorkloadIdentity`](crate::WorkloadIdentity) and a
+//! [`provider`](crate::ClientBuilder::provider). Those others, save a [`WorkloadIdentity`](crate::auth::WorkloadIdentity) and a
 //! provider of your own, also become a [`CodexAuth`](crate::CodexAuth) with `CodexAuth::from`.
 //!
 //! # Which store
@@ -59,33 +60,34 @@
 //! the sign-in as soon as they try it. So the one question about a store is who else renews what it holds.
 //!
 //! * **Share the official tool's `auth.json`** when your program runs on the user's own machine, beside that tool:
-//!   [`FileStore`](crate::FileStore), which is what `AuthSources::default()` uses. A renewal takes a lock of its own
+//!   [`FileStore`](crate::auth::FileStore), which is what `AuthSources::default()` uses. A renewal takes a lock of its own
 //!   (`auth.json.renewal.lock`) over the request, so that any number of processes with this crate renew once; and the tool's own two
 //!   locks for the moment in which the file is replaced. The tool takes no lock while it renews, so once in a while both
 //!   renew at the same time: then the server refuses one of them, and that one takes over what the other has saved.
 //! * **A store of your own** when your program should go on if the user signs out of the official tool, or the other way
 //!   round: a `FileStore` with another path, filled by a sign-in of its own. Do not copy the file: two copies of one refresh token are the
 //!   problem that stores are there to avoid.
-//! * **Reading only** ([`FileStore::read_only`](crate::FileStore::read_only)) when the file is somebody else's, such as one mounted into a
+//! * **Reading only** ([`FileStore::read_only`](crate::auth::FileStore::read_only)) when the file is somebody else's, such as one mounted into a
 //!   container. Its refresh token is never redeemed, since the new one could not be put back. When the access token has
 //!   expired, calls fail until the owner has renewed it; a new content of the file is taken over by itself.
 //! * **The keyring** of the operating system (`KeyringStore`, feature `keyring`) where the official tool is set to keep its
 //!   sign-in there. Ask for it by name, with `AuthSource::Keyring`: that no keyring can be reached is an error.
-//! * **Memory** ([`MemoryStore`](crate::MemoryStore)) when you keep the credentials elsewhere and see to it yourself that they get back there.
-//! * **A database or a vault**: implement [`CredentialStore`](crate::CredentialStore). All that it must do is to compare and replace in one step.
+//! * **Memory** ([`MemoryStore`](crate::auth::MemoryStore)) when you keep the credentials elsewhere and see to it yourself that they get back there.
+//! * **A database or a vault**: implement [`CredentialStore`](crate::auth::CredentialStore). All that it must do is to compare and replace in one step.
 //!
 //! # Several accounts
 //!
 //! Each account has a store of its own; one user may be in several workspaces, and one workspace has several users, so a
-//! store is named by **both**: [`FileStore::for_account`](crate::FileStore::for_account). A session notices when its store holds another account
+//! store is named by **both**: [`FileStore::for_account`](crate::auth::FileStore::for_account). A session notices when its store holds another account
 //! or user than it was opened with, and stops with
-//! [`AuthErrorKind::AccountMismatch`](crate::AuthErrorKind::AccountMismatch) rather than mix them.
+//! [`AuthErrorKind::AccountMismatch`](crate::auth::AuthErrorKind::AccountMismatch) rather than mix them.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let backend = codex_backend::testing::Backend::start()?;
 //! # let folder = tempfile::tempdir()?;
-//! use codex_backend::{ChatGptSession, CredentialStore, FileStore, StoredCredentials};
+//! use codex_backend::auth::{CredentialStore, FileStore, StoredCredentials};
+//! use codex_backend::ChatGptSession;
 //!
 //! # let documents = ["acct-1", "acct-2"].map(|id| (id, backend.issue_auth_json(id, std::time::Duration::from_secs(3600))));
 //! for (account_id, auth_json) in documents {
@@ -108,7 +110,7 @@
 //! [`Client::auth_health`](crate::Client::auth_health) tells the state without a request, and
 //! [`watch_auth_health`](crate::Client::watch_auth_health) each change of it, for a program that wants to ask its user in time.
 //!
-//! [`SignOut`](crate::SignOut) ends a sign-in: `forget` on this machine, `revoke` everywhere.
+//! [`SignOut`](crate::auth::SignOut) ends a sign-in: `forget` on this machine, `revoke` everywhere.
 //!
 //! # What can still be lost
 //!

@@ -7,7 +7,8 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let backend = codex_backend::testing::Backend::start()?;
 //! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-//! use codex_backend::{CodexResponses, ResponseEventKind};
+//! use codex_backend::responses::ResponseEventKind;
+//! use codex_backend::CodexResponses;
 //! use futures_util::StreamExt;
 //!
 //! let responses = CodexResponses::new(&client);
@@ -22,15 +23,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The stream ends well with [`Completed`](crate::ResponseEventKind::Completed), or in an [`Error`](crate::Error); there is no third way, so a
+//! The stream ends well with [`Completed`](crate::responses::ResponseEventKind::Completed), or in an [`Error`](crate::Error); there is no third way, so a
 //! `?` on each item is all it takes not to mistake half an answer for a whole one. If only the whole answer counts, let
-//! [`collect`](crate::ResponseStream::collect) put it together:
+//! [`collect`](crate::responses::ResponseStream::collect) put it together:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let backend = codex_backend::testing::Backend::start()?;
 //! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-//! use codex_backend::ResponseItem;
+//! use codex_backend::responses::ResponseItem;
 //!
 //! let responses = client.codex_responses();
 //! let mut conversation = vec![ResponseItem::user("Say hello.")];
@@ -57,5 +58,5 @@
 //! ```
 //!
 //! What is newer than this crate is still there: an event of an unknown type is
-//! [`Unknown`](crate::ResponseEventKind::Unknown), every event has its [`raw`](crate::ResponseEvent::raw) JSON, an item of an unknown kind
-//! is [`Other`](crate::ResponseItem::Other), and [`field`](crate::ResponseRequest::field) sets any field of a request.
+//! [`Unknown`](crate::responses::ResponseEventKind::Unknown), every event has its [`raw`](crate::responses::ResponseEvent::raw) JSON, an item of an unknown kind
+//! is [`Other`](crate::responses::ResponseItem::Other), and [`field`](crate::responses::ResponseRequest::field) sets any field of a request.

@@ -6,8 +6,8 @@
 //! | `client.responses().create(request)` | `client.openai_responses().create(model, input).send()` |
 //! | `client.responses().create_stream(request)` | `….stream()` |
 //! | `CreateResponseArgs::default().model(m).input(i).build()?` | `create(m, i)`, then setters; `create_from(&request)` takes the old value |
-//! | `ResponseStreamEvent::ResponseOutputTextDelta(event)` | [`ResponseEventKind::OutputTextDelta`](crate::ResponseEventKind::OutputTextDelta)`(piece)` |
-//! | an event that the library does not know ends in an error | [`ResponseEventKind::Unknown`](crate::ResponseEventKind::Unknown), and the stream goes on |
+//! | `ResponseStreamEvent::ResponseOutputTextDelta(event)` | [`ResponseEventKind::OutputTextDelta`](crate::responses::ResponseEventKind::OutputTextDelta)`(piece)` |
+//! | an event that the library does not know ends in an error | [`ResponseEventKind::Unknown`](crate::responses::ResponseEventKind::Unknown), and the stream goes on |
 //! | a stream that breaks off ends like one that is whole | [`ErrorKind::Truncated`](crate::ErrorKind::Truncated) |
 //! | `OpenAIError::ApiError` | [`Error`](crate::Error), with [`kind`](crate::Error::kind), [`code`](crate::Error::code), [`request_id`](crate::Error::request_id) |
 //! | `client.files().create(…)` | `client.openai_files().path(…)`, `.bytes(…)` |

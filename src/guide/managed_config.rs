@@ -13,7 +13,7 @@
 //! # let tokens = codex_backend::ChatGptTokens::new(backend.issue_access_token("acct-corp"));
 //! # let client = backend.client().chatgpt(tokens).build()?;
 //! # let folder = tempfile::tempdir()?;
-//! use codex_backend::ConfigCache;
+//! use codex_backend::managed_config::ConfigCache;
 //! use serde::Deserialize;
 //!
 //! #[derive(Deserialize)]
@@ -32,18 +32,18 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The steps, the limits, and what happens when something fails stand at [`ManagedLoad`](crate::ManagedLoad).
+//! The steps, the limits, and what happens when something fails stand at [`ManagedLoad`](crate::managed_config::ManagedLoad).
 //!
 //! ## The cache
 //!
 //! It saves the question at the next start. The file names the account and the user it is about and until when it holds, and
-//! is signed; [`CacheStatus`](crate::CacheStatus) tells why a file was of no use. The key of the signature is public, so it
+//! is signed; [`CacheStatus`](crate::managed_config::CacheStatus) tells why a file was of no use. The key of the signature is public, so it
 //! finds damage, and stops nobody who means harm. By default the file is this crate's own;
-//! [`ConfigCache::shared_with_official_tool`](crate::ConfigCache::shared_with_official_tool) uses those of the official tool.
+//! [`ConfigCache::shared_with_official_tool`](crate::managed_config::ConfigCache::shared_with_official_tool) uses those of the official tool.
 //!
 //! ## While the program runs
 //!
-//! [`ManagedLoad::refreshes_every`](crate::ManagedLoad::refreshes_every) is a stream that loads anew after each interval. It
+//! [`ManagedLoad::refreshes_every`](crate::managed_config::ManagedLoad::refreshes_every) is a stream that loads anew after each interval. It
 //! moves while you poll it, and ends when you drop it:
 //!
 //! ```rust

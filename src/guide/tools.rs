@@ -1,6 +1,6 @@
 //! Tools: functions of the application's that a model may call.
 //!
-//! Register functions in [`Tools`](crate::Tools), and [`run_tools`](crate::ResponseRequest::run_tools) goes back and forth between the model and
+//! Register functions in [`Tools`](crate::responses::Tools), and [`run_tools`](crate::responses::ResponseRequest::run_tools) goes back and forth between the model and
 //! them until the model has what it needs.
 //!
 //! ```
@@ -9,7 +9,7 @@
 //! # let backend = Backend::start()?;
 //! # backend.script_response(ScriptedResponse::function_call("read_file", r#"{"path":"notes.txt"}"#));
 //! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-//! use codex_backend::{FunctionTool, ResponseEventKind, Tools};
+//! use codex_backend::responses::{FunctionTool, ResponseEventKind, Tools};
 //!
 //! #[derive(serde::Deserialize)]
 //! struct ReadFile {
@@ -44,9 +44,9 @@
 //!
 //! Whatever goes wrong with a call — arguments that do not fit, an error, a panic, a function that does not exist — is told
 //! to the model, which then does better or explains. The number of rounds is bounded. When a loop ends in an error,
-//! [`collect_partial`](crate::ToolLoop::collect_partial) in place of `.await` gives the rounds before it too. With the feature
+//! [`collect_partial`](crate::responses::ToolLoop::collect_partial) in place of `.await` gives the rounds before it too. With the feature
 //! `schemars`, `FunctionTool::of` makes the schema from the type of the arguments.
 //!
-//! To answer calls by yourself, take them from [`function_calls`](crate::CollectedResponse::function_calls), and give back
-//! [`ResponseItem::function_call_output`](crate::ResponseItem::function_call_output) for each, behind the items that came. Requests of one turn share a
-//! [`ResponseTurn`](crate::ResponseTurn).
+//! To answer calls by yourself, take them from [`function_calls`](crate::responses::CollectedResponse::function_calls), and give back
+//! [`ResponseItem::function_call_output`](crate::responses::ResponseItem::function_call_output) for each, behind the items that came. Requests of one turn share a
+//! [`ResponseTurn`](crate::responses::ResponseTurn).

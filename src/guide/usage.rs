@@ -7,7 +7,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let backend = codex_backend::testing::Backend::start()?;
 //! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-//! use codex_backend::LimitWindow;
+//! use codex_backend::limits::LimitWindow;
 //!
 //! let usage = client.usage().get().await?;
 //! if let Some(window) = usage.window(LimitWindow::Week) {
@@ -17,8 +17,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Limits on single features come beside it. [`UsageReport::snapshots`](crate::UsageReport::snapshots) puts all of them into
-//! one form, which is that of [`RateLimitSnapshot`](crate::RateLimitSnapshot): Codex itself first, then each feature.
+//! Limits on single features come beside it. [`UsageReport::snapshots`](crate::usage::UsageReport::snapshots) puts all of them into
+//! one form, which is that of [`RateLimitSnapshot`](crate::limits::RateLimitSnapshot): Codex itself first, then each feature.
 //!
 //! ## When a limit is reached
 //!
@@ -30,7 +30,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let backend = codex_backend::testing::Backend::start()?;
 //! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-//! use codex_backend::ResetOutcome;
+//! use codex_backend::usage::ResetOutcome;
 //!
 //! let usage = client.usage();
 //! if usage.reset_credits().await?.available_count > 0 {

@@ -18,7 +18,7 @@ impl RateLimitSnapshot {
     /// `-limit-name`, and `x-codex-credits-…`.
     ///
     /// ```
-    /// use codex_backend::RateLimitSnapshot;
+    /// use codex_backend::limits::RateLimitSnapshot;
     /// use codex_backend::http::HeaderMap;
     ///
     /// let mut headers = HeaderMap::new();
@@ -165,29 +165,29 @@ impl WindowOfEvent {
 ///
 /// ```
 /// use std::time::Duration;
-/// use codex_backend::ApiRateLimits;
+/// use codex_backend::limits::OpenAiRateLimits;
 /// use codex_backend::http::HeaderMap;
 ///
 /// let mut headers = HeaderMap::new();
 /// headers.insert("x-ratelimit-remaining-tokens", "149984".parse()?);
 /// headers.insert("x-ratelimit-reset-tokens", "6m0s".parse()?);
-/// let tokens = ApiRateLimits::from_headers(&headers).and_then(|limits| limits.tokens).unwrap();
+/// let tokens = OpenAiRateLimits::from_headers(&headers).and_then(|limits| limits.tokens).unwrap();
 /// assert_eq!((tokens.remaining, tokens.resets_in), (Some(149_984), Some(Duration::from_secs(360))));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ApiRateLimits {
+pub struct OpenAiRateLimits {
     /// The limit on requests.
-    pub requests: Option<ApiRateLimit>,
+    pub requests: Option<OpenAiRateLimit>,
     /// The limit on tokens.
-    pub tokens: Option<ApiRateLimit>,
+    pub tokens: Option<OpenAiRateLimit>,
 }
 
-/// One of the [`ApiRateLimits`].
+/// One of the [`OpenAiRateLimits`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ApiRateLimit {
+pub struct OpenAiRateLimit {
     /// How many the window allows.
     pub limit: Option<u64>,
     /// How many are left of it.
@@ -196,7 +196,7 @@ pub struct ApiRateLimit {
     pub resets_in: Option<Duration>,
 }
 
-impl ApiRateLimits {
+impl OpenAiRateLimits {
     /// What the headers of an answer say, if they say anything.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
@@ -206,7 +206,7 @@ impl ApiRateLimits {
         let limit = |of: &str| {
             let number = |name: &str| text(headers, &format!("x-ratelimit-{name}-{of}"))?.parse().ok();
             let resets_in = text(headers, &format!("x-ratelimit-reset-{of}")).and_then(duration);
-            let limit = ApiRateLimit { limit: number("limit"), remaining: number("remaining"), resets_in };
+            let limit = OpenAiRateLimit { limit: number("limit"), remaining: number("remaining"), resets_in };
             (limit.limit.is_some() || limit.remaining.is_some() || limit.resets_in.is_some()).then_some(limit)
         };
         let limits = Self { requests: limit("requests"), tokens: limit("tokens") };

@@ -9,7 +9,7 @@ open_struct! {
     /// A window in which usage is counted.
     ///
     /// ```
-    /// use codex_backend::{LimitWindow, RateLimitWindow};
+    /// use codex_backend::limits::{LimitWindow, RateLimitWindow};
     ///
     /// let window: RateLimitWindow = serde_json::from_str(r#"{"used_percent": 37, "limit_window_seconds": 18000}"#)?;
     /// assert_eq!((window.kind(), window.window_minutes()), (Some(LimitWindow::FiveHours), Some(300)));

@@ -1,6 +1,6 @@
 //! What the two routes of the Responses API take and refuse, for the compiler to say.
 //!
-//! The traits are bounds of the setters of [`ResponseRequest`](crate::ResponseRequest).
+//! The traits are bounds of the setters of [`ResponseRequest`](crate::responses::ResponseRequest).
 
 use super::{CodexBackend, Mode, OpenAiApi};
 

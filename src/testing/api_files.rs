@@ -34,12 +34,12 @@ impl ApiFiles {
         body: &Bytes,
     ) -> Reply {
         match (route, id) {
-            (Route::CreateApiFile, _) => self.create(headers, body),
-            (Route::ListApiFiles, _) => self.list(query),
-            (Route::CreateApiUpload, _) => self.begin(body),
-            (Route::AddApiUploadPart, Some(id)) => self.add_part(id, headers, body),
-            (Route::CompleteApiUpload, Some(id)) => self.complete(id, body),
-            (Route::CancelApiUpload, Some(id)) => match self.uploads.get_mut(id) {
+            (Route::CREATE_OPENAI_FILE, _) => self.create(headers, body),
+            (Route::LIST_OPENAI_FILES, _) => self.list(query),
+            (Route::CREATE_OPENAI_UPLOAD, _) => self.begin(body),
+            (Route::ADD_OPENAI_UPLOAD_PART, Some(id)) => self.add_part(id, headers, body),
+            (Route::COMPLETE_OPENAI_UPLOAD, Some(id)) => self.complete(id, body),
+            (Route::CANCEL_OPENAI_UPLOAD, Some(id)) => match self.uploads.get_mut(id) {
                 Some(upload) => {
                     upload.cancelled = true;
                     Reply::json(&json!({ "id": id, "object": "upload", "status": "cancelled" }))
@@ -51,11 +51,11 @@ impl ApiFiles {
                     return not_found("File", id);
                 };
                 match route {
-                    Route::DeleteApiFile => {
+                    Route::DELETE_OPENAI_FILE => {
                         self.files.remove(at);
                         Reply::json(&json!({ "id": id, "object": "file", "deleted": true }))
                     }
-                    Route::ReadApiFile => {
+                    Route::READ_OPENAI_FILE => {
                         Reply::bytes(StatusCode::OK, "application/octet-stream", self.files[at].1.clone())
                     }
                     _ => Reply::json(&self.files[at].0),

@@ -12,7 +12,7 @@ use crate::exchange::Clock;
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
 /// use std::time::{Duration, SystemTime};
-/// use codex_backend::Clock;
+/// use codex_backend::transport::Clock;
 /// use codex_backend::testing::ManualClock;
 ///
 /// let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH);

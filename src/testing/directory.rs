@@ -53,14 +53,14 @@ fn plugin(id: &str, name: &str) -> Value {
 
 pub(super) fn route<'a>(method: &Method, rest: &[&'a str]) -> Option<(Route, Vec<&'a str>)> {
     Some(match (method.as_str(), rest) {
-        ("GET", ["connectors", "directory", "list"]) => (Route::ListConnectors, vec![]),
-        ("GET", ["connectors", "directory", "list_workspace"]) => (Route::ListWorkspaceConnectors, vec![]),
-        ("POST", ["ps", "apps", "batch"]) => (Route::BatchApps, vec![]),
-        ("GET", ["accounts", id, "settings"]) => (Route::GetWorkspaceSettings, vec![id]),
-        ("GET", ["ps", "plugins", "list"]) => (Route::ListPlugins, vec![]),
-        ("GET", ["ps", "plugins", "installed"]) => (Route::ListInstalledPlugins, vec![]),
-        ("GET", ["ps", "plugins", id]) => (Route::GetPlugin, vec![id]),
-        ("GET", ["plugins", "featured"]) => (Route::ListFeaturedPlugins, vec![]),
+        ("GET", ["connectors", "directory", "list"]) => (Route::LIST_CONNECTORS, vec![]),
+        ("GET", ["connectors", "directory", "list_workspace"]) => (Route::LIST_WORKSPACE_CONNECTORS, vec![]),
+        ("POST", ["ps", "apps", "batch"]) => (Route::BATCH_APPS, vec![]),
+        ("GET", ["accounts", id, "settings"]) => (Route::GET_WORKSPACE_SETTINGS, vec![id]),
+        ("GET", ["ps", "plugins", "list"]) => (Route::LIST_PLUGINS, vec![]),
+        ("GET", ["ps", "plugins", "installed"]) => (Route::LIST_INSTALLED_PLUGINS, vec![]),
+        ("GET", ["ps", "plugins", id]) => (Route::GET_PLUGIN, vec![id]),
+        ("GET", ["plugins", "featured"]) => (Route::LIST_FEATURED_PLUGINS, vec![]),
         _ => return None,
     })
 }
@@ -68,28 +68,28 @@ pub(super) fn route<'a>(method: &Method, rest: &[&'a str]) -> Option<(Route, Vec
 impl Directory {
     pub(super) fn answer(&self, route: Route, asked: &Asked<'_>, plan: &PlanType) -> Reply {
         match route {
-            Route::ListConnectors => self.connectors(asked),
-            Route::ListWorkspaceConnectors | Route::GetWorkspaceSettings if !plan.is_workspace() => {
+            Route::LIST_CONNECTORS => self.connectors(asked),
+            Route::LIST_WORKSPACE_CONNECTORS | Route::GET_WORKSPACE_SETTINGS if !plan.is_workspace() => {
                 forbidden("not_a_workspace", "the account is not a workspace")
             }
-            Route::ListWorkspaceConnectors => Reply::json(&json!({ "apps": self.workspace_connectors })),
-            Route::GetWorkspaceSettings if asked.id(0) != asked.account_id => {
+            Route::LIST_WORKSPACE_CONNECTORS => Reply::json(&json!({ "apps": self.workspace_connectors })),
+            Route::GET_WORKSPACE_SETTINGS if asked.id(0) != asked.account_id => {
                 forbidden("account_mismatch", "the settings are another account's")
             }
-            Route::GetWorkspaceSettings => Reply::json(&self.workspace_settings),
-            Route::BatchApps => self.batch(&asked.body),
-            Route::ListPlugins => self.plugins(asked, Value::clone),
-            Route::ListInstalledPlugins => self.plugins(asked, |plugin| {
+            Route::GET_WORKSPACE_SETTINGS => Reply::json(&self.workspace_settings),
+            Route::BATCH_APPS => self.batch(&asked.body),
+            Route::LIST_PLUGINS => self.plugins(asked, Value::clone),
+            Route::LIST_INSTALLED_PLUGINS => self.plugins(asked, |plugin| {
                 let mut plugin = plugin.clone();
                 plugin["enabled"] = true.into();
                 plugin["disabled_skill_names"] = Value::Null;
                 plugin
             }),
-            Route::GetPlugin => match self.plugins.iter().find(|plugin| plugin["id"] == asked.id(0)) {
+            Route::GET_PLUGIN => match self.plugins.iter().find(|plugin| plugin["id"] == asked.id(0)) {
                 Some(plugin) => Reply::json(plugin),
                 None => not_found("no such plugin"),
             },
-            Route::ListFeaturedPlugins if asked.query("platform").is_some() => Reply::json(&json!(self.featured)),
+            Route::LIST_FEATURED_PLUGINS if asked.query("platform").is_some() => Reply::json(&json!(self.featured)),
             _ => invalid("a parameter is missing"),
         }
     }

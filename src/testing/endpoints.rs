@@ -55,24 +55,24 @@ pub(super) fn route<'a>(method: &Method, parts: &[&'a str]) -> Option<(Route, Ve
         _ => return None,
     };
     Some(match (method.as_str(), rest) {
-        ("GET", ["rate-limit-reset-credits"]) => (Route::ListResetCredits, vec![]),
-        ("POST", ["rate-limit-reset-credits", "consume"]) => (Route::RedeemResetCredit, vec![]),
-        ("POST", ["usage", "thread_usage", "query"]) => (Route::QueryThreadUsage, vec![]),
-        ("GET", ["accounts", "check"]) => (Route::CheckAccounts, vec![]),
-        ("GET", ["profiles", "me"]) => (Route::GetProfile, vec![]),
-        ("POST", ["accounts", "send_add_credits_nudge_email"]) => (Route::SendNudgeEmail, vec![]),
-        ("GET", ["workspace-messages"]) => (Route::ListWorkspaceMessages, vec![]),
-        ("GET", ["settings", "user"]) => (Route::GetUserSettings, vec![]),
-        ("GET", ["tasks", "list"]) => (Route::ListTasks, vec![]),
-        ("GET", ["tasks", id]) => (Route::GetTask, vec![id]),
-        ("GET", ["tasks", id, "turns", turn, "sibling_turns"]) => (Route::ListSiblingTurns, vec![id, turn]),
-        ("POST", ["tasks"]) => (Route::CreateTask, vec![]),
-        ("GET", ["environments"]) => (Route::ListEnvironments, vec![]),
+        ("GET", ["rate-limit-reset-credits"]) => (Route::LIST_RESET_CREDITS, vec![]),
+        ("POST", ["rate-limit-reset-credits", "consume"]) => (Route::REDEEM_RESET_CREDIT, vec![]),
+        ("POST", ["usage", "thread_usage", "query"]) => (Route::QUERY_THREAD_USAGE, vec![]),
+        ("GET", ["accounts", "check"]) => (Route::CHECK_ACCOUNTS, vec![]),
+        ("GET", ["profiles", "me"]) => (Route::GET_PROFILE, vec![]),
+        ("POST", ["accounts", "send_add_credits_nudge_email"]) => (Route::SEND_NUDGE_EMAIL, vec![]),
+        ("GET", ["workspace-messages"]) => (Route::LIST_WORKSPACE_MESSAGES, vec![]),
+        ("GET", ["settings", "user"]) => (Route::GET_USER_SETTINGS, vec![]),
+        ("GET", ["tasks", "list"]) => (Route::LIST_TASKS, vec![]),
+        ("GET", ["tasks", id]) => (Route::GET_TASK, vec![id]),
+        ("GET", ["tasks", id, "turns", turn, "sibling_turns"]) => (Route::LIST_SIBLING_TURNS, vec![id, turn]),
+        ("POST", ["tasks"]) => (Route::CREATE_TASK, vec![]),
+        ("GET", ["environments"]) => (Route::LIST_ENVIRONMENTS, vec![]),
         ("GET", ["environments", "by-repo", "github", owner, repo]) => {
-            (Route::ListRepositoryEnvironments, vec![owner, repo])
+            (Route::LIST_REPOSITORY_ENVIRONMENTS, vec![owner, repo])
         }
-        ("GET", ["config", "requirements"]) => (Route::GetRequirements, vec![]),
-        ("GET", ["config", "bundle"]) => (Route::GetConfigBundle, vec![]),
+        ("GET", ["config", "requirements"]) => (Route::GET_REQUIREMENTS, vec![]),
+        ("GET", ["config", "bundle"]) => (Route::GET_CONFIG_BUNDLE, vec![]),
         _ => return None,
     })
 }
@@ -82,7 +82,7 @@ impl World {
     pub(super) fn answer_endpoint(&mut self, head: &Parts, body: &[u8]) -> Option<Reply> {
         let parts: Vec<&str> = head.uri.path().trim_start_matches('/').split('/').collect();
         let (route, ids) = route(&head.method, &parts)?;
-        let is_public = route == Route::ListFeaturedPlugins && !head.headers.contains_key("authorization");
+        let is_public = route == Route::LIST_FEATURED_PLUGINS && !head.headers.contains_key("authorization");
         let account_id = match self.accounts.check_backend(&head.headers) {
             Ok(account_id) => account_id,
             Err(_) if is_public => String::new(),
@@ -104,38 +104,38 @@ impl World {
         let caching = headers.get("cache-control").and_then(|value| value.to_str().ok());
         let endpoints = &mut self.endpoints;
         match route {
-            Route::ListResetCredits => Reply::json(&reset_credits(&self.usage)),
-            Route::RedeemResetCredit => endpoints.redeem(&mut self.usage, &asked.body),
-            Route::QueryThreadUsage => endpoints.thread_usage(&asked.body),
-            Route::CheckAccounts => {
+            Route::LIST_RESET_CREDITS => Reply::json(&reset_credits(&self.usage)),
+            Route::REDEEM_RESET_CREDIT => endpoints.redeem(&mut self.usage, &asked.body),
+            Route::QUERY_THREAD_USAGE => endpoints.thread_usage(&asked.body),
+            Route::CHECK_ACCOUNTS => {
                 let listed = || self.accounts.check_list(asked.account_id);
                 Reply::json(&endpoints.accounts_check.clone().unwrap_or_else(listed))
             }
-            Route::GetProfile => Reply::json(&json!({ "stats": {
+            Route::GET_PROFILE => Reply::json(&json!({ "stats": {
                 "lifetime_tokens": 1_200_000, "peak_daily_tokens": 90_000, "longest_running_turn_sec": 840,
                 "current_streak_days": 3, "longest_streak_days": 11,
                 "daily_usage_buckets": [{ "start_date": "2026-04-22", "tokens": 90_000 }],
             } })),
-            Route::SendNudgeEmail => endpoints.nudge(&asked.body),
-            Route::ListWorkspaceMessages if caching == Some("no-store") => {
+            Route::SEND_NUDGE_EMAIL => endpoints.nudge(&asked.body),
+            Route::LIST_WORKSPACE_MESSAGES if caching == Some("no-store") => {
                 Reply::json(&json!({ "messages": endpoints.workspace_messages }))
             }
-            Route::GetUserSettings if caching == Some("no-cache, no-store") => {
+            Route::GET_USER_SETTINGS if caching == Some("no-cache, no-store") => {
                 let settings = endpoints.user_settings.clone();
                 Reply::json(&settings.unwrap_or_else(|| json!({ "commit_attribution_enabled": false })))
             }
-            Route::ListWorkspaceMessages | Route::GetUserSettings => {
+            Route::LIST_WORKSPACE_MESSAGES | Route::GET_USER_SETTINGS => {
                 invalid("the answer must not come out of a cache, and `cache-control` does not say so")
             }
-            Route::ListTasks => endpoints.tasks.list(asked),
-            Route::GetTask => endpoints.tasks.details(asked.id(0)),
-            Route::ListSiblingTurns => endpoints.tasks.sibling_turns(asked.id(0), asked.id(1)),
-            Route::CreateTask => endpoints.tasks.create(&asked.body),
-            Route::ListEnvironments => Reply::json(&endpoints.tasks.environments(None)),
-            Route::ListRepositoryEnvironments => {
+            Route::LIST_TASKS => endpoints.tasks.list(asked),
+            Route::GET_TASK => endpoints.tasks.details(asked.id(0)),
+            Route::LIST_SIBLING_TURNS => endpoints.tasks.sibling_turns(asked.id(0), asked.id(1)),
+            Route::CREATE_TASK => endpoints.tasks.create(&asked.body),
+            Route::LIST_ENVIRONMENTS => Reply::json(&endpoints.tasks.environments(None)),
+            Route::LIST_REPOSITORY_ENVIRONMENTS => {
                 Reply::json(&endpoints.tasks.environments(Some((asked.id(0), asked.id(1)))))
             }
-            Route::GetRequirements | Route::GetConfigBundle => endpoints.managed_config(route, &plan),
+            Route::GET_REQUIREMENTS | Route::GET_CONFIG_BUNDLE => endpoints.managed_config(route, &plan),
             _ => endpoints.directory.answer(route, asked, &plan),
         }
     }
@@ -146,7 +146,7 @@ impl Endpoints {
         if !plan.has_managed_config() {
             return Reply::error(StatusCode::FORBIDDEN, "plan_not_eligible", "the plan has no managed configuration");
         }
-        let set = if route == Route::GetRequirements { &self.requirements } else { &self.config_bundle };
+        let set = if route == Route::GET_REQUIREMENTS { &self.requirements } else { &self.config_bundle };
         Reply::json(set.as_ref().unwrap_or(&json!({})))
     }
 

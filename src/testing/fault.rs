@@ -13,9 +13,9 @@ use super::recorded::Route;
 /// use codex_backend::testing::{Backend, Fault, Route};
 ///
 /// let backend = Backend::start()?;
-/// backend.inject(Route::CreateFile, Fault::unauthorized("token_expired").times(2));
-/// backend.inject(Route::PutFile, Fault::reset_before_headers());
-/// backend.inject(Route::FinalizeFile, Fault::status(429).header("retry-after", "1"));
+/// backend.inject(Route::CREATE_FILE, Fault::unauthorized("token_expired").times(2));
+/// backend.inject(Route::PUT_FILE, Fault::reset_before_headers());
+/// backend.inject(Route::FINALIZE_FILE, Fault::status(429).header("retry-after", "1"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Clone)]

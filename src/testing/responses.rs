@@ -232,13 +232,13 @@ impl Responses {
     pub(super) fn is_route(route: Route) -> bool {
         matches!(
             route,
-            Route::CreateResponse
-                | Route::CompactResponse
-                | Route::RetrieveResponse
-                | Route::DeleteResponse
-                | Route::CancelResponse
-                | Route::ListInputItems
-                | Route::CountInputTokens
+            Route::CREATE_RESPONSE
+                | Route::COMPACT_RESPONSE
+                | Route::RETRIEVE_RESPONSE
+                | Route::DELETE_RESPONSE
+                | Route::CANCEL_RESPONSE
+                | Route::LIST_INPUT_ITEMS
+                | Route::COUNT_INPUT_TOKENS
         )
     }
 
@@ -259,7 +259,7 @@ impl Responses {
         };
         let fields: Map<String, Value> = serde_json::from_slice(&body).unwrap_or_default();
         match (route, id) {
-            (Route::CreateResponse, _) => {
+            (Route::CREATE_RESPONSE, _) => {
                 let refusal = match is_codex {
                     true => refused_by_codex(&fields, headers, models),
                     false => self.refused_by_openai(&fields),
@@ -267,11 +267,11 @@ impl Responses {
                 // The version of the catalogue is told in a header.
                 refusal.unwrap_or_else(|| self.create(&fields, is_codex.then_some(&models.etag)))
             }
-            (Route::CompactResponse, _) => {
+            (Route::COMPACT_RESPONSE, _) => {
                 let item = json!({ "type": "compaction", "encrypted_content": "gAAAAembedded" });
                 Reply::json(&json!({ "output": [item] }))
             }
-            (Route::CountInputTokens, _) => {
+            (Route::COUNT_INPUT_TOKENS, _) => {
                 Reply::json(&json!({ "object": "response.input_tokens", "input_tokens": 11 }))
             }
             (_, Some(id)) => self.kept(route, id, query),
@@ -284,15 +284,15 @@ impl Responses {
             return Reply::error(StatusCode::NOT_FOUND, "not_found", &format!("Response with id '{id}' not found."));
         };
         match route {
-            Route::DeleteResponse => {
+            Route::DELETE_RESPONSE => {
                 self.kept.remove(id);
                 Reply::json(&json!({ "id": id, "object": "response", "deleted": true }))
             }
-            Route::CancelResponse => {
+            Route::CANCEL_RESPONSE => {
                 kept.response["status"] = json!("cancelled");
                 Reply::json(&kept.response)
             }
-            Route::ListInputItems => {
+            Route::LIST_INPUT_ITEMS => {
                 // Two on a page, the newest first.
                 let items: Vec<Value> = kept.input.iter().rev().cloned().collect();
                 let after = query.split('&').find_map(|pair| pair.strip_prefix("after="));
@@ -544,8 +544,8 @@ impl super::World {
         }
         let (path, query) = target;
         match route {
-            Route::ListModels if !path.starts_with("/v1/") => return self.models.catalogue(query),
-            Route::ListModels | Route::RetrieveModel => return self.models.list(id),
+            Route::LIST_MODELS if !path.starts_with("/v1/") => return self.models.catalogue(query),
+            Route::LIST_MODELS | Route::RETRIEVE_MODEL => return self.models.list(id),
             _ => {}
         }
         if path.starts_with("/v1/") {

@@ -209,7 +209,7 @@ async fn serve(
 
     let query = head.uri.query().unwrap_or("");
     let mut upload = match route {
-        Some((Route::PutFile, Some(id))) => Some(state.world().files.check_put(id, query, &head.headers)),
+        Some((Route::PUT_FILE, Some(id))) => Some(state.world().files.check_put(id, query, &head.headers)),
         _ => None,
     };
     let mut content = Vec::new();
@@ -284,16 +284,16 @@ impl super::World {
             return refusal.unwrap_or_else(|| Reply::error(StatusCode::NOT_FOUND, "not_found", "no such route"));
         };
         match route {
-            Route::RefreshToken => return self.accounts.redeem(body),
-            Route::ExchangeIdentity => return self.accounts.exchange(body),
-            Route::RevokeToken => return self.accounts.revoke_by_request(body),
-            Route::Whoami => return self.accounts.whoami(headers),
+            Route::REFRESH_TOKEN => return self.accounts.redeem(body),
+            Route::EXCHANGE_IDENTITY => return self.accounts.exchange(body),
+            Route::REVOKE_TOKEN => return self.accounts.revoke_by_request(body),
+            Route::WHOAMI => return self.accounts.whoami(headers),
             _ => {}
         }
         #[cfg(feature = "agent-identity")]
         match (route, id) {
-            (Route::AgentKeys, _) => return self.agents.keys(headers),
-            (Route::RegisterTask, Some(id)) => return self.agents.register_task(id, headers, body, self.now()),
+            (Route::AGENT_KEYS, _) => return self.agents.keys(headers),
+            (Route::REGISTER_TASK, Some(id)) => return self.agents.register_task(id, headers, body, self.now()),
             _ => {}
         }
         if path.starts_with("/v1/") {
@@ -307,11 +307,11 @@ impl super::World {
             Err(refusal) => return refusal,
         };
         match (route, id) {
-            (Route::CreateFile, _) => self.files.create(&self.origin, account_id, body),
-            (Route::FinalizeFile, Some(id)) => self.files.finalize(&self.origin, &account_id, id),
-            (Route::GetUsage, _) => Reply::json(&self.usage),
+            (Route::CREATE_FILE, _) => self.files.create(&self.origin, account_id, body),
+            (Route::FINALIZE_FILE, Some(id)) => self.files.finalize(&self.origin, &account_id, id),
+            (Route::GET_USAGE, _) => Reply::json(&self.usage),
             #[cfg(feature = "agent-identity")]
-            (Route::RegisterAgent, _) => self.agents.register_agent(account_id, headers, body),
+            (Route::REGISTER_AGENT, _) => self.agents.register_agent(account_id, headers, body),
             _ => self.answer_api(route, id, target, headers, body),
         }
     }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AgentDescription, AgentIdentity, AgentIdentityError, AuthContext, AuthErrorKind, ChatGptSession, ChatGptTokens,
-    Client, CodexBackend, FileStore, ManagedAgent, RegisteredAgent,
+use codex_backend::auth::{
+    AgentDescription, AgentIdentity, AgentIdentityError, AuthContext, AuthErrorKind, FileStore, ManagedAgent,
+    RegisteredAgent,
 };
+use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::{ChatGptSession, ChatGptTokens, Client, CodexBackend};
 use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -64,7 +65,7 @@ impl Login {
     /// How many agents and tasks were registered.
     fn registered(&self) -> (usize, usize) {
         let count = |route| self.backend.requests_to(route).len();
-        (count(Route::RegisterAgent), count(Route::RegisterTask))
+        (count(Route::REGISTER_AGENT), count(Route::REGISTER_TASK))
     }
 }
 
@@ -75,7 +76,7 @@ async fn a_new_agent_is_kept_beside_the_tokens_and_taken_from_there() {
     let agent = login.managed().register(&login.context()).await.unwrap();
     usage(&login.client(agent.clone())).await.unwrap();
     assert_eq!(login.registered(), (1, 1));
-    let request = &login.backend.requests_to(Route::RegisterAgent)[0];
+    let request = &login.backend.requests_to(Route::REGISTER_AGENT)[0];
     let token = before["tokens"]["access_token"].as_str().unwrap();
     assert_eq!(request.header("authorization"), Some(format!("Bearer {token}").as_str()));
     assert_eq!(request.json()["abom"]["agent_harness_id"], "report-bot");
@@ -141,7 +142,7 @@ async fn an_agent_of_another_account_or_user_or_with_a_broken_key_is_replaced() 
 async fn a_failure_that_may_pass_is_not_tried_again_for_an_hour() {
     let login = Login::new();
     let (managed, context) = (login.managed(), login.context());
-    login.backend.inject(Route::RegisterTask, Fault::status(503).times(3));
+    login.backend.inject(Route::REGISTER_TASK, Fault::status(503).times(3));
     for attempt in 0..3 {
         let error = managed.register(&context).await.unwrap_err();
         match detail(&error) {
@@ -162,10 +163,10 @@ async fn a_failure_that_may_pass_is_not_tried_again_for_an_hour() {
 async fn any_other_failure_is_tried_again_at_once() {
     let login = Login::new();
     let (managed, context) = (login.managed(), login.context());
-    login.backend.inject(Route::RegisterAgent, Fault::status(403).body("not allowed"));
+    login.backend.inject(Route::REGISTER_AGENT, Fault::status(403).body("not allowed"));
     let error = managed.register(&context).await.unwrap_err();
     assert!(matches!(detail(&error), AgentIdentityError::RegistrationStatus { status: 403, attempts: 1, .. }));
-    login.backend.inject(Route::RegisterAgent, Fault::status(200).body("{}"));
+    login.backend.inject(Route::REGISTER_AGENT, Fault::status(200).body("{}"));
     let error = managed.register(&context).await.unwrap_err();
     assert!(matches!(detail(&error), AgentIdentityError::RegistrationAnswer { .. }));
     assert_eq!(login.document().get("agent_identity"), None);
@@ -176,7 +177,7 @@ async fn any_other_failure_is_tried_again_at_once() {
 async fn a_change_of_the_store_meanwhile_is_kept() {
     let login = Login::new();
     let (managed, context) = (login.managed(), login.context());
-    login.backend.inject(Route::RegisterTask, Fault::delay(Duration::from_millis(300)));
+    login.backend.inject(Route::REGISTER_TASK, Fault::delay(Duration::from_millis(300)));
     let (outcome, ()) = tokio::join!(managed.register(&context), async {
         while login.registered().1 == 0 {
             tokio::task::yield_now().await;
@@ -193,7 +194,7 @@ async fn a_change_of_the_store_meanwhile_is_kept() {
 async fn an_agent_that_another_process_put_there_meanwhile_is_taken() {
     let login = Login::new();
     let (managed, context) = (login.managed(), login.context());
-    login.backend.inject(Route::RegisterTask, Fault::delay(Duration::from_millis(300)));
+    login.backend.inject(Route::REGISTER_TASK, Fault::delay(Duration::from_millis(300)));
     let other = login.managed();
     let (outcome, ()) = tokio::join!(managed.register(&context), async {
         while login.registered().1 == 0 {
@@ -211,7 +212,7 @@ async fn an_agent_that_another_process_put_there_meanwhile_is_taken() {
 async fn of_two_processes_that_register_an_agent_at_once_one_gives_way() {
     let login = Login::new();
     let (managed, context) = (login.managed(), login.context());
-    login.backend.inject(Route::RegisterAgent, Fault::delay(Duration::from_millis(300)));
+    login.backend.inject(Route::REGISTER_AGENT, Fault::delay(Duration::from_millis(300)));
     let other = login.managed();
     let (outcome, theirs) = tokio::join!(managed.register(&context), async {
         while login.registered().0 == 0 {
@@ -226,7 +227,7 @@ async fn of_two_processes_that_register_an_agent_at_once_one_gives_way() {
 #[tokio::test]
 async fn an_agent_whose_task_cannot_be_had_is_kept_for_another_process() {
     let login = Login::new();
-    login.backend.inject(Route::RegisterTask, Fault::status(403));
+    login.backend.inject(Route::REGISTER_TASK, Fault::status(403));
     login.managed().register(&login.context()).await.unwrap_err();
     let kept = login.document()["agent_identity"].clone();
     assert_eq!((kept.get("task_id"), login.registered()), (None, (1, 1)));
@@ -252,9 +253,9 @@ async fn a_task_that_replaces_a_refused_one_is_kept() {
 
     // Another process is not refused.
     let again = login.managed().register(&login.context()).await.unwrap();
-    let sent = login.backend.requests_to(Route::GetUsage).len();
+    let sent = login.backend.requests_to(Route::GET_USAGE).len();
     usage(&login.client(again)).await.unwrap();
-    assert_eq!((login.backend.requests_to(Route::GetUsage).len(), login.registered()), (sent + 1, (1, 2)));
+    assert_eq!((login.backend.requests_to(Route::GET_USAGE).len(), login.registered()), (sent + 1, (1, 2)));
 }
 
 #[tokio::test]
@@ -298,7 +299,7 @@ async fn a_call_goes_on_where_its_new_task_cannot_be_kept() {
 async fn a_sign_in_to_another_account_meanwhile_keeps_nothing() {
     let login = Login::new();
     let (managed, context) = (login.managed(), login.context());
-    login.backend.inject(Route::RegisterTask, Fault::delay(Duration::from_millis(300)));
+    login.backend.inject(Route::REGISTER_TASK, Fault::delay(Duration::from_millis(300)));
     let theirs: Value = serde_json::from_str(&login.backend.issue_auth_json("acct-2", seconds(3600))).unwrap();
     let (outcome, ()) = tokio::join!(managed.register(&context), async {
         while login.registered().1 == 0 {
@@ -315,7 +316,7 @@ async fn a_sign_in_of_another_user_or_with_a_key_meanwhile_keeps_nothing() {
     for kind in [AuthErrorKind::AccountMismatch, AuthErrorKind::Incomplete] {
         let login = Login::new();
         let (managed, context) = (login.managed(), login.context());
-        login.backend.inject(Route::RegisterTask, Fault::delay(Duration::from_millis(300)));
+        login.backend.inject(Route::REGISTER_TASK, Fault::delay(Duration::from_millis(300)));
         let theirs = match kind {
             AuthErrorKind::AccountMismatch => {
                 let claims = json!({ "https://api.openai.com/auth": { "chatgpt_user_id": "user-other" } });
@@ -353,7 +354,7 @@ async fn an_expired_login_is_renewed_before_its_token_registers() {
     let login = Login::new();
     std::fs::write(&login.path, login.backend.issue_auth_json("acct-1", Duration::ZERO)).unwrap();
     let agent = login.managed().register(&login.context()).await.unwrap();
-    assert_eq!(login.backend.requests_to(Route::RefreshToken).len(), 1);
+    assert_eq!(login.backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
     let document = login.document();
     assert_eq!(document["agent_identity"]["task_id"], agent.task_id().expose_secret());
     assert_ne!(document["last_refresh"], "2026-01-01T00:00:00Z");
@@ -367,7 +368,7 @@ async fn an_agent_under_a_key_of_ones_own() {
     let description = AgentDescription::new("report-bot", "1.4.0");
     let identity = AgentIdentity::create(key(), &tokens, &description, &login.context()).await.unwrap();
     assert!(identity.is_fedramp());
-    let request = &login.backend.requests_to(Route::RegisterAgent)[0];
+    let request = &login.backend.requests_to(Route::REGISTER_AGENT)[0];
     assert_eq!(request.header("x-openai-fedramp"), Some("true"));
     usage(&login.client(identity.register(&login.context()).await.unwrap())).await.unwrap();
 }

@@ -1,7 +1,8 @@
 //! Clocks that differ.
 
+use codex_backend::auth::{AgentIdentityError, ClockSkew};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{AgentIdentityError, ClockSkew, Error, ErrorKind};
+use codex_backend::{Error, ErrorKind};
 
 use super::support::{Stage, TIMESTAMP, after_epoch, agent_123, at, detail, seconds, usage};
 
@@ -27,7 +28,7 @@ async fn the_error_says_by_how_much() {
         assert!(error.to_string().contains(words), "{error}");
         assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Auth, 401));
         assert_eq!(error.code(), Some("timestamp_out_of_range"));
-        assert_eq!(stage.backend.requests_to(Route::GetUsage).len(), 1);
+        assert_eq!(stage.backend.requests_to(Route::GET_USAGE).len(), 1);
     }
 }
 
@@ -37,7 +38,7 @@ async fn a_minute_is_not_the_problem() {
         let stage = Stage::new();
         let client = stage.client(agent_123().register(&stage.context()).await.unwrap());
         let date = httpdate::fmt_http_date(at(TIMESTAMP) + seconds(ahead));
-        stage.backend.inject(Route::GetUsage, Fault::unauthorized("token_revoked").header("date", &date));
+        stage.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_revoked").header("date", &date));
         let error = usage(&client).await.unwrap_err();
         assert_eq!(error.kind() == ErrorKind::Auth, is_named, "{error}");
     }
@@ -54,13 +55,13 @@ async fn the_servers_time_is_taken_over_where_that_is_wanted() {
     assert_eq!(stage.registrations(), 2);
     let one = client().agent_identity(agent).build().unwrap();
     usage(&one).await.unwrap();
-    assert_eq!(stage.backend.requests_to(Route::GetUsage).len(), 1);
+    assert_eq!(stage.backend.requests_to(Route::GET_USAGE).len(), 1);
     // The clock of this machine jumps: found out by the next refusal.
     clock.set_now(at("2030-01-01T00:00:00Z"));
     usage(&one).await.unwrap();
-    assert_eq!(stage.backend.requests_to(Route::GetUsage).len(), 3);
+    assert_eq!(stage.backend.requests_to(Route::GET_USAGE).len(), 3);
     usage(&one).await.unwrap();
-    assert_eq!(stage.backend.requests_to(Route::GetUsage).len(), 4);
+    assert_eq!(stage.backend.requests_to(Route::GET_USAGE).len(), 4);
 }
 
 #[tokio::test]
@@ -71,15 +72,15 @@ async fn an_expired_task_behind_a_wrong_clock_is_replaced_in_the_same_call() {
     let client = stage.backend.client().clock(clock).agent_identity(agent).build().unwrap();
     stage.backend.expire_agent_tasks();
     usage(&client).await.unwrap();
-    let sent = stage.backend.requests_to(Route::GetUsage).len();
+    let sent = stage.backend.requests_to(Route::GET_USAGE).len();
     assert_eq!((sent, stage.registrations()), (3, 2));
     // The other way about: the registration of the new task is what finds the clock wrong.
     let agent = agent_123().follow_server_clock(true).register(&stage.context()).await.unwrap();
     let clock = ManualClock::starting_at(at("2026-04-22T12:00:00Z"));
     let client = stage.backend.client().clock(clock).agent_identity(agent).build().unwrap();
-    stage.backend.inject(Route::GetUsage, Fault::status(401).body(r#"{"code":"task_expired"}"#));
+    stage.backend.inject(Route::GET_USAGE, Fault::status(401).body(r#"{"code":"task_expired"}"#));
     usage(&client).await.unwrap();
-    let sent = stage.backend.requests_to(Route::GetUsage).len() - sent;
+    let sent = stage.backend.requests_to(Route::GET_USAGE).len() - sent;
     assert_eq!((sent, stage.registrations()), (2, 5));
 }
 

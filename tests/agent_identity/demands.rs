@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use codex_backend::auth::{AgentIdentity, AgentKey};
 use codex_backend::testing::Backend;
-use codex_backend::{AgentIdentity, AgentKey};
 use http::HeaderMap;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};

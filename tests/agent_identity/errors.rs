@@ -1,10 +1,11 @@
 //! Every class of error that the protocol knows, once. What the types make impossible stands at the end.
 
-use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AgentDescription, AgentIdentity, AgentIdentityError, AuthError, AuthErrorKind, ChatGptSession, ChatGptTokens,
-    FileStore, JwtRejection, ManagedAgent, StoredCredentials,
+use codex_backend::auth::{
+    AgentDescription, AgentIdentity, AgentIdentityError, AuthErrorKind, FileStore, JwtRejection, ManagedAgent,
+    StoredCredentials,
 };
+use codex_backend::testing::{Backend, Fault, Route};
+use codex_backend::{AuthError, ChatGptSession, ChatGptTokens};
 use serde_json::json;
 
 use super::support::{KEY, Stage, agent_123, detail, json_answer, key, record};
@@ -49,7 +50,7 @@ async fn the_keys_cannot_be_fetched() {
         (Fault::status(404), AuthErrorKind::Permanent),
         (Fault::truncated_json(), AuthErrorKind::Permanent),
     ] {
-        backend.inject(Route::AgentKeys, fault.times(3));
+        backend.inject(Route::AGENT_KEYS, fault.times(3));
         let error = of_jwt(&backend, jwt.clone()).await;
         assert_is(&error, "KeysNotFetched", kind);
         // The rest of the three, where fewer were needed.
@@ -71,7 +72,7 @@ async fn the_verification_of_a_jwt() {
         case["jwt"].as_str().unwrap().to_owned()
     };
     let context = stage.context();
-    stage.backend.inject(Route::AgentKeys, json_answer(&jwks.to_string()));
+    stage.backend.inject(Route::AGENT_KEYS, json_answer(&jwks.to_string()));
     for (description, name) in [("alg none with kid", "JwtHeader"), ("no kid in the header", "JwtNoKeyId")] {
         let error = AgentIdentity::from_jwt(of_vectors(description), &context).await.unwrap_err();
         assert_is(&error, name, AuthErrorKind::Permanent);
@@ -99,7 +100,7 @@ async fn the_verification_of_a_jwt() {
     assert_is(&of_jwt(&stage.backend, issuer).await, "JwtVerification { reason: Issuer", AuthErrorKind::Permanent);
     let mut broken = jwks;
     broken["keys"][0]["n"] = json!("%");
-    stage.backend.inject(Route::AgentKeys, json_answer(&broken.to_string()));
+    stage.backend.inject(Route::AGENT_KEYS, json_answer(&broken.to_string()));
     assert_is(&of_jwt(&stage.backend, jwt).await, "JwtKey", AuthErrorKind::Permanent);
 }
 
@@ -113,7 +114,7 @@ fn the_private_key() {
 
 #[tokio::test]
 async fn an_unknown_environment() {
-    let builder = codex_backend::Client::builder().environment(codex_backend::Environment::empty());
+    let builder = codex_backend::Client::builder().environment(codex_backend::transport::Environment::empty());
     let context = builder.codex_base_url("https://eu.chatgpt.com/backend-api").auth_context().unwrap();
     let error = agent_123().register(&context).await.unwrap_err();
     assert_is(&error, "UnsupportedEnvironment", AuthErrorKind::Permanent);
@@ -144,7 +145,7 @@ async fn the_registration_does_not_get_through() {
 #[tokio::test]
 async fn a_registration_that_is_not_answered_in_time() {
     let stage = Stage::new();
-    stage.backend.inject(Route::RegisterTask, Fault::stall().times(9));
+    stage.backend.inject(Route::REGISTER_TASK, Fault::stall().times(9));
     let context = stage.context();
     let registering = tokio::spawn(async move { agent_123().register(&context).await.map(drop) });
     for attempt in 1..=3 {
@@ -209,7 +210,7 @@ async fn an_agent_of_ones_own_is_not_to_be_had() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("auth.json");
     std::fs::write(&path, backend.issue_auth_json("acct-1", std::time::Duration::from_secs(3600))).unwrap();
-    backend.inject(Route::RegisterAgent, Fault::status(503).times(3));
+    backend.inject(Route::REGISTER_AGENT, Fault::status(503).times(3));
     let session = ChatGptSession::open(FileStore::new(&path)).unwrap();
     let managed = ManagedAgent::new(session, AgentDescription::new("test", "1"));
     let error = managed.register(&backend.client().auth_context().unwrap()).await.unwrap_err();
@@ -250,6 +251,6 @@ async fn no_bearer_token_is_ever_sent() {
     other = AgentIdentity::from_record(theirs.to_string()).unwrap();
     // The backend does not take the task of another agent; the agent then registers its own.
     super::support::usage(&stage.client(other.lazy())).await.unwrap();
-    let codes: Vec<_> = stage.backend.requests_to(Route::RegisterTask).iter().map(|it| it.target.clone()).collect();
+    let codes: Vec<_> = stage.backend.requests_to(Route::REGISTER_TASK).iter().map(|it| it.target.clone()).collect();
     assert!(codes.last().unwrap().contains(other.agent_runtime_id()), "{codes:?}");
 }

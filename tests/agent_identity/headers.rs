@@ -1,7 +1,8 @@
 //! One signature a second, and how it comes to each attempt.
 
+use codex_backend::RetryPolicy;
+use codex_backend::auth::AuthHeaders;
 use codex_backend::testing::{Fault, Route};
-use codex_backend::{AuthHeaders, RetryPolicy};
 use futures_util::FutureExt;
 
 use super::support::{Stage, agent_123, seconds, usage};
@@ -33,12 +34,12 @@ async fn each_attempt_is_signed_for_its_own_moment() {
     let builder = stage.backend.client().clock(stage.clock.clone()).retry_policy(policy);
     let agent = agent_123().register(&stage.context()).await.unwrap();
     let client = builder.agent_identity(agent).build().unwrap();
-    stage.backend.inject(Route::GetUsage, Fault::status(503).header("retry-after", "4"));
+    stage.backend.inject(Route::GET_USAGE, Fault::status(503).header("retry-after", "4"));
     let call = tokio::spawn(async move { usage(&client).await });
     stage.clock.until_asleep_for(seconds(4)).await;
     stage.clock.advance(seconds(4));
     call.await.unwrap().unwrap();
-    let requests = stage.backend.requests_to(Route::GetUsage);
+    let requests = stage.backend.requests_to(Route::GET_USAGE);
     assert_eq!(requests.len(), 2);
     assert_ne!(requests[0].header("authorization"), requests[1].header("authorization"));
 }

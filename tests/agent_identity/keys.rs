@@ -2,7 +2,8 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use codex_backend::{AgentIdentity, AgentIdentityError, AgentKey, AuthErrorKind, PlanType, StoredCredentials};
+use codex_backend::auth::{AgentIdentity, AgentIdentityError, AgentKey, AuthErrorKind, StoredCredentials};
+use codex_backend::limits::PlanType;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 

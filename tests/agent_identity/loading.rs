@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AgentIdentity, AgentIdentityError, AnyClient, AuthErrorKind, AuthMode, AuthSource, AuthSources, CodexAuth,
-    Environment, JwtRejection, StoredCredentials,
+use codex_backend::auth::{
+    AgentIdentity, AgentIdentityError, AuthErrorKind, AuthMode, AuthSource, AuthSources, JwtRejection,
+    StoredCredentials,
 };
+use codex_backend::testing::{Backend, Fault, Route};
+use codex_backend::transport::Environment;
+use codex_backend::{AnyClient, CodexAuth};
 use futures_util::future::join_all;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -32,7 +34,7 @@ fn part(value: &Value) -> String {
 async fn claims_are_checked_against_the_clock_and_the_names() {
     let stage = Stage::new();
     let now = stage.clock.clone();
-    let now = codex_backend::Clock::now(&now).duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = codex_backend::transport::Clock::now(&now).duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let identity = agent_123();
     for (claims, expected) in [
         (json!({}), None),
@@ -151,23 +153,23 @@ async fn keys_of_other_kinds_are_passed_over_and_broken_ones_named() {
         (json!([changed("n", json!("AQAB"))]), Some(broken("it is shorter than 2048 bits"))),
         (json!([changed("e", json!("AQ"))]), Some("JwtVerification { reason: Signature }".to_owned())),
     ] {
-        backend.inject(Route::AgentKeys, json_answer(&json!({ "keys": set }).to_string()));
+        backend.inject(Route::AGENT_KEYS, json_answer(&json!({ "keys": set }).to_string()));
         let outcome = load(&backend, jwt.clone()).await.err().map(|error| error.0);
         assert_eq!(outcome, expected, "{set}");
     }
     for (answer, status) in
         [(Fault::status(404), "404"), (json_answer("{}"), "Decode"), (json_answer("<html>"), "Decode")]
     {
-        backend.inject(Route::AgentKeys, answer);
+        backend.inject(Route::AGENT_KEYS, answer);
         let outcome = load(&backend, jwt.clone()).await.unwrap_err().0;
         assert!(outcome.starts_with("KeysNotFetched(") && outcome.contains(status), "{outcome}");
     }
     // A failure that may pass is tried again, within the ten seconds.
-    let fetched = backend.requests_to(Route::AgentKeys).len();
-    backend.inject(Route::AgentKeys, Fault::status(503));
+    let fetched = backend.requests_to(Route::AGENT_KEYS).len();
+    backend.inject(Route::AGENT_KEYS, Fault::status(503));
     load(&backend, jwt).await.unwrap();
-    assert_eq!(backend.requests_to(Route::AgentKeys).len(), fetched + 2);
-    for request in backend.requests_to(Route::AgentKeys).iter().skip(1) {
+    assert_eq!(backend.requests_to(Route::AGENT_KEYS).len(), fetched + 2);
+    for request in backend.requests_to(Route::AGENT_KEYS).iter().skip(1) {
         assert!(request.header("authorization").is_none() && request.header("originator").is_some());
     }
 }
@@ -189,38 +191,38 @@ async fn the_keys_are_fetched_once_under_load_and_again_when_they_are_old() {
     for outcome in join_all(verifying).await {
         outcome.unwrap().unwrap();
     }
-    assert_eq!(stage.backend.requests_to(Route::AgentKeys).len(), 1);
+    assert_eq!(stage.backend.requests_to(Route::AGENT_KEYS).len(), 1);
     stage.clock.advance(seconds(599));
     AgentIdentity::from_jwt(jwts[0].clone(), &context).await.unwrap();
-    assert_eq!(stage.backend.requests_to(Route::AgentKeys).len(), 1);
+    assert_eq!(stage.backend.requests_to(Route::AGENT_KEYS).len(), 1);
     stage.clock.advance(seconds(1));
     AgentIdentity::from_jwt(jwts[0].clone(), &context).await.unwrap();
-    assert_eq!(stage.backend.requests_to(Route::AgentKeys).len(), 2);
+    assert_eq!(stage.backend.requests_to(Route::AGENT_KEYS).len(), 2);
 }
 
 #[tokio::test]
 async fn a_key_that_is_missing_is_looked_for_again_but_not_all_the_time() {
     let stage = Stage::new();
     let (context, jwt) = (stage.context(), stage.backend.issue_agent_jwt("acct-1"));
-    stage.backend.inject(Route::AgentKeys, json_answer(r#"{"keys":[]}"#));
+    stage.backend.inject(Route::AGENT_KEYS, json_answer(r#"{"keys":[]}"#));
     for _ in 0..5 {
         let error = AgentIdentity::from_jwt(jwt.clone(), &context).await.unwrap_err();
         assert!(matches!(detail(&error), AgentIdentityError::JwtUntrustedKey));
     }
-    assert_eq!(stage.backend.requests_to(Route::AgentKeys).len(), 1);
+    assert_eq!(stage.backend.requests_to(Route::AGENT_KEYS).len(), 1);
     stage.clock.advance(seconds(30));
     AgentIdentity::from_jwt(jwt, &context).await.unwrap();
-    assert_eq!(stage.backend.requests_to(Route::AgentKeys).len(), 2);
+    assert_eq!(stage.backend.requests_to(Route::AGENT_KEYS).len(), 2);
 }
 
 #[tokio::test]
 async fn a_failed_fetch_fails_those_who_wait_and_not_the_next() {
     let backend = Backend::start().unwrap();
     let (context, jwt) = (backend.client().auth_context().unwrap(), backend.issue_agent_jwt("acct-1"));
-    backend.inject(Route::AgentKeys, Fault::status(403));
+    backend.inject(Route::AGENT_KEYS, Fault::status(403));
     let outcomes = join_all((0..20).map(|_| AgentIdentity::from_jwt(jwt.clone(), &context))).await;
     assert!(outcomes.iter().all(Result::is_err));
-    assert_eq!(backend.requests_to(Route::AgentKeys).len(), 1);
+    assert_eq!(backend.requests_to(Route::AGENT_KEYS).len(), 1);
     AgentIdentity::from_jwt(jwt, &context).await.unwrap();
 }
 
@@ -236,7 +238,10 @@ async fn the_key_in_a_jwt_is_checked_when_it_is_loaded() {
         assert_eq!(load(&stage.backend, jwt).await.unwrap().email(), None);
     }
     let jwt = stage.backend.sign_agent_jwt(&agent_123(), &json!({ "plan_type": "hc" }));
-    assert_eq!(load(&stage.backend, jwt).await.unwrap().plan_type(), Some(&codex_backend::PlanType::Enterprise));
+    assert_eq!(
+        load(&stage.backend, jwt).await.unwrap().plan_type(),
+        Some(&codex_backend::limits::PlanType::Enterprise)
+    );
 }
 
 fn sources(vars: &[(&str, &str)]) -> AuthSources {
@@ -258,7 +263,7 @@ async fn both_variables_lead_to_an_agent() {
         let client = backend.client().codex_auth(&auth).unwrap().build().unwrap();
         usage(&client).await.unwrap();
     }
-    assert_eq!(backend.requests_to(Route::RegisterTask).len(), 2);
+    assert_eq!(backend.requests_to(Route::REGISTER_TASK).len(), 2);
 }
 
 #[tokio::test]

@@ -4,8 +4,10 @@ use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use codex_backend::auth::{AgentIdentity, AuthContext};
 use codex_backend::testing::{Backend, ManualClock};
-use codex_backend::{AgentIdentity, AuthContext, ChatGptTokens, Client, Environment};
+use codex_backend::transport::Environment;
+use codex_backend::{ChatGptTokens, Client};
 use proptest::prelude::*;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use secrecy::{ExposeSecret, SecretString};
@@ -141,7 +143,7 @@ proptest! {
     #[test]
     fn no_record_jwt_or_answer_makes_a_panic(text in "\\PC{0,200}") {
         let _refused = AgentIdentity::from_record(text.clone());
-        let _refused = codex_backend::AgentKey::from_pkcs8_base64(text.clone());
+        let _refused = codex_backend::auth::AgentKey::from_pkcs8_base64(text.clone());
         let (_, _, context) = &*SIGNED;
         prop_assert!(RUNTIME.block_on(AgentIdentity::from_jwt(text, context)).is_err());
     }

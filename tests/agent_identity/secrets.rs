@@ -1,9 +1,8 @@
 //! Nothing that is shown, logged or said holds a secret.
 
+use codex_backend::auth::{AgentDescription, AgentIdentity, AgentKey, FileStore, ManagedAgent, StoredCredentials};
 use codex_backend::testing::{Fault, Route};
-use codex_backend::{
-    AgentDescription, AgentIdentity, AgentKey, AuthError, ChatGptSession, FileStore, ManagedAgent, StoredCredentials,
-};
+use codex_backend::{AuthError, ChatGptSession};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -74,15 +73,15 @@ async fn keys_jwts_assertions_and_task_ids_are_never_shown() {
     secrets.assert_not_in(&format!("{record:?} {:?} {:?}", agent.task_id(), identity.key().to_pkcs8_base64()));
 
     // Servers that repeat what they were sent, and JWTs and records that are almost right.
-    let assertion = stage.backend.requests_to(Route::GetUsage)[0].header("authorization").unwrap().to_owned();
+    let assertion = stage.backend.requests_to(Route::GET_USAGE)[0].header("authorization").unwrap().to_owned();
     let echo = format!("you sent {assertion} and {KEY} and {}", jwt.expose_secret());
     for (status, times) in [(400, 1), (401, 1), (500, 3)] {
-        stage.backend.inject(Route::RegisterTask, Fault::status(status).body(echo.clone()).times(times));
+        stage.backend.inject(Route::REGISTER_TASK, Fault::status(status).body(echo.clone()).times(times));
         let error = agent_123().register(&stage.context()).await.unwrap_err();
         secrets.assert_error_hides(&error);
         // A server's failure would be waited out, on a clock that stands.
         let status = status.min(401);
-        stage.backend.inject(Route::GetUsage, Fault::status(status).body(echo.clone()));
+        stage.backend.inject(Route::GET_USAGE, Fault::status(status).body(echo.clone()));
         let error = client.usage().get().await.unwrap_err();
         secrets.assert_not_in(&format!("{error} {error:?} {:?}", error.body()));
     }
@@ -92,7 +91,7 @@ async fn keys_jwts_assertions_and_task_ids_are_never_shown() {
         json!({ "task_id": 5, "encrypted_task_id": task_id }),
         json!({ "encrypted_task_id": format!("{task_id}%") }),
     ] {
-        stage.backend.inject(Route::RegisterTask, json_answer(&body.to_string()));
+        stage.backend.inject(Route::REGISTER_TASK, json_answer(&body.to_string()));
         secrets.assert_error_hides(&agent_123().register(&stage.context()).await.unwrap_err());
     }
     let cut = &jwt.expose_secret()[..jwt.expose_secret().len() - 4];
@@ -112,7 +111,7 @@ async fn keys_jwts_assertions_and_task_ids_are_never_shown() {
     stage.backend.expire_agent_tasks();
     usage(&client).await.unwrap();
     secrets.add(agent.task_id().expose_secret());
-    stage.backend.inject(Route::GetUsage, Fault::unauthorized("task_expired").times(9));
+    stage.backend.inject(Route::GET_USAGE, Fault::unauthorized("task_expired").times(9));
     let error = client.usage().get().await.unwrap_err();
     secrets.assert_not_in(&format!("{error} {error:?}"));
 

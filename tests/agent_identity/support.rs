@@ -2,10 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use codex_backend::auth::{AgentIdentity, AgentIdentityError, AgentKey, AgentProvider, AuthContext};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AgentIdentity, AgentIdentityError, AgentKey, AgentProvider, AuthContext, AuthError, Client, CodexBackend, Error,
-};
+use codex_backend::{AuthError, Client, CodexBackend, Error};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -70,12 +69,12 @@ impl Stage {
 
     /// What comes of a registration that is answered with this.
     pub(crate) async fn registering(&self, answer: Fault) -> Result<SecretString, AuthError> {
-        self.backend.inject(Route::RegisterTask, answer.times(9));
+        self.backend.inject(Route::REGISTER_TASK, answer.times(9));
         agent_123().register(&self.context()).await.map(|agent| agent.task_id())
     }
 
     pub(crate) fn registrations(&self) -> usize {
-        self.backend.requests_to(Route::RegisterTask).len()
+        self.backend.requests_to(Route::REGISTER_TASK).len()
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use codex_backend::testing::{Backend, Fault, RecordedRequest, Route};
-use codex_backend::{
-    AgentAuthApi, AgentIdentity, AgentIdentityError, AuthErrorKind, AuthHeaders, Client, Environment, ErrorKind,
-    OpenAiFileUpload, Recovery, Refusal, RetryPolicy, Transport, TransportError, TransportFuture, TransportRequest,
+use codex_backend::auth::{
+    AgentAuthApi, AgentIdentity, AgentIdentityError, AuthErrorKind, AuthHeaders, AuthRecovery, AuthRefusal,
 };
+use codex_backend::testing::{Backend, Fault, RecordedRequest, Route};
+use codex_backend::transport::{Environment, Transport, TransportError, TransportFuture, TransportRequest};
+use codex_backend::{Client, ErrorKind, OpenAiFileUpload, RetryPolicy};
 use futures_util::future::join_all;
 use http::StatusCode;
 use secrecy::ExposeSecret;
@@ -50,11 +51,11 @@ async fn uploads_and_usage_with_either_agent_plain_and_sealed() {
             assert!(file.uri().starts_with("sediment://"));
             usage(&client).await.unwrap();
         }
-        assert_eq!(backend.requests_to(Route::RegisterTask).len(), 2);
-        for request in backend.requests_to(Route::PutFile) {
+        assert_eq!(backend.requests_to(Route::REGISTER_TASK).len(), 2);
+        for request in backend.requests_to(Route::PUT_FILE) {
             assert!(request.header("authorization").is_none() && request.header("chatgpt-account-id").is_none());
         }
-        for request in backend.requests_to(Route::GetUsage) {
+        for request in backend.requests_to(Route::GET_USAGE) {
             assert!(request.header("authorization").unwrap().starts_with("AgentAssertion "));
             assert_eq!(request.header("chatgpt-account-id"), Some("acct-gov"));
             assert_eq!(request.header("x-openai-fedramp"), Some("true"));
@@ -87,7 +88,8 @@ async fn the_id_is_a_segment_of_the_path_and_nothing_else() {
         stage.backend.add_agent(&identity);
         usage(&stage.client(identity.lazy())).await.unwrap();
     }
-    let targets: Vec<String> = stage.backend.requests_to(Route::RegisterTask).into_iter().map(|it| it.target).collect();
+    let targets: Vec<String> =
+        stage.backend.requests_to(Route::REGISTER_TASK).into_iter().map(|it| it.target).collect();
     assert_eq!(targets[0], "/backend-api/v1/agent/..%2F..%2Fescape%3Fx%3D1%23y/task/register");
     assert_eq!(targets[1], "/backend-api/v1/agent/agent%20%C3%BC%2F%252F/task/register");
 }
@@ -114,7 +116,7 @@ async fn a_thousand_first_calls_register_once() {
 #[tokio::test]
 async fn a_registration_that_fails_fails_those_who_wait_and_not_the_next() {
     let stage = Stage::new();
-    stage.backend.inject(Route::RegisterTask, Fault::status(403).body(r#"{"error":{"code":"agent_disabled"}}"#));
+    stage.backend.inject(Route::REGISTER_TASK, Fault::status(403).body(r#"{"error":{"code":"agent_disabled"}}"#));
     let client = stage.client(agent_123().lazy());
     for outcome in join_all((0..50).map(|_| usage(&client))).await {
         let error = outcome.unwrap_err();
@@ -124,7 +126,7 @@ async fn a_registration_that_fails_fails_those_who_wait_and_not_the_next() {
             AgentIdentityError::RegistrationStatus { status: 403, attempts: 1, .. }
         ));
     }
-    assert_eq!((stage.registrations(), stage.backend.requests_to(Route::GetUsage).len()), (1, 0));
+    assert_eq!((stage.registrations(), stage.backend.requests_to(Route::GET_USAGE).len()), (1, 0));
     usage(&client).await.unwrap();
     assert_eq!(stage.registrations(), 2);
 }
@@ -132,7 +134,7 @@ async fn a_registration_that_fails_fails_those_who_wait_and_not_the_next() {
 #[tokio::test]
 async fn whoever_waits_takes_over_from_one_who_goes_away() {
     let stage = Stage::new();
-    stage.backend.inject(Route::RegisterTask, Fault::stall());
+    stage.backend.inject(Route::REGISTER_TASK, Fault::stall());
     let client = stage.client(agent_123().lazy());
     let first = tokio::spawn({
         let client = client.clone();
@@ -154,12 +156,12 @@ async fn whoever_waits_takes_over_from_one_who_goes_away() {
 #[tokio::test]
 async fn each_attempt_is_signed_anew() {
     let stage = Stage::new();
-    stage.backend.inject(Route::RegisterTask, Fault::status(503).times(1));
-    stage.backend.inject(Route::RegisterTask, Fault::reset_before_headers());
+    stage.backend.inject(Route::REGISTER_TASK, Fault::status(503).times(1));
+    stage.backend.inject(Route::REGISTER_TASK, Fault::reset_before_headers());
     agent_123().register(&stage.context()).await.unwrap();
     assert_eq!(stage.registrations(), 3);
     // The clock moves between attempts: one of them stalls for its 30 seconds.
-    stage.backend.inject(Route::RegisterTask, Fault::stall());
+    stage.backend.inject(Route::REGISTER_TASK, Fault::stall());
     let context = stage.context();
     let registering = tokio::spawn(async move { agent_123().register(&context).await.map(drop) });
     stage.clock.until_asleep_for(seconds(30)).await;
@@ -168,7 +170,7 @@ async fn each_attempt_is_signed_anew() {
     }
     stage.clock.advance(seconds(30));
     registering.await.unwrap().unwrap();
-    let bodies: Vec<_> = stage.backend.requests_to(Route::RegisterTask).iter().map(RecordedRequest::json).collect();
+    let bodies: Vec<_> = stage.backend.requests_to(Route::REGISTER_TASK).iter().map(RecordedRequest::json).collect();
     assert_eq!(bodies[4]["timestamp"], "2026-04-23T00:00:30Z");
     assert_ne!(bodies[3]["signature"], bodies[4]["signature"]);
 }
@@ -176,7 +178,7 @@ async fn each_attempt_is_signed_anew() {
 #[tokio::test]
 async fn the_policy_of_the_client_does_not_multiply_attempts() {
     let stage = Stage::new();
-    stage.backend.inject(Route::RegisterTask, Fault::status(500).times(99));
+    stage.backend.inject(Route::REGISTER_TASK, Fault::status(500).times(99));
     let client = stage.backend.client().clock(stage.clock.clone());
     let client = client.retry_policy(RetryPolicy::default().max_attempts(7)).agent_identity(agent_123().lazy());
     let error = usage(&client.build().unwrap()).await.unwrap_err();
@@ -193,7 +195,7 @@ async fn a_thousand_refusals_register_one_new_task() {
         outcome.unwrap();
     }
     assert_eq!(stage.registrations(), 2);
-    let sent = stage.backend.requests_to(Route::GetUsage).len();
+    let sent = stage.backend.requests_to(Route::GET_USAGE).len();
     assert!((1001..=2000).contains(&sent), "{sent}");
 }
 
@@ -219,9 +221,9 @@ async fn one_new_task_one_resend_then_an_error() {
         ] {
             let stage = Stage::new();
             let client = stage.client(agent_123().register(&stage.context()).await.unwrap());
-            stage.backend.inject(Route::GetUsage, Fault::status(401).body(body.to_string()).times(9));
+            stage.backend.inject(Route::GET_USAGE, Fault::status(401).body(body.to_string()).times(9));
             let error = usage(&client).await.unwrap_err();
-            assert_eq!((stage.registrations(), stage.backend.requests_to(Route::GetUsage).len()), (2, 2), "{body}");
+            assert_eq!((stage.registrations(), stage.backend.requests_to(Route::GET_USAGE).len()), (2, 2), "{body}");
             assert_eq!((error.kind(), error.status()), (ErrorKind::Auth, Some(StatusCode::UNAUTHORIZED)), "{body}");
             assert_eq!((error.attempts(), error.may_have_been_sent()), (2, true));
             match detail(error.auth_error().unwrap()) {
@@ -242,10 +244,10 @@ async fn any_other_refusal_is_final() {
     ] {
         let stage = Stage::new();
         let client = stage.client(agent_123().register(&stage.context()).await.unwrap());
-        stage.backend.inject(Route::GetUsage, answer);
+        stage.backend.inject(Route::GET_USAGE, answer);
         let error = usage(&client).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::Forbidden), "{error}");
-        assert_eq!((stage.registrations(), stage.backend.requests_to(Route::GetUsage).len()), (1, 1));
+        assert_eq!((stage.registrations(), stage.backend.requests_to(Route::GET_USAGE).len()), (1, 1));
     }
 }
 
@@ -254,7 +256,7 @@ async fn a_new_task_that_cannot_be_had_ends_the_call_and_the_next_call_tries_aga
     let stage = Stage::new();
     let client = stage.client(agent_123().register(&stage.context()).await.unwrap());
     stage.backend.expire_agent_tasks();
-    stage.backend.inject(Route::RegisterTask, Fault::status(503).times(3));
+    stage.backend.inject(Route::REGISTER_TASK, Fault::status(503).times(3));
     let error = usage(&client).await.unwrap_err();
     let auth = error.auth_error().unwrap();
     assert!(matches!(detail(auth), AgentIdentityError::RegistrationStatus { attempts: 3, .. }), "{error}");
@@ -269,10 +271,10 @@ async fn the_generation_counts_tasks_and_a_stale_refusal_registers_nothing() {
     let generation = client.auth_headers().await.unwrap().generation();
     stage.clock.advance(seconds(1));
     assert_eq!(client.auth_headers().await.unwrap().generation(), generation);
-    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, generation).with_code("task_expired");
-    assert_eq!(client.auth_refused(refusal.clone()).await.unwrap(), Recovery::Resend);
+    let refusal = AuthRefusal::new(StatusCode::UNAUTHORIZED, generation).with_code("task_expired");
+    assert_eq!(client.auth_refused(refusal.clone()).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(client.auth_headers().await.unwrap().generation(), generation + 1);
-    assert_eq!(client.auth_refused(refusal).await.unwrap(), Recovery::Resend);
+    assert_eq!(client.auth_refused(refusal).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(stage.registrations(), 2);
 }
 

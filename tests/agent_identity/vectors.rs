@@ -1,10 +1,12 @@
 //! Every vector, through the public types.
 
-use codex_backend::testing::{Fault, ManualClock, Route};
-use codex_backend::{
-    AgentAuthApi, AgentDescription, AgentIdentity, AgentIdentityError, AgentKey, AuthError, ChatGptTokens, Client,
-    ConfigError, Environment, PlanType, StoredCredentials,
+use codex_backend::auth::{
+    AgentAuthApi, AgentDescription, AgentIdentity, AgentIdentityError, AgentKey, StoredCredentials,
 };
+use codex_backend::limits::PlanType;
+use codex_backend::testing::{Fault, ManualClock, Route};
+use codex_backend::transport::Environment;
+use codex_backend::{AuthError, ChatGptTokens, Client, ConfigError};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -67,7 +69,7 @@ fn key_generation() {
 async fn the_request_that_registers_a_task() {
     let (stage, vector) = (Stage::new(), &vectors()["task_registration_request"]);
     agent_123().register(&stage.context()).await.unwrap();
-    let request = &stage.backend.requests_to(Route::RegisterTask)[0];
+    let request = &stage.backend.requests_to(Route::REGISTER_TASK)[0];
     assert_eq!(request.method, text(&vector["method"]));
     assert_eq!(request.target, format!("/backend-api{}", text(&vector["path"])));
     assert_eq!(request.header("content-type"), vector["content_type"].as_str());
@@ -186,11 +188,11 @@ async fn the_request_that_registers_an_agent() {
     let token = stage.backend.issue_access_token(ACCOUNT);
     let description = AgentDescription::new("codex-cli", "0.0.0").session_source("cli");
     let answer = text(&vector["response_json"]).to_owned();
-    stage.backend.inject(Route::RegisterAgent, json_answer(&answer));
+    stage.backend.inject(Route::REGISTER_AGENT, json_answer(&answer));
     let tokens = ChatGptTokens::new(token.clone());
     let identity = AgentIdentity::create(key(), &tokens, &description, &stage.context()).await.unwrap();
     assert_eq!(identity.agent_runtime_id(), "agent-123");
-    let request = &stage.backend.requests_to(Route::RegisterAgent)[0];
+    let request = &stage.backend.requests_to(Route::REGISTER_AGENT)[0];
     assert_eq!(request.target, format!("/backend-api{}", text(&vector["path"])));
     assert_eq!(request.header("authorization"), Some(format!("Bearer {}", token.expose_secret()).as_str()));
     let mut expected: Value = serde_json::from_str(text(&vector["body_json"])).unwrap();
@@ -203,7 +205,7 @@ async fn the_request_that_registers_an_agent() {
 async fn jwts() {
     let vector = &vectors()["jwt"];
     let stage = Stage::new();
-    stage.backend.inject(Route::AgentKeys, json_answer(&vector["jwks"].to_string()));
+    stage.backend.inject(Route::AGENT_KEYS, json_answer(&vector["jwks"].to_string()));
     // One context: the keys are fetched for the first that gets so far.
     let context = stage.context();
     for case in cases(&vector["cases"]) {
@@ -225,7 +227,7 @@ async fn jwts() {
             Some(expected) => assert_eq!(class(&outcome.unwrap_err()), expected, "{case}"),
         }
     }
-    assert_eq!(stage.backend.requests_to(Route::AgentKeys).len(), 1);
+    assert_eq!(stage.backend.requests_to(Route::AGENT_KEYS).len(), 1);
 }
 
 #[test]
@@ -297,7 +299,7 @@ async fn stored_forms() {
     let mut count = 0;
     for document in forms {
         let stage = Stage::new();
-        stage.backend.inject(Route::AgentKeys, json_answer(&vectors["jwt"]["jwks"].to_string()));
+        stage.backend.inject(Route::AGENT_KEYS, json_answer(&vectors["jwt"]["jwks"].to_string()));
         let stored = StoredCredentials::from_json(&document.to_string()).unwrap();
         let identity = AgentIdentity::from_stored(&stored, &stage.context()).await.unwrap();
         assert_eq!((identity.agent_runtime_id(), identity.account_id()), ("agent-123", ACCOUNT));
@@ -355,7 +357,7 @@ async fn which_refusals_are_about_the_task() {
         let stage = Stage::new();
         let client = stage.client(agent_123().register(&stage.context()).await.unwrap());
         let status = u16::try_from(case["status"].as_u64().unwrap()).unwrap();
-        stage.backend.inject(Route::GetUsage, Fault::status(status).body(text(&case["body"]).to_owned()));
+        stage.backend.inject(Route::GET_USAGE, Fault::status(status).body(text(&case["body"]).to_owned()));
         let outcome = usage(&client).await;
         let is_about_task = case["task_invalid"].as_bool().unwrap();
         assert_eq!((outcome.is_ok(), stage.registrations() - 1), (is_about_task, usize::from(is_about_task)), "{case}");

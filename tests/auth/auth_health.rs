@@ -3,11 +3,9 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders, AuthHealth, BearerCommand, FileStore, ReauthReason};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AuthContext, AuthError, AuthFuture, AuthHeaders, AuthHealth, AuthProvider, BearerCommand, ChatGptSession, Client,
-    CodexBackend, FileStore, ReauthReason,
-};
+use codex_backend::{AuthError, AuthProvider, ChatGptSession, Client, CodexBackend};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use serde_json::{Value, json};
@@ -108,7 +106,7 @@ async fn a_token_that_does_not_tell_its_end_is_old_after_eight_days() {
 #[tokio::test]
 async fn a_renewal_is_seen_from_its_beginning_to_its_end() {
     let login = Login::with_foreign_members(EXPIRED);
-    login.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(300)));
+    login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(300)));
     let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
     let mut watch = client.watch_auth_health();
     assert_eq!(next(&mut watch).await, AuthHealth::Expiring);
@@ -117,8 +115,8 @@ async fn a_renewal_is_seen_from_its_beginning_to_its_end() {
         let client = client.clone();
         async move { usage(&client).await }
     });
-    assert_eq!(next(&mut watch).await, AuthHealth::Renewing);
-    assert_eq!(client.auth_health(), AuthHealth::Renewing);
+    assert_eq!(next(&mut watch).await, AuthHealth::Refreshing);
+    assert_eq!(client.auth_health(), AuthHealth::Refreshing);
     assert_eq!(next(&mut watch).await, AuthHealth::Ready);
     guard(call).await.unwrap().unwrap();
     assert!(is_quiet(&mut watch).await);
@@ -168,7 +166,7 @@ async fn it_is_told_why_the_user_has_to_sign_in() {
     ] {
         let login = Login::with_foreign_members(EXPIRED);
         let body = json!({ "error": { "code": code } }).to_string();
-        login.backend.inject(Route::RefreshToken, Fault::status(400).body(body));
+        login.backend.inject(Route::REFRESH_TOKEN, Fault::status(400).body(body));
         let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
         let mut watch = client.watch_auth_health();
         assert_eq!(next(&mut watch).await, AuthHealth::Expiring);
@@ -203,7 +201,7 @@ async fn the_server_itself_tells_reuse_and_revocation() {
     let context = login.backend.client().auth_context().unwrap();
     let copy = login.folder().join("copy.json");
     fs::copy(login.path(), &copy).unwrap();
-    guard(codex_backend::SignOut::of(FileStore::new(copy)).revoke(&context)).await.unwrap();
+    guard(codex_backend::auth::SignOut::of(FileStore::new(copy)).revoke(&context)).await.unwrap();
     usage(&client).await.unwrap_err();
     assert_eq!(client.auth_health(), AuthHealth::ReauthRequired(ReauthReason::Revoked));
 }
@@ -233,13 +231,13 @@ async fn a_sign_in_that_was_removed_is_noticed_by_a_401_too() {
     let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
     let kept = login.document();
     fs::remove_file(login.path()).unwrap();
-    login.backend.inject(Route::GetUsage, Fault::unauthorized("token_revoked"));
+    login.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_revoked"));
     let error = usage(&client).await.unwrap_err();
     assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::Removed));
     assert_eq!(client.auth_health(), AuthHealth::ReauthRequired(ReauthReason::Removed));
     // It may come back, and was not the worse for it.
     fs::write(login.path(), kept.to_string()).unwrap();
-    login.backend.inject(Route::GetUsage, Fault::unauthorized("token_revoked"));
+    login.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_revoked"));
     usage(&client).await.unwrap();
     assert_eq!((client.auth_health(), login.redeemed().len()), (AuthHealth::Ready, 1));
 }
@@ -247,7 +245,7 @@ async fn a_sign_in_that_was_removed_is_noticed_by_a_401_too() {
 #[tokio::test]
 async fn a_failure_that_may_pass_leaves_them_expiring() {
     let login = Login::with_foreign_members(EXPIRED);
-    login.backend.inject(Route::RefreshToken, Fault::status(503));
+    login.backend.inject(Route::REFRESH_TOKEN, Fault::status(503));
     let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
     let mut watch = client.watch_auth_health();
     assert_eq!(next(&mut watch).await, AuthHealth::Expiring);
@@ -345,7 +343,7 @@ async fn a_provider_of_the_applications_own_can_tell() {
     let client = Backend::start().unwrap().client().provider(std::sync::Arc::new(Own(told))).build().unwrap();
     let mut watch = client.watch_auth_health();
     assert_eq!(next(&mut watch).await, AuthHealth::Ready);
-    for health in [AuthHealth::Renewing, AuthHealth::ReauthRequired(ReauthReason::Other), AuthHealth::Ready] {
+    for health in [AuthHealth::Refreshing, AuthHealth::ReauthRequired(ReauthReason::Other), AuthHealth::Ready] {
         tell.send(health).unwrap();
         assert_eq!((next(&mut watch).await, client.auth_health()), (health, health));
     }

@@ -8,11 +8,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use codex_backend::auth::{AuthErrorKind, AuthHeaders, AuthMode, AuthRecovery, AuthRefusal, BearerCommand};
+use codex_backend::mode::Unset;
 use codex_backend::testing::{Backend, ManualClock};
-use codex_backend::{
-    AuthError, AuthErrorKind, AuthHeaders, AuthMode, BearerCommand, Client, ClientBuilder, CodexAuth, Environment,
-    OpenAiApi, Recovery, Refusal, Unset,
-};
+use codex_backend::transport::Environment;
+use codex_backend::{AuthError, Client, ClientBuilder, CodexAuth, OpenAiApi};
 use futures_util::future::join_all;
 use http::StatusCode;
 
@@ -110,8 +110,8 @@ async fn error_of(client: &Client<OpenAiApi>) -> AuthError {
 }
 
 /// As an application does whose request was refused.
-async fn refused(client: &Client<OpenAiApi>, generation: u64) -> Result<Recovery, AuthError> {
-    guard(client.auth_refused(Refusal::new(StatusCode::UNAUTHORIZED, generation))).await
+async fn refused(client: &Client<OpenAiApi>, generation: u64) -> Result<AuthRecovery, AuthError> {
+    guard(client.auth_refused(AuthRefusal::new(StatusCode::UNAUTHORIZED, generation))).await
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn what_it_prints_opens_the_public_api() {
     script.put("key", "sk-unknown");
     assert_eq!(guard(ask()).await, StatusCode::NOT_FOUND);
     let generation = client.auth_headers().await.unwrap().generation();
-    assert_eq!(refused(&client, generation).await.unwrap(), Recovery::Resend);
+    assert_eq!(refused(&client, generation).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(guard(ask()).await, StatusCode::UNAUTHORIZED);
     assert_eq!(script.runs(), 2);
 }
@@ -245,7 +245,7 @@ async fn without_an_interval_a_token_is_used_until_it_is_refused() {
     assert_eq!(token(&client).await, "MARK-1");
     clock.advance(INTERVAL * 1000);
     assert_eq!(token(&client).await, "MARK-1");
-    assert_eq!(refused(&client, 0).await.unwrap(), Recovery::Resend);
+    assert_eq!(refused(&client, 0).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(token(&client).await, "MARK-2");
 }
 
@@ -255,7 +255,7 @@ async fn many_refusals_of_one_token_run_it_once() {
     let client = script.client();
     assert_eq!(guard(client.auth_headers()).await.unwrap().generation(), 0);
     let refusals = join_all((0..30).map(|_| refused(&client, 0))).await;
-    assert!(refusals.into_iter().all(|recovery| recovery.unwrap() == Recovery::Resend));
+    assert!(refusals.into_iter().all(|recovery| recovery.unwrap() == AuthRecovery::Retry));
     let headers = guard(client.auth_headers()).await.unwrap();
     assert_eq!((bearer(&headers).as_str(), headers.generation(), script.runs()), ("MARK-2", 1, 2));
     // One that comes late does not cost another run.

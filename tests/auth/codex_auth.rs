@@ -7,12 +7,17 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use codex_backend::auth::{
+    AuthErrorKind, AuthMode, AuthSource, AuthSources, CredentialRestrictions, FileStore, PersonalAccessToken,
+    SignInMethod, SignOut, WorkloadIdentity,
+};
+use codex_backend::limits::PlanType;
+use codex_backend::mode::Unset;
 use codex_backend::testing::{Backend, Fault, Route};
+use codex_backend::transport::{Environment, Transport, TransportError, TransportFuture, TransportRequest};
 use codex_backend::{
-    AnyClient, AuthError, AuthErrorKind, AuthMode, AuthSource, AuthSources, ChatGptSession, Client, ClientBuilder,
-    CodexAuth, CodexBackend, ConfigError, Environment, FileStore, LoginMethod, OpenAiApi, OpenAiFileUpload,
-    PersonalAccessToken, PlanType, Restrictions, RetryPolicy, SignOut, Transport, TransportError, TransportFuture,
-    TransportRequest, Unset, WorkloadIdentity,
+    AnyClient, AuthError, ChatGptSession, Client, ClientBuilder, CodexAuth, CodexBackend, ConfigError, OpenAiApi,
+    OpenAiFileUpload, RetryPolicy,
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -128,10 +133,10 @@ async fn clients_have_the_mode_of_what_was_found() {
     let signed_in = CodexAuth::load(&sources(&[("CODEX_HOME", path(&home))])).await.unwrap();
     let client = backend.client().codex_auth(&signed_in).unwrap().build().unwrap();
     client.usage().get().await.unwrap();
-    assert!(matches!(backend.client().build_any(&signed_in).unwrap(), AnyClient::Backend(_)));
+    assert!(matches!(backend.client().build_any(&signed_in).unwrap(), AnyClient::Codex(_)));
 
     let key = CodexAuth::load(&sources(&[("CODEX_API_KEY", "sk-example")])).await.unwrap();
-    assert!(matches!(backend.client().build_any(&key).unwrap(), AnyClient::PublicApi(_)));
+    assert!(matches!(backend.client().build_any(&key).unwrap(), AnyClient::OpenAi(_)));
     let error = Client::builder().codex_auth(&key).unwrap_err();
     assert_eq!(error.kind(), AuthErrorKind::WrongMode);
     assert!(error.to_string().contains("CODEX_API_KEY") && error.to_string().contains("apikey"), "{error}");
@@ -235,7 +240,7 @@ async fn tokens_that_a_host_application_left_in_a_file_are_used_and_never_renewe
     client.usage().get().await.unwrap();
     backend.revoke_access_token(&document["tokens"]["access_token"].as_str().unwrap().to_owned().into());
     client.usage().get().await.unwrap_err();
-    assert!(backend.requests_to(Route::RefreshToken).is_empty());
+    assert!(backend.requests_to(Route::REFRESH_TOKEN).is_empty());
 }
 
 #[tokio::test]
@@ -313,7 +318,7 @@ async fn a_personal_access_token_in_the_file_is_verified() {
         backend.client().codex_auth(&auth).unwrap().build().unwrap().usage().get().await.unwrap();
         assert_eq!(auth.forget().removed, [home.path().join("auth.json").to_str().unwrap()]);
     }
-    assert_eq!(backend.requests_to(Route::Whoami).len(), 3);
+    assert_eq!(backend.requests_to(Route::WHOAMI).len(), 3);
 }
 
 #[tokio::test]
@@ -598,7 +603,7 @@ async fn restrictions_are_checked_when_credentials_are_loaded() {
     let chatgpt = home_with(&backend.issue_auth_json("acct-1", Duration::from_secs(3600)));
     let key = home_with(r#"{"OPENAI_API_KEY":"sk-MARK-12345"}"#);
     let pat = backend.issue_personal_access_token("acct-1");
-    let none = Restrictions::default;
+    let none = CredentialRestrictions::default;
     for (restrictions, chatgpt_allowed, key_allowed) in [
         (none(), true, true),
         (none().workspaces(["acct-1"]), true, true),
@@ -606,9 +611,9 @@ async fn restrictions_are_checked_when_credentials_are_loaded() {
         (none().workspaces(["acct-2"]), false, true),
         (none().workspaces::<String>([]), false, true),
         (none().workspaces(["acct-1"]).workspaces(["acct-2"]), false, true),
-        (none().login_method(LoginMethod::ChatGpt), true, false),
-        (none().login_method(LoginMethod::Api), false, true),
-        (none().login_method(LoginMethod::Api).login_method(LoginMethod::ChatGpt), false, false),
+        (none().sign_in_method(SignInMethod::ChatGpt), true, false),
+        (none().sign_in_method(SignInMethod::Api), false, true),
+        (none().sign_in_method(SignInMethod::Api).sign_in_method(SignInMethod::ChatGpt), false, false),
     ] {
         for (vars, allowed) in [
             (("CODEX_HOME", path(&chatgpt)), chatgpt_allowed),
@@ -633,11 +638,11 @@ async fn restrictions_are_checked_when_credentials_are_loaded() {
 #[tokio::test]
 async fn what_is_not_allowed_is_no_reason_to_take_other_credentials() {
     let vars = [("CODEX_BACKEND_ACCESS_TOKEN", "opaque"), ("CODEX_API_KEY", "sk-MARK-12345")];
-    let only_keys = Restrictions::default().login_method(LoginMethod::Api);
+    let only_keys = CredentialRestrictions::default().sign_in_method(SignInMethod::Api);
     let error = CodexAuth::load(&sources(&vars).restrict(only_keys)).await.unwrap_err();
     assert_eq!(error.kind(), AuthErrorKind::NotAllowed);
     // A token that does not tell its workspace is for none of those allowed.
-    let ours = Restrictions::default().workspaces(["acct-1"]);
+    let ours = CredentialRestrictions::default().workspaces(["acct-1"]);
     let error = CodexAuth::load(&sources(&vars).restrict(ours)).await.unwrap_err();
     assert!(error.to_string().contains("do not tell theirs"), "{error}");
 }
@@ -645,15 +650,16 @@ async fn what_is_not_allowed_is_no_reason_to_take_other_credentials() {
 #[tokio::test]
 async fn restrictions_that_are_set_twice_both_hold() {
     let vars = [("CODEX_BACKEND_ACCESS_TOKEN", "opaque"), ("CODEX_BACKEND_ACCOUNT_ID", "acct-1")];
-    let only = |workspaces: &[&str]| Restrictions::default().workspaces(workspaces.iter().copied());
-    let (ours, chatgpt) = (only(&["acct-1", "acct-2"]), Restrictions::default().login_method(LoginMethod::ChatGpt));
+    let only = |workspaces: &[&str]| CredentialRestrictions::default().workspaces(workspaces.iter().copied());
+    let (ours, chatgpt) =
+        (only(&["acct-1", "acct-2"]), CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt));
     let allowed = sources(&vars).restrict(ours.clone()).restrict(chatgpt.clone()).restrict(only(&["acct-1"]));
     assert!(CodexAuth::load(&allowed).await.is_ok());
     for refused in [
         sources(&vars).restrict(ours.clone()).restrict(only(&["acct-2"])),
         sources(&vars).restrict(only(&["acct-2"])).restrict(chatgpt.clone()),
-        sources(&vars).restrict(only(&["acct-2"])).restrict(Restrictions::default()),
-        sources(&vars).restrict(chatgpt).restrict(Restrictions::default().login_method(LoginMethod::Api)),
+        sources(&vars).restrict(only(&["acct-2"])).restrict(CredentialRestrictions::default()),
+        sources(&vars).restrict(chatgpt).restrict(CredentialRestrictions::default().sign_in_method(SignInMethod::Api)),
     ] {
         assert_eq!(CodexAuth::load(&refused).await.unwrap_err().kind(), AuthErrorKind::NotAllowed);
     }
@@ -667,31 +673,32 @@ async fn a_renewal_under_restrictions_uses_no_tokens_of_another_workspace_and_lo
     let (before, theirs) = (file(), backend.issue_access_token("acct-2"));
     // That another workspace is allowed, too, does not make the session its own.
     for workspaces in [&["acct-1"][..], &["acct-1", "acct-2"]] {
-        let ours = Restrictions::default().workspaces(workspaces.iter().copied());
+        let ours = CredentialRestrictions::default().workspaces(workspaces.iter().copied());
         let ours = sources(&[("CODEX_HOME", path(&home))]).restrict(ours);
         let auth = backend.client().load_auth(&ours).await.unwrap();
         let client = backend.client().codex_auth(&auth).unwrap().build().unwrap();
         let answer = json!({ "access_token": theirs.expose_secret(), "refresh_token": "theirs" });
-        backend.inject(Route::RefreshToken, Fault::status(200).body(answer.to_string()));
+        backend.inject(Route::REFRESH_TOKEN, Fault::status(200).body(answer.to_string()));
         let error = client.usage().get().await.unwrap_err();
         assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);
-        assert_eq!((file(), backend.requests_to(Route::GetUsage).len()), (before.clone(), 0));
+        assert_eq!((file(), backend.requests_to(Route::GET_USAGE).len()), (before.clone(), 0));
     }
 
     // What another process has put there meanwhile is not taken either.
-    let ours = sources(&[("CODEX_HOME", path(&home))]).restrict(Restrictions::default().workspaces(["acct-1"]));
+    let ours =
+        sources(&[("CODEX_HOME", path(&home))]).restrict(CredentialRestrictions::default().workspaces(["acct-1"]));
     let auth = backend.client().load_auth(&ours).await.unwrap();
     let client = backend.client().codex_auth(&auth).unwrap().build().unwrap();
     let changed = backend.issue_auth_json("acct-2", Duration::from_secs(3600));
     std::fs::write(home.path().join("auth.json"), &changed).unwrap();
     let error = client.usage().get().await.unwrap_err();
     assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);
-    assert_eq!((file(), backend.requests_to(Route::GetUsage).len()), (changed, 0));
+    assert_eq!((file(), backend.requests_to(Route::GET_USAGE).len()), (changed, 0));
 
     // With its own credentials in their place the same session goes on.
     std::fs::write(home.path().join("auth.json"), &before).unwrap();
     client.usage().get().await.unwrap();
-    assert_eq!(backend.requests_to(Route::GetUsage)[0].header("chatgpt-account-id"), Some("acct-1"));
+    assert_eq!(backend.requests_to(Route::GET_USAGE)[0].header("chatgpt-account-id"), Some("acct-1"));
     assert_ne!(file(), before);
 }
 
@@ -704,9 +711,9 @@ async fn a_client_is_made_of_what_was_found_or_the_error_says_what_it_is() {
     let signed_in = CodexAuth::load(&sources(&[("CODEX_HOME", path(&home))])).await.unwrap();
     let key = CodexAuth::load(&sources(&[("CODEX_API_KEY", "sk-MARK-12345")])).await.unwrap();
 
-    let AnyClient::Backend(client) = AnyClient::from_auth(&signed_in).unwrap() else { panic!("another mode") };
+    let AnyClient::Codex(client) = AnyClient::from_auth(&signed_in).unwrap() else { panic!("another mode") };
     assert_eq!(client.base_url(), "https://chatgpt.com/backend-api");
-    let AnyClient::PublicApi(client) = AnyClient::from_auth(&key).unwrap() else { panic!("another mode") };
+    let AnyClient::OpenAi(client) = AnyClient::from_auth(&key).unwrap() else { panic!("another mode") };
     assert_eq!(client.base_url(), "https://api.openai.com/v1");
     assert!(Client::<CodexBackend>::try_from(signed_in.clone()).is_ok());
     assert!(Client::<OpenAiApi>::try_from(key.clone()).is_ok());
@@ -745,7 +752,7 @@ async fn clients_of_the_same_credentials_share_their_renewals() {
     for auth in [auth.clone(), auth] {
         backend.client().codex_auth(&auth).unwrap().build().unwrap().usage().get().await.unwrap();
     }
-    assert_eq!(backend.requests_to(Route::RefreshToken).len(), 1);
+    assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
 }
 
 // ---- where auth's own calls go ----
@@ -761,7 +768,7 @@ async fn the_environment_says_where_refresh_tokens_are_redeemed() {
     let builder = Client::builder().codex_base_url(elsewhere.codex_base_url()).environment(environment.clone());
     let client = builder.load_codex_backend(&AuthSources::default().environment(environment)).await.unwrap();
     client.build().unwrap().usage().get().await.unwrap();
-    assert_eq!(service.requests_to(Route::RefreshToken).len(), 1);
+    assert_eq!(service.requests_to(Route::REFRESH_TOKEN).len(), 1);
     let lines: Vec<String> = elsewhere.requests().into_iter().map(|request| request.line).collect();
     assert_eq!(lines, ["GET /backend-api/wham/usage HTTP/1.1"]);
 }
@@ -775,7 +782,7 @@ async fn the_environment_says_where_personal_access_tokens_are_verified() {
     // With the settings of a plain builder, whose backend is in production.
     let auth = CodexAuth::load(&sources(&vars)).await.unwrap();
     assert_eq!((auth.source(), auth.account_id()), ("CODEX_ACCESS_TOKEN", Some("acct-1")));
-    assert_eq!(service.requests_to(Route::Whoami).len(), 1);
+    assert_eq!(service.requests_to(Route::WHOAMI).len(), 1);
 }
 
 #[tokio::test]

@@ -5,12 +5,14 @@ use std::future::IntoFuture;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use codex_backend::auth::{AuthContext, AuthErrorKind, AuthFuture, AuthHeaders, AuthRecovery};
+use codex_backend::files::{UploadMany, UploadRequest};
 use codex_backend::testing::{Backend, Route};
+use codex_backend::transport::Environment;
+use codex_backend::usage::UsageReport;
 use codex_backend::{
-    AnyClient, ApiClient, ApiKey, ApiRequest, AuthContext, AuthError, AuthErrorKind, AuthFuture, AuthHeaders,
-    AuthProvider, ChatGptTokens, Client, ClientBuilder, CodexBackend, CodexClient, ConfigError, Environment, Error,
-    NoAuth, OpenAiApi, OpenAiFileUpload, Recovery, RetryPolicy, UploadMany, UploadRequest, Usage, UsageReport,
-    WrongMode,
+    AnyClient, ApiKey, ApiRequest, AuthError, AuthProvider, ChatGptTokens, Client, ClientBuilder, CodexBackend,
+    CodexClient, ConfigError, Error, NoAuth, OpenAiApi, OpenAiClient, OpenAiFileUpload, RetryPolicy, Usage, WrongMode,
 };
 use futures_util::FutureExt;
 use serde_json::{Value, json};
@@ -22,7 +24,7 @@ fn token(auth: &Value) -> String {
     format!("{}.{}.c2lnbmF0dXJl", part(&json!({ "alg": "none" })), part(&claims))
 }
 
-fn offline() -> ClientBuilder<codex_backend::Unset> {
+fn offline() -> ClientBuilder<codex_backend::mode::Unset> {
     Client::builder().environment(Environment::empty())
 }
 
@@ -125,7 +127,7 @@ async fn the_backend_sees_these_headers_and_no_others_of_the_kind() {
     OpenAiFileUpload::new(&client).bytes("a.txt", "hello").await.unwrap();
     let auth = client.auth_headers().await.unwrap();
     for request in backend.requests() {
-        let is_put = request.route == Some(Route::PutFile);
+        let is_put = request.route == Some(Route::PUT_FILE);
         for (name, value) in auth.iter() {
             assert_eq!(request.headers.get(name), (!is_put).then_some(value), "{name} {:?}", request.route);
         }
@@ -425,9 +427,9 @@ fn the_opt_in_allows_no_user_info_query_or_fragment() {
 fn settings_that_an_own_transport_would_ignore_are_a_conflict() {
     #[derive(Debug)]
     struct Own;
-    impl codex_backend::Transport for Own {
-        fn send(&self, _: codex_backend::TransportRequest) -> codex_backend::TransportFuture<'_> {
-            Box::pin(async { Err(codex_backend::TransportError::not_sent("offline")) })
+    impl codex_backend::transport::Transport for Own {
+        fn send(&self, _: codex_backend::transport::TransportRequest) -> codex_backend::transport::TransportFuture<'_> {
+            Box::pin(async { Err(codex_backend::transport::TransportError::not_sent("offline")) })
         }
     }
     let error = offline().proxy("http://proxy.test:1").transport(Own).api_key("k").build().unwrap_err();
@@ -454,8 +456,8 @@ fn a_client_whose_mode_is_known_at_run_time_is_narrowed_to_it() {
     let any = [AnyClient::from(codex), AnyClient::from(api), AnyClient::from(anonymous)];
     assert_eq!(any.clone().map(|client| client.mode()), ["CodexBackend", "OpenAiApi", "NoAuth"]);
     let [codex, api, anonymous] = any;
-    assert!(matches!(codex, AnyClient::Backend(_)));
-    assert!(matches!(api, AnyClient::PublicApi(_)));
+    assert!(matches!(codex, AnyClient::Codex(_)));
+    assert!(matches!(api, AnyClient::OpenAi(_)));
     assert!(matches!(anonymous, AnyClient::Anonymous(_)));
     assert_eq!(codex.into_codex_backend().unwrap().base_url(), "https://chatgpt.com/backend-api");
     assert_eq!(api.into_openai_api().unwrap().base_url(), "https://api.openai.com/v1");
@@ -500,7 +502,7 @@ async fn a_client_that_was_given_back_still_works() {
     let client = AnyClient::from(backend.client().chatgpt(backend.chatgpt_tokens()).build().unwrap());
     let client = client.into_openai_api().unwrap_err().into_client().into_codex_backend().unwrap();
     Usage::new(&client).get().await.unwrap();
-    assert_eq!(backend.requests_to(Route::GetUsage).len(), 1);
+    assert_eq!(backend.requests_to(Route::GET_USAGE).len(), 1);
 }
 
 // ---- what the types promise ----
@@ -527,7 +529,7 @@ fn clients_handles_requests_and_their_futures_cross_threads() {
     fn request<T: IntoFuture<IntoFuture: Send + 'static> + Send + 'static>() {}
     fn future<T: Future + Send>(_: T) {}
     shared::<CodexClient>();
-    shared::<ApiClient>();
+    shared::<OpenAiClient>();
     shared::<Client<NoAuth>>();
     shared::<AnyClient>();
     shared::<WrongMode>();
@@ -547,7 +549,7 @@ fn clients_handles_requests_and_their_futures_cross_threads() {
     request::<UploadMany>();
     let client = codex_at("https://chatgpt.com").unwrap();
     future(client.auth_headers());
-    future(AuthFuture::ready(Ok(Recovery::Resend)));
+    future(AuthFuture::ready(Ok(AuthRecovery::Retry)));
 }
 
 #[test]

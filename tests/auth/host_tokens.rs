@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AuthError, AuthErrorKind, AuthHealth, AuthMode, ChatGptTokens, Client, CodexAuth, CodexBackend, Error, ErrorKind,
-    HostTokenRequest, HostTokens, LoginMethod, OpenAiFileUpload, ReauthReason, Recovery, Refusal, Restrictions,
+use codex_backend::auth::{
+    AuthErrorKind, AuthHealth, AuthMode, AuthRecovery, AuthRefusal, CredentialRestrictions, HostTokenRequest,
+    HostTokens, ReauthReason, SignInMethod,
 };
+use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::{AuthError, ChatGptTokens, Client, CodexAuth, CodexBackend, Error, ErrorKind, OpenAiFileUpload};
 use futures_util::future::join_all;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -66,7 +67,7 @@ impl Host {
     }
 
     fn sent(&self) -> usize {
-        self.backend.requests_to(Route::GetUsage).len()
+        self.backend.requests_to(Route::GET_USAGE).len()
     }
 }
 
@@ -172,18 +173,18 @@ async fn after_a_401_the_host_is_told_and_asked_again() {
     let client = host.client(host.of_accounts(&["acct-1", "acct-1", "acct-1"]));
     usage(&client).await.unwrap();
     let first = client.auth_headers().await.unwrap();
-    host.backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
+    host.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
     usage(&client).await.unwrap();
     assert_eq!(host.asked(), [(false, None), (true, of("acct-1"))]);
     let second = client.auth_headers().await.unwrap();
     assert_eq!((first.generation(), second.generation()), (0, 1));
 
     // Somebody who was refused with the first tokens need not ask for third ones.
-    let late = Refusal::new(http::StatusCode::UNAUTHORIZED, first.generation());
-    assert_eq!(client.auth_refused(late).await.unwrap(), Recovery::Resend);
+    let late = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, first.generation());
+    assert_eq!(client.auth_refused(late).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(host.asked().len(), 2);
-    let now = Refusal::new(http::StatusCode::UNAUTHORIZED, second.generation());
-    assert_eq!(client.auth_refused(now).await.unwrap(), Recovery::Resend);
+    let now = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, second.generation());
+    assert_eq!(client.auth_refused(now).await.unwrap(), AuthRecovery::Retry);
     assert_eq!((host.asked().len(), client.auth_headers().await.unwrap().generation()), (3, 2));
 }
 
@@ -211,7 +212,7 @@ async fn a_burst_of_401s_asks_once() {
 async fn tokens_that_are_refused_again_end_the_call_after_three_sends() {
     let host = Host::new();
     let client = host.client(host.of_accounts(&["acct-1"; 4]));
-    host.backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(3));
+    host.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(3));
     let error = usage(&client).await.unwrap_err();
     assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::RefusedAgain));
     assert_eq!((error.code(), error.attempts(), host.sent()), (Some("token_expired"), 3, 3));
@@ -239,7 +240,7 @@ async fn a_host_that_has_no_more_tokens_ends_the_call_in_its_own_words() {
     for (kind, said, retryable) in
         [(AuthErrorKind::ReauthRequired, "closed the session", false), (AuthErrorKind::Transient, "pipe is full", true)]
     {
-        host.backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
+        host.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
         let error = usage(&client).await.unwrap_err();
         assert_eq!((error.kind(), error.auth_error().unwrap().kind()), (ErrorKind::Auth, kind));
         assert!(error.to_string().contains(said) && error.may_have_been_sent(), "{error}");
@@ -247,7 +248,7 @@ async fn a_host_that_has_no_more_tokens_ends_the_call_in_its_own_words() {
     }
     // The tokens before are still there; refused once more, the host is asked once more.
     usage(&client).await.unwrap();
-    host.backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
+    host.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
     usage(&client).await.unwrap();
     assert_eq!(host.asked().len(), 4);
 }
@@ -257,7 +258,7 @@ async fn tokens_of_another_account_are_refused_and_the_first_ones_stay() {
     let host = Host::new();
     let client = host.client(host.of_accounts(&["acct-1", "acct-2", "acct-1"]));
     usage(&client).await.unwrap();
-    host.backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(2));
+    host.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(2));
     let error = usage(&client).await.unwrap_err();
     assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);
     assert_eq!(client.auth_headers().await.unwrap().generation(), 0);
@@ -278,7 +279,7 @@ async fn tokens_that_do_not_tell_their_account_are_no_answer_for_one_that_is_kno
         async move { Ok(ChatGptTokens::new(token)) }
     });
     let client = host.client(tokens);
-    host.backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
+    host.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
     let error = usage(&client).await.unwrap_err();
     assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);
 }
@@ -389,10 +390,10 @@ async fn a_host_that_panics_does_so_in_the_call_that_asks_and_in_no_other() {
 #[tokio::test]
 async fn restrictions_hold_for_whatever_the_host_gives() {
     for (restrictions, allowed) in [
-        (Restrictions::default().workspaces(["acct-1", "acct-9"]), true),
-        (Restrictions::default().login_method(LoginMethod::ChatGpt), true),
-        (Restrictions::default().workspaces(["acct-2"]), false),
-        (Restrictions::default().login_method(LoginMethod::Api), false),
+        (CredentialRestrictions::default().workspaces(["acct-1", "acct-9"]), true),
+        (CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt), true),
+        (CredentialRestrictions::default().workspaces(["acct-2"]), false),
+        (CredentialRestrictions::default().sign_in_method(SignInMethod::Api), false),
     ] {
         let backend = Arc::new(Backend::start().unwrap());
         let issuer = backend.clone();

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use codex_backend::auth::{AuthErrorKind, AuthMode, PersonalAccessToken, ReauthReason};
+use codex_backend::limits::PlanType;
+use codex_backend::mode::Unset;
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AuthError, AuthErrorKind, AuthMode, Client, ClientBuilder, CodexAuth, Environment, ErrorKind, OpenAiFileUpload,
-    PersonalAccessToken, PlanType, ReauthReason, RetryPolicy, Unset,
-};
+use codex_backend::transport::Environment;
+use codex_backend::{AuthError, Client, ClientBuilder, CodexAuth, ErrorKind, OpenAiFileUpload, RetryPolicy};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ fn impatient(backend: &Backend) -> ClientBuilder<Unset> {
 /// Until the request has come.
 async fn asked(backend: &Backend) {
     guard(async {
-        while backend.requests_to(Route::Whoami).is_empty() {
+        while backend.requests_to(Route::WHOAMI).is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     })
@@ -78,12 +79,12 @@ async fn it_is_verified_once_and_opens_every_endpoint() {
     }
     guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap();
 
-    let asked = backend.requests_to(Route::Whoami);
+    let asked = backend.requests_to(Route::WHOAMI);
     assert_eq!(asked.len(), 1);
     let bearer = format!("Bearer {}", secret.expose_secret());
     assert_eq!(asked[0].header("authorization"), Some(&*bearer));
     assert_eq!((asked[0].header("chatgpt-account-id"), asked[0].header("x-openai-fedramp")), (None, None));
-    for request in backend.requests_to(Route::GetUsage).iter().chain(&backend.requests_to(Route::CreateFile)) {
+    for request in backend.requests_to(Route::GET_USAGE).iter().chain(&backend.requests_to(Route::CREATE_FILE)) {
         assert_eq!(request.header("authorization"), Some(&*bearer));
         assert_eq!((request.header("chatgpt-account-id"), request.header("x-openai-fedramp")), (Some("acct-1"), None));
     }
@@ -96,7 +97,7 @@ async fn one_of_a_fedramp_account_says_so_with_each_request() {
     let token = verify(backend.issue_personal_access_token("acct-gov"), &backend.client()).await.unwrap();
     let client = backend.client().provider(token).build().unwrap();
     client.usage().get().await.unwrap();
-    assert_eq!(backend.requests_to(Route::GetUsage)[0].header("x-openai-fedramp"), Some("true"));
+    assert_eq!(backend.requests_to(Route::GET_USAGE)[0].header("x-openai-fedramp"), Some("true"));
 }
 
 #[tokio::test]
@@ -153,26 +154,26 @@ async fn one_that_the_server_does_not_accept_asks_for_a_new_one() {
     assert_eq!(error.reauth_reason(), Some(ReauthReason::NotAccepted));
     assert!(error.needs_sign_in() && error.to_string().contains("personal access token"), "{error}");
     let body = json!({ "error": { "code": "bad", "message": format!("{TOKEN} is not allowed") } }).to_string();
-    backend.inject(Route::Whoami, Fault::status(403).body(body));
+    backend.inject(Route::WHOAMI, Fault::status(403).body(body));
     let error = verify(TOKEN, &impatient(&backend)).await.unwrap_err();
     assert_eq!(error.reauth_reason(), Some(ReauthReason::NotAccepted));
-    assert_eq!(backend.requests_to(Route::Whoami).len(), 2);
+    assert_eq!(backend.requests_to(Route::WHOAMI).len(), 2);
 }
 
 #[tokio::test]
 async fn it_is_asked_again_after_a_failure_that_may_pass() {
     for fault in [Fault::status(503), Fault::reset_before_headers(), Fault::reset_in_body(), Fault::status(429)] {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::Whoami, fault.clone());
+        backend.inject(Route::WHOAMI, fault.clone());
         let token = verify(backend.issue_personal_access_token("acct-1"), &impatient(&backend)).await;
         assert_eq!(token.unwrap().account_id(), "acct-1");
-        assert_eq!(backend.requests_to(Route::Whoami).len(), 2);
+        assert_eq!(backend.requests_to(Route::WHOAMI).len(), 2);
 
         // One that lasts is a failure that may pass, and no word about the token.
-        backend.inject(Route::Whoami, fault.times(3));
+        backend.inject(Route::WHOAMI, fault.times(3));
         let error = verify(backend.issue_personal_access_token("acct-1"), &impatient(&backend)).await.unwrap_err();
         assert!(error.is_transient() && !error.needs_sign_in(), "{error:?}");
-        assert_eq!(backend.requests_to(Route::Whoami).len(), 5);
+        assert_eq!(backend.requests_to(Route::WHOAMI).len(), 5);
         // It is not remembered.
         assert!(verify(backend.issue_personal_access_token("acct-1"), &impatient(&backend)).await.is_ok());
     }
@@ -229,7 +230,7 @@ async fn a_redirect_is_not_followed() {
     let elsewhere = Backend::start().unwrap();
     let backend = Backend::start().unwrap();
     let to = format!("{}/v1/user-auth-credential/whoami?token={TOKEN}", elsewhere.codex_base_url());
-    backend.inject(Route::Whoami, Fault::redirect_to(&to));
+    backend.inject(Route::WHOAMI, Fault::redirect_to(&to));
     let error = verify(TOKEN, &impatient(&backend)).await.unwrap_err();
     assert_eq!(error.kind(), AuthErrorKind::Permanent);
     assert!(error.to_string().contains("redirects"), "{error}");
@@ -239,7 +240,7 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn verifying_takes_half_a_minute_at_the_most() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::Whoami, Fault::stall());
+    backend.inject(Route::WHOAMI, Fault::stall());
     let clock = ManualClock::starting_at(SystemTime::now());
     let context = backend.client().clock(clock.clone()).auth_context().unwrap();
     let verifying = tokio::spawn(async move { PersonalAccessToken::verify(TOKEN, &context).await });
@@ -248,7 +249,7 @@ async fn verifying_takes_half_a_minute_at_the_most() {
     clock.advance(LIMIT);
     let error = guard(verifying).await.unwrap().unwrap_err();
     assert!(error.is_transient() && error.to_string().contains("30s"), "{error}");
-    assert_eq!(backend.requests_to(Route::Whoami).len(), 1);
+    assert_eq!(backend.requests_to(Route::WHOAMI).len(), 1);
 }
 
 #[tokio::test]
@@ -261,13 +262,13 @@ async fn after_a_401_it_is_not_asked_about_and_not_sent_again() {
     let error = client.usage().get().await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthorized, Some("token_revoked")));
     assert!(error.needs_sign_in());
-    assert_eq!((backend.requests_to(Route::GetUsage).len(), backend.requests_to(Route::Whoami).len()), (1, 1));
+    assert_eq!((backend.requests_to(Route::GET_USAGE).len(), backend.requests_to(Route::WHOAMI).len()), (1, 1));
 }
 
 #[tokio::test]
 async fn a_caller_that_goes_away_costs_nothing() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::Whoami, Fault::stall());
+    backend.inject(Route::WHOAMI, Fault::stall());
     let context = backend.client().auth_context().unwrap();
     let secret = backend.issue_personal_access_token("acct-1");
     let (first, again) = (secret.clone(), backend.client());

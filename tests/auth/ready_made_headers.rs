@@ -1,9 +1,8 @@
 //! Ready-made headers: checked once, sent as they are, never renewed. Every secret in here holds the word `MARK`.
 
+use codex_backend::auth::{AuthErrorKind, AuthHealth, AuthMode, AuthRecovery, AuthRefusal, ReadyMadeHeaders};
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AuthErrorKind, AuthHealth, AuthMode, CodexAuth, ErrorKind, OpenAiFileUpload, ReadyMadeHeaders, Recovery, Refusal,
-};
+use codex_backend::{CodexAuth, ErrorKind, OpenAiFileUpload};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 
@@ -37,7 +36,7 @@ async fn they_are_sent_as_they_are_with_each_request() {
     guard(client.usage().get()).await.unwrap();
     guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap();
     let (to_storage, to_backend): (Vec<_>, Vec<_>) =
-        backend.requests().into_iter().partition(|request| request.route == Some(Route::PutFile));
+        backend.requests().into_iter().partition(|request| request.route == Some(Route::PUT_FILE));
     assert_eq!((to_storage.len(), to_backend.len()), (1, 3));
     for (name, value) in &headers {
         for request in &to_backend {
@@ -108,12 +107,12 @@ async fn after_a_401_there_are_no_others() {
     let bearer = format!("Bearer {}", token.expose_secret());
     let ready_made = ReadyMadeHeaders::new(&map(&[("authorization", bearer.as_bytes())])).unwrap();
     let client = backend.client().provider(ready_made).build().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
     let error = guard(client.usage().get()).await.unwrap_err();
     assert_eq!((error.kind(), error.code(), error.attempts()), (ErrorKind::Unauthorized, Some("token_expired"), 1));
     assert!(error.needs_sign_in());
-    let refusal = Refusal::new(http::StatusCode::UNAUTHORIZED, 0);
-    assert_eq!(client.auth_refused(refusal).await.unwrap(), Recovery::GiveUp);
+    let refusal = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, 0);
+    assert_eq!(client.auth_refused(refusal).await.unwrap(), AuthRecovery::GiveUp);
     // They are not given up: the server may think better of it.
     guard(client.usage().get()).await.unwrap();
 }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AuthErrorKind, ChatGptSession, Client, CodexBackend, CredentialStore, ErrorKind, FileStore, MemoryStore, Renewal,
-    StoreError, StoredCredentials, Swap,
+use codex_backend::auth::{
+    AuthErrorKind, CredentialStore, FileStore, MemoryStore, RefreshLease, StoreError, StoredCredentials, SwapOutcome,
 };
+use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::{ChatGptSession, Client, CodexBackend, ErrorKind};
 use serde_json::{Value, json};
 
 const EXPIRED: Duration = Duration::ZERO;
@@ -44,7 +44,7 @@ impl World {
     }
 
     fn redeemed(&self) -> usize {
-        self.backend.requests_to(Route::RefreshToken).len()
+        self.backend.requests_to(Route::REFRESH_TOKEN).len()
     }
 
     fn leftovers(&self) -> Vec<String> {
@@ -68,7 +68,7 @@ async fn any_number_of_callers_cause_one_renewal() {
         call.await.unwrap().unwrap();
     }
     assert_eq!(world.redeemed(), 1);
-    let sent = &world.backend.requests_to(Route::RefreshToken)[0];
+    let sent = &world.backend.requests_to(Route::REFRESH_TOKEN)[0];
     assert_eq!(sent.json()["grant_type"], "refresh_token");
     assert_eq!(sent.json()["client_id"], "app_EMoamEEZ73f0CkXaXp7hrann");
     assert!(sent.header("authorization").is_none() && sent.header("cookie").is_none());
@@ -143,11 +143,11 @@ async fn a_renewal_follows_links_and_tightens_the_mode() {
 async fn a_token_about_to_expire_is_used_while_it_is_renewed() {
     let world = World::with_tokens_for(Duration::from_secs(200));
     let old = format!("Bearer {}", world.file()["tokens"]["access_token"].as_str().unwrap());
-    world.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(200)));
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(200)));
     let session = ChatGptSession::open(FileStore::new(world.path())).unwrap();
     let client = world.backend.client().provider(session.clone()).build().unwrap();
     let used =
-        |call: usize| world.backend.requests_to(Route::GetUsage)[call].header("authorization").unwrap().to_owned();
+        |call: usize| world.backend.requests_to(Route::GET_USAGE)[call].header("authorization").unwrap().to_owned();
 
     client.usage().get().await.unwrap();
     assert_eq!(used(0), old);
@@ -177,7 +177,7 @@ async fn after_a_401_the_file_is_read_before_the_refresh_token_is_redeemed() {
     client.usage().get().await.unwrap();
 
     assert_eq!(world.redeemed(), 0);
-    assert_eq!(world.backend.requests_to(Route::GetUsage).len(), 2);
+    assert_eq!(world.backend.requests_to(Route::GET_USAGE).len(), 2);
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn a_fresh_token_that_is_refused_does_not_cost_the_refresh_token() {
     let world = World::with_tokens_for(EXPIRED);
     let client = world.client();
     client.usage().get().await.unwrap();
-    world.backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(3));
+    world.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(3));
     let error = client.usage().get().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
     assert!(error.needs_sign_in());
@@ -209,7 +209,7 @@ async fn a_dead_refresh_token_asks_for_a_sign_in_and_is_not_sent_again() {
         let world = World::with_tokens_for(EXPIRED);
         let before = world.file();
         let body = json!({ "error": { "code": code, "message": "no" } }).to_string();
-        world.backend.inject(Route::RefreshToken, Fault::status(400).body(body).times(9));
+        world.backend.inject(Route::REFRESH_TOKEN, Fault::status(400).body(body).times(9));
         let client = world.client();
         for _ in 0..2 {
             let error = client.usage().get().await.unwrap_err();
@@ -231,8 +231,8 @@ async fn the_loser_of_a_race_adopts_what_the_winner_saved() {
     let world = World::with_tokens_for(EXPIRED);
     let newer = world.backend.issue_auth_json("acct-1", HOUR);
     let body = json!({ "error": "refresh_token_reused" }).to_string();
-    world.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(300)));
-    world.backend.inject(Route::RefreshToken, Fault::status(401).body(body));
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(300)));
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::status(401).body(body));
     let client = world.client();
     let usage = client.usage();
     let call = tokio::spawn(async move { usage.get().await });
@@ -249,7 +249,7 @@ async fn a_failure_that_may_pass_costs_nothing() {
     let before = world.file();
     let client = world.client();
     for fault in [Fault::status(500).body("oops"), Fault::reset_before_headers(), Fault::reset_in_body()] {
-        world.backend.inject(Route::RefreshToken, fault);
+        world.backend.inject(Route::REFRESH_TOKEN, fault);
         client.usage().get().await.unwrap();
     }
     assert_eq!((world.redeemed(), world.file()), (3, before));
@@ -259,7 +259,7 @@ async fn a_failure_that_may_pass_costs_nothing() {
 #[tokio::test]
 async fn an_expired_token_and_a_failure_that_may_pass_is_a_transient_error() {
     let world = World::with_tokens_for(EXPIRED);
-    world.backend.inject(Route::RefreshToken, Fault::status(503));
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::status(503));
     let client = world.client();
     let error = client.usage().get().await.unwrap_err();
     assert!(error.is_retryable() && !error.needs_sign_in(), "{error:?}");
@@ -270,7 +270,7 @@ async fn an_expired_token_and_a_failure_that_may_pass_is_a_transient_error() {
 async fn an_answer_without_an_access_token_is_an_error() {
     let world = World::with_tokens_for(EXPIRED);
     let before = world.file();
-    world.backend.inject(Route::RefreshToken, Fault::status(200).body(r#"{"refresh_token":"rt_new"}"#));
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::status(200).body(r#"{"refresh_token":"rt_new"}"#));
     let error = world.client().usage().get().await.unwrap_err();
     assert!(error.to_string().contains("without an access token"), "{error}");
     // The refresh token that came with it is the only one that works now.
@@ -280,7 +280,7 @@ async fn an_answer_without_an_access_token_is_an_error() {
 
     let world = World::with_tokens_for(EXPIRED);
     let before = world.file();
-    world.backend.inject(Route::RefreshToken, Fault::status(200).body(r#"{"expires_in":3600}"#));
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::status(200).body(r#"{"expires_in":3600}"#));
     assert!(world.client().usage().get().await.unwrap_err().to_string().contains("without an access token"));
     assert_eq!(world.file(), before);
 }
@@ -321,7 +321,7 @@ async fn a_store_that_cannot_be_written_is_found_out_before_the_token_is_redeeme
 async fn a_store_that_cannot_be_written_for_a_while_is_tried_again_and_nobody_waits_for_it() {
     let world = World::with_tokens_for(EXPIRED);
     let before = world.file();
-    world.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(300)));
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(300)));
     let client = world.client();
     let call = tokio::spawn({
         let usage = client.usage();
@@ -358,13 +358,17 @@ impl CredentialStore for Fragile {
         self.kept.load()
     }
 
-    fn swap(&self, expected: Option<&StoredCredentials>, new: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+    fn swap(
+        &self,
+        expected: Option<&StoredCredentials>,
+        new: Option<&StoredCredentials>,
+    ) -> Result<SwapOutcome, StoreError> {
         self.kept.swap(expected, new)
     }
 
-    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+    fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         assert!(self.panicked.swap(true, Ordering::Relaxed), "a mistake in the application");
-        self.kept.begin_renewal(patience)
+        self.kept.begin_refresh(patience)
     }
 }
 
@@ -394,7 +398,7 @@ async fn another_user_of_the_same_account_is_another_login() {
 fn a_renewal_is_finished_and_saved_although_the_run_time_is_gone() {
     let world = World::with_tokens_for(EXPIRED);
     let before = world.file();
-    world.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(300)));
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(300)));
     {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let client = world.client();
@@ -419,7 +423,7 @@ fn a_renewal_is_finished_and_saved_although_the_run_time_is_gone() {
 async fn a_cancelled_caller_does_not_cancel_the_renewal() {
     let world = World::with_tokens_for(EXPIRED);
     let before = world.file();
-    world.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(200)));
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(200)));
     let usage = world.client().usage();
     let call = tokio::spawn(async move { usage.get().await });
     until(|| world.redeemed() == 1).await;
@@ -468,7 +472,7 @@ async fn expired_tokens_that_another_process_saved_are_renewed_and_not_sent() {
     world.write(&world.backend.issue_auth_json("acct-1", EXPIRED));
     client.usage().get().await.unwrap();
     assert_eq!(world.redeemed(), 1);
-    assert_eq!(world.backend.requests_to(Route::GetUsage).len(), 1);
+    assert_eq!(world.backend.requests_to(Route::GET_USAGE).len(), 1);
 }
 
 #[tokio::test]
@@ -546,10 +550,10 @@ async fn until(mut condition: impl FnMut() -> bool) {
 #[tokio::test]
 async fn the_request_that_redeems_has_a_time_limit_and_is_not_sent_again() {
     let world = World::with_tokens_for(EXPIRED);
-    world.backend.inject(Route::RefreshToken, Fault::stall());
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::stall());
     let clock = ManualClock::starting_at(SystemTime::now());
     let session = ChatGptSession::open(FileStore::new(world.path())).unwrap();
-    let session = session.renewal_time_limit(Duration::from_secs(7));
+    let session = session.refresh_timeout(Duration::from_secs(7));
     let client = world.backend.client().provider(session).clock(clock.clone()).build().unwrap();
     let call = tokio::spawn(async move { client.usage().get().await });
     clock.until_asleep_for(Duration::from_secs(7)).await;

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use codex_backend::{
-    AuthError, ChatGptSession, Client, CredentialStore, Environment, FileStore, StoreError, StoredCredentials, Swap,
-};
+use codex_backend::auth::{CredentialStore, FileStore, StoreError, StoredCredentials, SwapOutcome};
+use codex_backend::transport::Environment;
+use codex_backend::{AuthError, ChatGptSession, Client};
 use serde_json::{Value, json};
 
 use crate::support::capture::capture_traces;
@@ -110,7 +110,7 @@ pub(crate) fn act() {
         "load" => tell(&outcome(store.load().map(drop))),
         "swap" => tell(&outcome(put(&store, &task["new"].to_string()))),
         "remove" => tell(&outcome(remove(&store))),
-        "prepare" => tell(&outcome(store.begin_renewal(Duration::ZERO).map(drop))),
+        "prepare" => tell(&outcome(store.begin_refresh(Duration::ZERO).map(drop))),
         "call" => tell(&call(store, task["base_url"].as_str().unwrap())),
         "rewrite" => rewrite_for_ever(&store),
         unknown => panic!("{unknown}"),
@@ -142,13 +142,13 @@ fn outcome(result: Result<(), StoreError>) -> Value {
 /// Puts it in the place of whatever is there.
 fn put(store: &FileStore, new: &str) -> Result<(), StoreError> {
     let (kept, new) = (store.load()?, StoredCredentials::from_json(new).unwrap());
-    assert_eq!(store.swap(kept.as_ref(), Some(&new))?, Swap::Done);
+    assert_eq!(store.swap(kept.as_ref(), Some(&new))?, SwapOutcome::Done);
     Ok(())
 }
 
 fn remove(store: &FileStore) -> Result<(), StoreError> {
     let kept = store.load()?;
-    assert_eq!(store.swap(kept.as_ref(), None)?, Swap::Done);
+    assert_eq!(store.swap(kept.as_ref(), None)?, SwapOutcome::Done);
     Ok(())
 }
 
@@ -178,11 +178,11 @@ pub(crate) fn count(store: &dyn CredentialStore, times: u64) -> Value {
             let new = json!({ "count": before["count"].as_u64().unwrap() + 1 }).to_string();
             let new = StoredCredentials::from_json(&new).unwrap();
             match store.swap(kept.as_ref(), Some(&new)).unwrap() {
-                Swap::Done => {
+                SwapOutcome::Done => {
                     kept = Some(new);
                     break;
                 }
-                Swap::Changed(meanwhile) => kept = meanwhile,
+                SwapOutcome::Changed(meanwhile) => kept = meanwhile,
             }
         }
     }

@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use codex_backend::testing::{Backend, Fault, ManualClock, RecordedRequest, Route};
-use codex_backend::{
-    AuthErrorKind, AuthHealth, ChatGptSession, Client, CodexBackend, CredentialStore, Error, ErrorKind, FileStore,
-    MemoryStore, OpenAiFileUpload, ReauthReason, Recovery, Refusal, Renewal, StoreError, StoreErrorKind,
-    StoredCredentials, Swap,
+use codex_backend::auth::{
+    AuthErrorKind, AuthHealth, AuthRecovery, AuthRefusal, CredentialStore, FileStore, MemoryStore, ReauthReason,
+    RefreshLease, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome,
 };
+use codex_backend::testing::{Backend, Fault, ManualClock, RecordedRequest, Route};
+use codex_backend::{ChatGptSession, Client, CodexBackend, Error, ErrorKind, OpenAiFileUpload};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ fn on(clock: &ManualClock, backend: &Backend, store: impl CredentialStore) -> Cl
 /// The tokens that requests for usage carried, in order.
 fn carried(login: &Login) -> Vec<String> {
     let token = |request: RecordedRequest| request.header("authorization").unwrap().replace("Bearer ", "");
-    login.backend.requests_to(Route::GetUsage).into_iter().map(token).collect()
+    login.backend.requests_to(Route::GET_USAGE).into_iter().map(token).collect()
 }
 
 fn kept(login: &Login) -> String {
@@ -47,7 +47,7 @@ fn kept(login: &Login) -> String {
 }
 
 fn refuse(login: &Login, times: u32) {
-    login.backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(times));
+    login.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(times));
 }
 
 fn reason(error: &Error) -> Option<ReauthReason> {
@@ -119,10 +119,10 @@ async fn tokens_that_another_process_renewed_a_moment_ago_may_be_renewed() {
 async fn every_endpoint_recovers_alike() {
     let login = Login::with_foreign_members(HOUR);
     let client = client(&login);
-    for (route, redeemed) in [(Route::CreateFile, 1), (Route::FinalizeFile, 1)] {
+    for (route, redeemed) in [(Route::CREATE_FILE, 1), (Route::FINALIZE_FILE, 1)] {
         login.backend.inject(route, Fault::unauthorized("token_expired"));
         let outcome = guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await;
-        assert_eq!((outcome.is_ok(), login.redeemed().len()), (route == Route::CreateFile, redeemed), "{outcome:?}");
+        assert_eq!((outcome.is_ok(), login.redeemed().len()), (route == Route::CREATE_FILE, redeemed), "{outcome:?}");
     }
 }
 
@@ -131,10 +131,10 @@ async fn a_burst_of_refusals_is_answered_by_one_renewal_however_late_some_come()
     let login = Login::with_foreign_members(HOUR);
     let client = client(&login);
     let generation = guard(client.auth_headers()).await.unwrap().generation();
-    let refusal = || Refusal::new(http::StatusCode::UNAUTHORIZED, generation);
+    let refusal = || AuthRefusal::new(http::StatusCode::UNAUTHORIZED, generation);
     let burst = guard(join_all((0..30).map(|_| client.auth_refused(refusal())))).await;
-    assert!(burst.into_iter().all(|recovery| recovery.unwrap() == Recovery::Resend));
-    assert_eq!(guard(client.auth_refused(refusal())).await.unwrap(), Recovery::Resend);
+    assert!(burst.into_iter().all(|recovery| recovery.unwrap() == AuthRecovery::Retry));
+    assert_eq!(guard(client.auth_refused(refusal())).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(guard(client.auth_headers()).await.unwrap().generation(), generation + 1);
     assert_eq!(login.redeemed().len(), 1);
 }
@@ -144,7 +144,7 @@ async fn a_renewal_that_fails_for_now_ends_the_call_and_is_tried_again_by_the_ne
     let login = Login::with_foreign_members(HOUR);
     let (client, before) = (client(&login), login.document());
     refuse(&login, 2);
-    login.backend.inject(Route::RefreshToken, Fault::status(503));
+    login.backend.inject(Route::REFRESH_TOKEN, Fault::status(503));
     let error = usage(&client).await.unwrap_err();
     assert!(error.is_retryable() && !error.needs_sign_in() && error.may_have_been_sent(), "{error:?}");
     assert_eq!((login.document(), client.auth_health()), (before, AuthHealth::Ready));
@@ -156,7 +156,7 @@ async fn a_renewal_that_fails_for_now_ends_the_call_and_is_tried_again_by_the_ne
 async fn a_dead_refresh_token_is_not_sent_for_each_refusal() {
     let login = Login::with_foreign_members(HOUR);
     let client = client(&login);
-    login.backend.inject(Route::RefreshToken, Fault::unauthorized("refresh_token_expired").times(9));
+    login.backend.inject(Route::REFRESH_TOKEN, Fault::unauthorized("refresh_token_expired").times(9));
     refuse(&login, 2);
     for _ in 0..2 {
         let error = usage(&client).await.unwrap_err();
@@ -261,7 +261,7 @@ fn ending(end: SystemTime, number: u32) -> String {
 fn give(login: &Login, access_tokens: impl IntoIterator<Item = String>) {
     for access_token in access_tokens {
         let body = json!({ "access_token": access_token, "refresh_token": format!("rt_{access_token}") }).to_string();
-        login.backend.inject(Route::RefreshToken, Fault::status(200).body(body));
+        login.backend.inject(Route::REFRESH_TOKEN, Fault::status(200).body(body));
     }
 }
 
@@ -302,7 +302,7 @@ async fn tokens_that_live_shorter_than_the_windows_are_used_and_not_renewed_for_
 }
 
 fn clock_now(clock: &ManualClock) -> SystemTime {
-    codex_backend::Clock::now(clock)
+    codex_backend::transport::Clock::now(clock)
 }
 
 #[tokio::test]
@@ -346,7 +346,7 @@ async fn the_windows_are_those_that_are_documented() {
         let client = on(&clock, &login.backend, FileStore::new(login.path()));
         used_again_and_again(&client).await;
         guard(async {
-            while client.auth_health() == AuthHealth::Renewing {
+            while client.auth_health() == AuthHealth::Refreshing {
                 tokio::time::sleep(MILLISECOND).await;
             }
         })
@@ -384,7 +384,7 @@ async fn members_that_are_absent_null_or_empty_keep_their_old_values() {
     ] {
         let login = Login::with_foreign_members(EXPIRED);
         let mut expected = login.document();
-        login.backend.inject(Route::RefreshToken, Fault::status(200).body(answered.to_string()));
+        login.backend.inject(Route::REFRESH_TOKEN, Fault::status(200).body(answered.to_string()));
         assert_eq!(used(&client(&login)).await, new);
         expected["tokens"]["access_token"] = json!(new);
         for (member, value) in replaced {
@@ -410,7 +410,7 @@ async fn an_answer_without_an_access_token_is_an_error_and_its_refresh_token_is_
         if has_refresh_token {
             expected["tokens"]["refresh_token"] = json!("rt-new");
         }
-        login.backend.inject(Route::RefreshToken, Fault::status(200).body(answered.to_string()));
+        login.backend.inject(Route::REFRESH_TOKEN, Fault::status(200).body(answered.to_string()));
         let error = usage(&client(&login)).await.unwrap_err();
         assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::Permanent, "{answered}");
         assert_eq!((login.document(), login.redeemed().len()), (expected, 1));
@@ -476,8 +476,8 @@ impl CredentialStore for Restless {
         Ok(Some(self.now()))
     }
 
-    fn swap(&self, _: Option<&StoredCredentials>, _: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
-        Ok(Swap::Changed(Some(self.now())))
+    fn swap(&self, _: Option<&StoredCredentials>, _: Option<&StoredCredentials>) -> Result<SwapOutcome, StoreError> {
+        Ok(SwapOutcome::Changed(Some(self.now())))
     }
 }
 
@@ -489,7 +489,7 @@ async fn a_store_that_changes_all_the_time_keeps_no_call_waiting() {
     let client = backend.client().provider(ChatGptSession::open(store.clone()).unwrap()).build().unwrap();
     usage(&client).await.unwrap();
     usage(&client).await.unwrap();
-    assert_eq!(backend.requests_to(Route::RefreshToken).len(), 1);
+    assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
     assert!(store.count.load(Ordering::Relaxed) < 100, "it is asked all the time");
 }
 
@@ -509,17 +509,17 @@ impl CredentialStore for Full {
         self.0.load()
     }
 
-    fn swap(&self, _: Option<&StoredCredentials>, _: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+    fn swap(&self, _: Option<&StoredCredentials>, _: Option<&StoredCredentials>) -> Result<SwapOutcome, StoreError> {
         Err(StoreError::new(StoreErrorKind::Unwritable, self.describe(), "there is no room"))
     }
 
-    fn begin_renewal(&self, _: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+    fn begin_refresh(&self, _: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         Ok(Box::new(FullRenewal))
     }
 }
 
-impl Renewal for FullRenewal {
-    fn save(&mut self, _: &StoredCredentials, _: &StoredCredentials) -> Result<Swap, StoreError> {
+impl RefreshLease for FullRenewal {
+    fn save(&mut self, _: &StoredCredentials, _: &StoredCredentials) -> Result<SwapOutcome, StoreError> {
         Err(StoreError::new(StoreErrorKind::Unwritable, "a full store", "there is no room"))
     }
 }
@@ -532,17 +532,17 @@ async fn what_a_store_does_not_take_is_used_as_long_as_the_session_lives() {
     let client = backend.client().provider(session.clone()).build().unwrap();
     usage(&client).await.unwrap();
     // The old ones in the store are not taken for newer ones.
-    let refusal = Refusal::new(http::StatusCode::UNAUTHORIZED, client.auth_headers().await.unwrap().generation());
-    assert_eq!(guard(client.auth_refused(refusal)).await.unwrap(), Recovery::GiveUp);
+    let refusal = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, client.auth_headers().await.unwrap().generation());
+    assert_eq!(guard(client.auth_refused(refusal)).await.unwrap(), AuthRecovery::GiveUp);
     usage(&client).await.unwrap();
-    assert_eq!(backend.requests_to(Route::RefreshToken).len(), 1);
+    assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
 }
 
 #[test]
 fn the_last_handle_may_go_while_a_renewal_is_under_way() {
     let login = Login::with_foreign_members(EXPIRED);
     let before = login.document();
-    login.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(300)));
+    login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(300)));
     let client = client(&login);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let call = runtime.spawn({

@@ -7,11 +7,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use codex_backend::auth::{
+    AuthErrorKind, AuthSource, AuthSources, CredentialStore, FileStore, ForgottenCredentials, MemoryStore,
+    ReauthReason, RevocationOutcome, RevokedToken, SignOut, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome,
+};
+use codex_backend::mode::Unset;
 use codex_backend::testing::{Backend, Fault, ManualClock, RecordedRequest, Route};
+use codex_backend::transport::Environment;
 use codex_backend::{
-    AuthError, AuthErrorKind, AuthSource, AuthSources, ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth,
-    ConfigError, CredentialStore, Environment, FileStore, Forgotten, MemoryStore, ReauthReason, RetryPolicy, Revoked,
-    RevokedToken, SignOut, StoreError, StoreErrorKind, StoredCredentials, Swap, Unset,
+    AuthError, ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth, ConfigError, RetryPolicy,
 };
 use serde_json::{Value, json};
 
@@ -26,7 +30,7 @@ fn signed_in() -> Login {
     Login::with_foreign_members(HOUR)
 }
 
-fn revoke(sign_out: &SignOut, builder: &ClientBuilder<Unset>) -> Result<Revoked, AuthError> {
+fn revoke(sign_out: &SignOut, builder: &ClientBuilder<Unset>) -> Result<RevocationOutcome, AuthError> {
     let context = builder.auth_context().unwrap();
     let outcome = block_on(sign_out.revoke(&context));
     match &outcome {
@@ -41,7 +45,7 @@ fn once(backend: &Backend) -> ClientBuilder<Unset> {
 }
 
 fn revocations(backend: &Backend) -> Vec<Value> {
-    backend.requests_to(Route::RevokeToken).iter().map(RecordedRequest::json).collect()
+    backend.requests_to(Route::REVOKE_TOKEN).iter().map(RecordedRequest::json).collect()
 }
 
 fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
@@ -55,7 +59,7 @@ fn text_of(path: impl AsRef<Path>) -> String {
     path.as_ref().to_str().unwrap().to_owned()
 }
 
-fn kinds(forgotten: &Forgotten) -> Vec<StoreErrorKind> {
+fn kinds(forgotten: &ForgottenCredentials) -> Vec<StoreErrorKind> {
     forgotten.failed.iter().map(StoreError::kind).collect()
 }
 
@@ -131,9 +135,9 @@ impl CredentialStore for Stubborn {
         }
     }
 
-    fn swap(&self, _: Option<&StoredCredentials>, _: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+    fn swap(&self, _: Option<&StoredCredentials>, _: Option<&StoredCredentials>) -> Result<SwapOutcome, StoreError> {
         match self {
-            Self::Restless(_) => Ok(Swap::Changed(self.load()?)),
+            Self::Restless(_) => Ok(SwapOutcome::Changed(self.load()?)),
             _ => Err(StoreError::new(StoreErrorKind::Unwritable, self.describe(), "it is full")),
         }
     }
@@ -202,7 +206,7 @@ fn behind_a_link_it_is_the_file_that_goes() {
 #[test]
 fn a_renewal_under_way_does_not_bring_anything_back() {
     let login = Login::with_foreign_members(EXPIRED);
-    login.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(400)));
+    login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
     thread::scope(|scope| {
         let call = scope.spawn(|| login.call());
         until("the renewal", || !login.redeemed().is_empty());
@@ -235,7 +239,7 @@ fn the_server_is_told_first_and_the_whole_family_ends() {
         "token": before["tokens"]["refresh_token"], "token_type_hint": "refresh_token", "client_id": CLIENT_ID,
     });
     assert_eq!(revocations(&login.backend), [expected]);
-    let request = &login.backend.requests_to(Route::RevokeToken)[0];
+    let request = &login.backend.requests_to(Route::REVOKE_TOKEN)[0];
     assert!(request.header("authorization").is_none() && request.header("cookie").is_none());
 
     // A copy of the file can no longer be renewed.
@@ -276,7 +280,7 @@ fn what_the_server_does_not_confirm_is_not_forgotten() {
     ] {
         let login = signed_in();
         let before = login.document();
-        login.backend.inject(Route::RevokeToken, fault);
+        login.backend.inject(Route::REVOKE_TOKEN, fault);
         let error = revoke(&SignOut::of(FileStore::new(login.path())), &once(&login.backend)).unwrap_err();
         assert_eq!((error.is_transient(), error.needs_sign_in()), (transient, false), "{error:?}");
         assert!(error.to_string().contains("have not been forgotten"), "{error}");
@@ -290,7 +294,7 @@ fn what_the_server_does_not_confirm_is_not_forgotten() {
 #[test]
 fn a_failure_that_may_pass_is_tried_again() {
     let login = signed_in();
-    login.backend.inject(Route::RevokeToken, Fault::status(503));
+    login.backend.inject(Route::REVOKE_TOKEN, Fault::status(503));
     let patient = login.backend.client().retry_policy(RetryPolicy::default().base_delay(Duration::from_millis(1)));
     revoke(&SignOut::of(FileStore::new(login.path())), &patient).unwrap();
     assert_eq!(revocations(&login.backend).len(), 2);
@@ -299,7 +303,7 @@ fn a_failure_that_may_pass_is_tried_again() {
 #[test]
 fn revoking_takes_ten_seconds_at_the_most() {
     let login = signed_in();
-    login.backend.inject(Route::RevokeToken, Fault::stall());
+    login.backend.inject(Route::REVOKE_TOKEN, Fault::stall());
     let clock = ManualClock::starting_at(SystemTime::now());
     let context = login.backend.client().clock(clock.clone()).auth_context().unwrap();
     let sign_out = SignOut::of(FileStore::new(login.path()));
@@ -379,7 +383,7 @@ fn tokens_of_a_view_for_reading_only_are_revoked_and_stay() {
 #[test]
 fn a_renewal_under_way_is_revoked_with_the_rest() {
     let login = Login::with_foreign_members(EXPIRED);
-    login.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(400)));
+    login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
     thread::scope(|scope| {
         let call = scope.spawn(|| login.call());
         until("the renewal", || !login.redeemed().is_empty());

@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AuthError, AuthErrorKind, ChatGptSession, Client, ClientBuilder, CredentialStore, Environment, FileStore,
-    MemoryStore, StoreError, StoreErrorKind, StoredCredentials, Swap, Unset,
+use codex_backend::auth::{
+    AuthErrorKind, CredentialStore, FileStore, MemoryStore, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome,
 };
+use codex_backend::mode::Unset;
+use codex_backend::testing::{Backend, Fault, Route};
+use codex_backend::transport::Environment;
+use codex_backend::{AuthError, ChatGptSession, Client, ClientBuilder};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -122,9 +124,9 @@ fn fails(result: Result<impl Sized, StoreError>, kind: StoreErrorKind) -> String
 fn an_empty_store_takes_the_first_credentials_and_gives_them_back() {
     with_each_store(|store| {
         assert_eq!(store.load().unwrap(), None);
-        assert_eq!(store.swap(None, Some(&numbered(1))).unwrap(), Swap::Done);
+        assert_eq!(store.swap(None, Some(&numbered(1))).unwrap(), SwapOutcome::Done);
         assert_eq!(store.load().unwrap(), Some(numbered(1)));
-        assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Done);
+        assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Done);
         assert_eq!(store.load().unwrap(), Some(numbered(2)));
     });
 }
@@ -132,14 +134,14 @@ fn an_empty_store_takes_the_first_credentials_and_gives_them_back() {
 #[test]
 fn what_was_not_expected_is_told_and_stays() {
     with_each_store(|store| {
-        assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Changed(None));
-        assert_eq!(store.swap(Some(&numbered(1)), None).unwrap(), Swap::Changed(None));
+        assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Changed(None));
+        assert_eq!(store.swap(Some(&numbered(1)), None).unwrap(), SwapOutcome::Changed(None));
         assert_eq!(store.load().unwrap(), None);
         store.swap(None, Some(&numbered(1))).unwrap();
         for (expected, new) in [(None, Some(2)), (Some(3), Some(2)), (None, None), (Some(3), None)] {
             let (expected, new) = (expected.map(numbered), new.map(numbered));
             let told = store.swap(expected.as_ref(), new.as_ref()).unwrap();
-            assert_eq!(told, Swap::Changed(Some(numbered(1))));
+            assert_eq!(told, SwapOutcome::Changed(Some(numbered(1))));
             assert_eq!(store.load().unwrap(), Some(numbered(1)));
             assert_debug_hides(&told);
         }
@@ -150,9 +152,9 @@ fn what_was_not_expected_is_told_and_stays() {
 fn credentials_can_be_removed_and_kept_again() {
     with_each_store(|store| {
         store.swap(None, Some(&numbered(1))).unwrap();
-        assert_eq!(store.swap(Some(&numbered(1)), None).unwrap(), Swap::Done);
+        assert_eq!(store.swap(Some(&numbered(1)), None).unwrap(), SwapOutcome::Done);
         assert_eq!(store.load().unwrap(), None);
-        assert_eq!(store.swap(None, Some(&numbered(2))).unwrap(), Swap::Done);
+        assert_eq!(store.swap(None, Some(&numbered(2))).unwrap(), SwapOutcome::Done);
         assert_eq!(store.load().unwrap(), Some(numbered(2)));
     });
 }
@@ -160,7 +162,7 @@ fn credentials_can_be_removed_and_kept_again() {
 #[test]
 fn nothing_in_place_of_nothing_is_done() {
     with_each_store(|store| {
-        assert_eq!(store.swap(None, None).unwrap(), Swap::Done);
+        assert_eq!(store.swap(None, None).unwrap(), SwapOutcome::Done);
         assert_eq!(store.load().unwrap(), None);
     });
 }
@@ -168,7 +170,7 @@ fn nothing_in_place_of_nothing_is_done() {
 #[test]
 fn content_is_compared_and_not_its_layout() {
     let folder = Folder::with("{\n\t\"count\" : 1,\n\n\"OPENAI_API_KEY\":\"sk-\\u004dARK\"}");
-    assert_eq!(folder.store().swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Done);
+    assert_eq!(folder.store().swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Done);
 }
 
 #[test]
@@ -225,7 +227,7 @@ fn a_reader_never_sees_a_part_of_a_write() {
         let writer = scope.spawn(|| {
             for number in 0..writes {
                 let swap = folder.store().swap(Some(&version(number)), Some(&version(number + 1))).unwrap();
-                assert_eq!(swap, Swap::Done);
+                assert_eq!(swap, SwapOutcome::Done);
             }
         });
         let (mut reads, mut newest) = (0_u64, 0);
@@ -279,7 +281,7 @@ fn what_is_broken_is_a_typed_error_and_stays_as_it_is() {
         fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::Malformed);
         fails(store.swap(Some(&numbered(0)), Some(&numbered(1))), StoreErrorKind::Malformed);
         fails(store.swap(Some(&numbered(0)), None), StoreErrorKind::Malformed);
-        if let Ok(mut renewal) = store.begin_renewal(Duration::ZERO) {
+        if let Ok(mut renewal) = store.begin_refresh(Duration::ZERO) {
             fails(renewal.save(&numbered(0), &numbered(1)), StoreErrorKind::Malformed);
         }
         assert!(fs::read(folder.auth_json()).unwrap() == text);
@@ -307,7 +309,7 @@ fn a_folder_in_place_of_the_file_is_a_typed_error_and_stays() {
     let store = folder.store();
     fails(store.load(), StoreErrorKind::Unreadable);
     fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::Unreadable);
-    fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+    fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
     assert_eq!(fs::read(folder.auth_json().join("inside")).unwrap(), b"kept");
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
 }
@@ -320,7 +322,7 @@ fn a_file_in_place_of_the_folder_is_a_typed_error_and_stays() {
         fails(store.load(), StoreErrorKind::Unreadable);
     }
     fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::Unwritable);
-    fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+    fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
     assert_eq!((folder.names(), fs::read(folder.auth_json()).unwrap()), (vec!["auth.json".to_owned()], b"kept".into()));
 }
 
@@ -330,7 +332,7 @@ fn a_missing_folder_keeps_nothing_and_is_created_by_the_first_write() {
     let path = folder.join("one/two/three/auth.json");
     let store = FileStore::new(&path);
     assert_eq!(store.load().unwrap(), None);
-    fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+    fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
     assert_eq!(folder.names(), [""; 0]);
     store.swap(None, Some(&numbered(1))).unwrap();
     assert_eq!(store.load().unwrap(), Some(numbered(1)));
@@ -347,7 +349,7 @@ fn a_view_for_reading_only_reads_and_never_writes() {
     fails(store.swap(Some(&kept), Some(&numbered(1))), StoreErrorKind::ReadOnly);
     fails(store.swap(Some(&kept), None), StoreErrorKind::ReadOnly);
     fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::ReadOnly);
-    fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::ReadOnly);
+    fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::ReadOnly);
     fails(FileStore::read_only(folder.join("new/auth.json")).swap(None, None), StoreErrorKind::ReadOnly);
     assert_eq!(
         (folder.names(), fs::read_to_string(folder.auth_json()).unwrap()),
@@ -382,8 +384,8 @@ fn the_official_tools_locks_delay_a_write_and_no_read() {
         waits_for(&folder, lock, |store| drop(store.swap(None, Some(&numbered(1))).unwrap()));
         assert_eq!(folder.store().load().unwrap(), Some(numbered(1)));
         waits_for(&folder, lock, |store| {
-            let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
-            assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), Swap::Done);
+            let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
+            assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
         });
         waits_for(&folder, lock, |store| drop(store.swap(Some(&numbered(2)), None).unwrap()));
         assert_eq!(folder.store().load().unwrap(), None);
@@ -414,7 +416,7 @@ fn the_locks_of_a_process_that_was_killed_are_free() {
     for lock in ["auth.lock", "auth.json.lock", "auth.json.renewal.lock"] {
         Second::holding(&folder.join(lock)).kill();
         let store = folder.store();
-        let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+        let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
         renewal.save(&credentials(&json!({})), &credentials(&json!({}))).unwrap();
     }
 }
@@ -424,23 +426,23 @@ fn a_renewal_excludes_another_until_it_is_dropped() {
     let folder = Folder::with("{}");
     let (first, second) = (folder.store(), folder.store());
     let elsewhere = json!({ "do": "prepare", "path": folder.auth_json() });
-    let renewal = first.begin_renewal(Duration::ZERO).unwrap();
+    let renewal = first.begin_refresh(Duration::ZERO).unwrap();
     assert_debug_hides(&renewal);
     for patience in [Duration::ZERO, Duration::from_millis(50)] {
-        let said = fails(second.begin_renewal(patience), StoreErrorKind::Locked);
+        let said = fails(second.begin_refresh(patience), StoreErrorKind::Locked);
         assert!(said.contains("auth.json.renewal.lock"), "{said}");
     }
     assert_eq!(told_by(&mut command(&elsewhere))["kind"], "Locked");
     drop(renewal);
     assert_eq!(told_by(&mut command(&elsewhere)), Value::Null);
-    drop(second.begin_renewal(Duration::ZERO).unwrap());
+    drop(second.begin_refresh(Duration::ZERO).unwrap());
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
 }
 
 #[test]
 fn a_renewal_waits_for_another_for_as_long_as_it_is_told() {
     let folder = Folder::with("{}");
-    waits_for(&folder, "auth.json.renewal.lock", |store| drop(store.begin_renewal(HANGS).unwrap()));
+    waits_for(&folder, "auth.json.renewal.lock", |store| drop(store.begin_refresh(HANGS).unwrap()));
 }
 
 #[test]
@@ -448,15 +450,15 @@ fn a_renewal_under_way_stops_neither_reads_nor_writes() {
     let folder = Folder::new();
     let store = folder.store();
     store.swap(None, Some(&numbered(1))).unwrap();
-    let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+    let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
     assert_eq!(store.load().unwrap(), Some(numbered(1)));
     let elsewhere = json!({ "do": "swap", "path": folder.auth_json(), "new": { "count": 2 } });
     assert_eq!(told_by(&mut command(&elsewhere)), Value::Null);
 
     let meanwhile = credentials(&json!({ "count": 2 }));
-    assert_eq!(renewal.save(&numbered(1), &numbered(3)).unwrap(), Swap::Changed(Some(meanwhile.clone())));
+    assert_eq!(renewal.save(&numbered(1), &numbered(3)).unwrap(), SwapOutcome::Changed(Some(meanwhile.clone())));
     assert_eq!(store.load().unwrap().as_ref(), Some(&meanwhile));
-    assert_eq!(renewal.save(&meanwhile, &numbered(3)).unwrap(), Swap::Done);
+    assert_eq!(renewal.save(&meanwhile, &numbered(3)).unwrap(), SwapOutcome::Done);
     assert_eq!(store.load().unwrap(), Some(numbered(3)));
     drop(renewal);
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
@@ -466,9 +468,9 @@ fn a_renewal_under_way_stops_neither_reads_nor_writes() {
 fn a_renewal_of_what_was_removed_brings_nothing_back() {
     let folder = Folder::with("{}");
     let store = folder.store();
-    let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+    let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
     fs::remove_file(folder.auth_json()).unwrap();
-    assert_eq!(renewal.save(&credentials(&json!({})), &numbered(1)).unwrap(), Swap::Changed(None));
+    assert_eq!(renewal.save(&credentials(&json!({})), &numbered(1)).unwrap(), SwapOutcome::Changed(None));
     drop(renewal);
     assert!(!folder.auth_json().exists());
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
@@ -477,9 +479,9 @@ fn a_renewal_of_what_was_removed_brings_nothing_back() {
 #[test]
 fn memory_renews_as_it_swaps() {
     let store = MemoryStore::new(numbered(1));
-    let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
-    assert_eq!(renewal.save(&numbered(0), &numbered(2)).unwrap(), Swap::Changed(Some(numbered(1))));
-    assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), Swap::Done);
+    let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
+    assert_eq!(renewal.save(&numbered(0), &numbered(2)).unwrap(), SwapOutcome::Changed(Some(numbered(1))));
+    assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
     drop(renewal);
     assert_eq!(store.load().unwrap(), Some(numbered(2)));
     assert_debug_hides(&store);
@@ -489,7 +491,7 @@ fn memory_renews_as_it_swaps() {
 fn a_file_without_an_extension_does_not_lock_itself_out() {
     let folder = Folder::new();
     let store = FileStore::new(folder.join("credentials"));
-    assert_eq!(store.swap(None, Some(&numbered(1))).unwrap(), Swap::Done);
+    assert_eq!(store.swap(None, Some(&numbered(1))).unwrap(), SwapOutcome::Done);
     assert_eq!(store.load().unwrap(), Some(numbered(1)));
 }
 
@@ -500,9 +502,9 @@ fn accounts_in_one_folder_renew_side_by_side() {
     for store in &stores {
         store.swap(None, Some(&numbered(1))).unwrap();
     }
-    let renewals = stores.each_ref().map(|store| store.begin_renewal(Duration::ZERO).unwrap());
+    let renewals = stores.each_ref().map(|store| store.begin_refresh(Duration::ZERO).unwrap());
     for (mut renewal, store) in renewals.into_iter().zip(&stores) {
-        assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), Swap::Done);
+        assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
         assert_eq!(store.load().unwrap(), Some(numbered(2)));
     }
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
@@ -513,7 +515,7 @@ fn a_lock_that_cannot_be_had_is_found_out_before_the_token_is_redeemed() {
     for lock in ["auth.lock", "auth.json.lock", "auth.json.renewal.lock"] {
         let folder = Folder::with(expired_login("acct-1").to_string());
         fs::create_dir(folder.join(lock)).unwrap();
-        let said = fails(folder.store().begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+        let said = fails(folder.store().begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
         assert!(said.contains(lock), "{said}");
         let backend = Backend::start().unwrap();
         assert_error_hides(&call(&backend, folder.store()).unwrap_err());
@@ -540,8 +542,8 @@ fn what_a_killed_writer_left_behind_goes_with_the_next_renewal() {
     assert!(left > 0, "no writer was killed in time");
     let store = folder.store();
     let kept = store.load().unwrap().unwrap();
-    let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
-    assert_eq!(renewal.save(&kept, &numbered(1)).unwrap(), Swap::Done);
+    let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
+    assert_eq!(renewal.save(&kept, &numbered(1)).unwrap(), SwapOutcome::Done);
     drop(renewal);
     assert_eq!(leftovers_in(folder.path()), [""; 0]);
 }
@@ -581,7 +583,7 @@ mod unix {
     fn what_prepares_a_renewal_is_for_its_owner_alone() {
         let folder = Folder::with("{}");
         let store = folder.store();
-        let _renewal = store.begin_renewal(Duration::ZERO).unwrap();
+        let _renewal = store.begin_refresh(Duration::ZERO).unwrap();
         for name in leftovers_in(folder.path()).iter().map(String::as_str).chain(["auth.json.renewal.lock"]) {
             assert_eq!(mode(&folder.join(name)), 0o600, "{name}");
         }
@@ -602,8 +604,8 @@ mod unix {
         let store = FileStore::new(link);
         let kept = store.load().unwrap();
         store.swap(kept.as_ref(), Some(&numbered(1))).unwrap();
-        let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
-        assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), Swap::Done);
+        let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
+        assert_eq!(renewal.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
         drop(renewal);
         assert!(link.is_symlink() && !target.is_symlink());
         assert_eq!(FileStore::new(target).load().unwrap(), Some(numbered(2)));
@@ -657,7 +659,7 @@ mod unix {
         let store = folder.store();
         fails(store.load(), StoreErrorKind::Unreadable);
         fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::Unwritable);
-        fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+        fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
         assert_eq!(folder.names(), ["auth.json", "other.json"]);
     }
 
@@ -666,8 +668,8 @@ mod unix {
         let folder = Folder::with("{}");
         symlink("auth.json", folder.join("link.json")).unwrap();
         let by_link = FileStore::new(folder.join("link.json"));
-        let _renewal = by_link.begin_renewal(Duration::ZERO).unwrap();
-        fails(folder.store().begin_renewal(Duration::ZERO), StoreErrorKind::Locked);
+        let _renewal = by_link.begin_refresh(Duration::ZERO).unwrap();
+        fails(folder.store().begin_refresh(Duration::ZERO), StoreErrorKind::Locked);
     }
 
     #[test]
@@ -678,10 +680,10 @@ mod unix {
         }
         symlink("old.json", folder.auth_json()).unwrap();
         let store = folder.store();
-        let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+        let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
         fs::remove_file(folder.auth_json()).unwrap();
         symlink("new.json", folder.auth_json()).unwrap();
-        assert_eq!(renewal.save(&credentials(&json!({})), &numbered(1)).unwrap(), Swap::Done);
+        assert_eq!(renewal.save(&credentials(&json!({})), &numbered(1)).unwrap(), SwapOutcome::Done);
         drop(renewal);
         assert_eq!(FileStore::new(folder.join("new.json")).load().unwrap(), Some(numbered(1)));
         assert_eq!(fs::read(folder.join("old.json")).unwrap(), b"{}");
@@ -825,7 +827,7 @@ mod unix {
 
         let said = fails(store.swap(Some(&kept), Some(&numbered(1))), StoreErrorKind::Unwritable);
         assert!(said.contains("space"), "{said}");
-        fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+        fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
         let backend = Backend::start().unwrap();
         let error = call(&backend, store).unwrap_err();
         assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::Transient);
@@ -840,10 +842,10 @@ mod unix {
         let Some(disk) = SmallDisk::mount() else { return };
         let store = disk.folder.store();
         store.swap(None, Some(&numbered(1))).unwrap();
-        let mut renewal = store.begin_renewal(Duration::ZERO).unwrap();
+        let mut renewal = store.begin_refresh(Duration::ZERO).unwrap();
         disk.fill();
         let larger = credentials(&json!({ "access_token": "MARK".repeat(2000) }));
-        assert_eq!(renewal.save(&numbered(1), &larger).unwrap(), Swap::Done);
+        assert_eq!(renewal.save(&numbered(1), &larger).unwrap(), SwapOutcome::Done);
         drop(renewal);
         assert_eq!(store.load().unwrap(), Some(larger));
         assert_eq!(leftovers_in(disk.folder.path()), [""; 0]);
@@ -916,7 +918,7 @@ mod unix {
         let (store, before) = (folder.store(), fs::read(folder.auth_json()).unwrap());
         let kept = store.load().unwrap();
         fails(store.swap(kept.as_ref(), Some(&numbered(1))), StoreErrorKind::Unwritable);
-        fails(store.begin_renewal(Duration::ZERO), StoreErrorKind::Unwritable);
+        fails(store.begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
         let backend = Backend::start().unwrap();
         assert_error_hides(&call(&backend, store).unwrap_err());
         assert_eq!(backend.requests().len(), 0);
@@ -973,7 +975,7 @@ fn the_failures_of_a_renewal_show_no_token() {
     ] {
         let folder = Folder::with(expired_login("acct-1").to_string());
         let backend = Backend::start().unwrap();
-        backend.inject(Route::RefreshToken, answer);
+        backend.inject(Route::REFRESH_TOKEN, answer);
         assert_call_hides(&call(&backend, folder.store()).unwrap_err());
         // The refresh token is kept; an id token that is none would make the official tool refuse the file.
         let mut expected = expired_login("acct-1");
@@ -996,7 +998,7 @@ fn the_failures_of_a_renewal_show_no_token() {
     ] {
         let folder = Folder::with(expired_login("acct-1").to_string());
         let backend = Backend::start().unwrap();
-        backend.inject(Route::RefreshToken, answer);
+        backend.inject(Route::REFRESH_TOKEN, answer);
         assert_call_hides(&call(&backend, folder.store()).unwrap_err());
         assert_eq!(fs::read_to_string(folder.auth_json()).unwrap(), expired_login("acct-1").to_string());
         assert_eq!(leftovers_in(folder.path()), [""; 0]);
@@ -1062,7 +1064,7 @@ fn an_answer_that_cannot_be_understood_shows_no_token() {
     for body in [json!({ "access_token": { "value": "MARK" } }), json!({ "access_token": ["MARK"] }), json!(["MARK"])] {
         let folder = Folder::with(expired_login("acct-1").to_string());
         let backend = Backend::start().unwrap();
-        backend.inject(Route::RefreshToken, json_answer(&body));
+        backend.inject(Route::REFRESH_TOKEN, json_answer(&body));
         assert_call_hides(&call(&backend, folder.store()).unwrap_err());
     }
 }
@@ -1074,7 +1076,7 @@ fn a_renewed_token_of_another_account_is_an_error_and_never_a_mixture() {
     let backend = Backend::start().unwrap();
     let other = backend.issue_access_token("acct-2");
     let body = json!({ "access_token": other.expose_secret(), "refresh_token": "rt_of_acct_2" });
-    backend.inject(Route::RefreshToken, json_answer(&body));
+    backend.inject(Route::REFRESH_TOKEN, json_answer(&body));
     let error = call(&backend, folder.store()).unwrap_err();
     assert_eq!(error.auth_error().map(AuthError::kind), Some(AuthErrorKind::AccountMismatch), "{error:?}");
     assert_eq!(folder.store().load().unwrap(), Some(credentials(&login)));
@@ -1086,7 +1088,7 @@ fn credentials_and_their_stores_show_nothing_of_them() {
     let kept = folder.store().load().unwrap().unwrap();
     assert!(kept.to_json().contains("MARK"));
     assert_debug_hides(&kept);
-    assert_debug_hides(&Swap::Changed(Some(kept.clone())));
+    assert_debug_hides(&SwapOutcome::Changed(Some(kept.clone())));
     assert_debug_hides(&folder.store());
     assert_debug_hides(&MemoryStore::new(kept));
     assert_hidden(&folder.store().describe());

@@ -9,12 +9,15 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AuthError, AuthErrorKind, AuthMode, AuthSources, Client, ClientBuilder, CodexBackend, Environment, Error,
-    LoginMethod, OpenAiFileUpload, PlanType, ReauthReason, Recovery, Refusal, Restrictions, RetryPolicy, Unset,
-    WorkloadIdentity,
+use codex_backend::auth::{
+    AuthErrorKind, AuthMode, AuthRecovery, AuthRefusal, AuthSources, CredentialRestrictions, ReauthReason,
+    SignInMethod, WorkloadIdentity,
 };
+use codex_backend::limits::PlanType;
+use codex_backend::mode::Unset;
+use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::transport::Environment;
+use codex_backend::{AuthError, Client, ClientBuilder, CodexBackend, Error, OpenAiFileUpload, RetryPolicy};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -71,7 +74,7 @@ fn auth_error(outcome: Result<(), Error>) -> AuthError {
 }
 
 fn exchanges(backend: &Backend) -> usize {
-    backend.requests_to(Route::ExchangeIdentity).len()
+    backend.requests_to(Route::EXCHANGE_IDENTITY).len()
 }
 
 /// Until so many requests have come.
@@ -97,7 +100,7 @@ async fn it_is_exchanged_once_and_opens_every_endpoint() {
     assert_eq!(exchanges(&backend), 0, "nothing is sent before the first request");
     usage(&client).await.unwrap();
     guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap();
-    let sent = backend.requests_to(Route::ExchangeIdentity);
+    let sent = backend.requests_to(Route::EXCHANGE_IDENTITY);
     assert_eq!(sent.len(), 1);
     let form: HashMap<String, String> = url::form_urlencoded::parse(&sent[0].body).into_owned().collect();
     let expected = [
@@ -107,7 +110,7 @@ async fn it_is_exchanged_once_and_opens_every_endpoint() {
     ];
     assert_eq!(form, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     assert!(sent[0].header("authorization").is_none() && sent[0].header("cookie").is_none());
-    assert_eq!(backend.requests_to(Route::GetUsage)[0].header("chatgpt-account-id"), Some("acct-1"));
+    assert_eq!(backend.requests_to(Route::GET_USAGE)[0].header("chatgpt-account-id"), Some("acct-1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +119,7 @@ async fn any_number_of_calls_exchange_once() {
     let file = TokenFile::of(&backend);
     let identity = file.identity();
     let clients = [0, 1].map(|_| once(&backend).provider(identity.clone()).build().unwrap());
-    backend.inject(Route::ExchangeIdentity, Fault::delay(Duration::from_millis(300)));
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::delay(Duration::from_millis(300)));
     let callers: Vec<_> = (0..60)
         .map(|number| {
             let client = clients[number % 2].clone();
@@ -134,7 +137,7 @@ async fn a_failure_is_shared_and_does_not_poison_what_follows() {
     let backend = Backend::start().unwrap();
     let file = TokenFile::of(&backend);
     let client = once(&backend).provider(file.identity()).build().unwrap();
-    backend.inject(Route::ExchangeIdentity, Fault::status(503).body("MARK"));
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::status(503).body("MARK"));
     let outcomes = futures_util::future::join_all((0..20).map(|_| client.auth_headers())).await;
     for outcome in outcomes {
         assert!(outcome.unwrap_err().is_transient());
@@ -149,7 +152,7 @@ async fn a_failure_that_may_pass_is_tried_again_at_once() {
     for fault in [Fault::status(500), Fault::reset_before_headers(), Fault::reset_in_body(), Fault::status(429)] {
         let backend = Backend::start().unwrap();
         let file = TokenFile::of(&backend);
-        backend.inject(Route::ExchangeIdentity, fault);
+        backend.inject(Route::EXCHANGE_IDENTITY, fault);
         let policy = RetryPolicy::default().base_delay(MILLISECOND);
         let client = backend.client().retry_policy(policy).provider(file.identity()).build().unwrap();
         usage(&client).await.unwrap();
@@ -164,19 +167,19 @@ async fn after_a_401_it_is_exchanged_again_and_generations_count() {
     let client = backend.client().provider(file.identity()).build().unwrap();
     usage(&client).await.unwrap();
     assert_eq!(generation(&client).await, 0);
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
     usage(&client).await.unwrap();
     assert_eq!((generation(&client).await, exchanges(&backend)), (1, 2));
     // Many that were refused with the same token, some of them late, cost one exchange.
-    let refusals = (0..20).map(|_| client.auth_refused(Refusal::new(StatusCode::UNAUTHORIZED, 1)));
+    let refusals = (0..20).map(|_| client.auth_refused(AuthRefusal::new(StatusCode::UNAUTHORIZED, 1)));
     for recovery in guard(futures_util::future::join_all(refusals)).await {
-        assert_eq!(recovery.unwrap(), Recovery::Resend);
+        assert_eq!(recovery.unwrap(), AuthRecovery::Retry);
     }
-    client.auth_refused(Refusal::new(StatusCode::UNAUTHORIZED, 0)).await.unwrap();
+    client.auth_refused(AuthRefusal::new(StatusCode::UNAUTHORIZED, 0)).await.unwrap();
     assert_eq!((generation(&client).await, exchanges(&backend)), (2, 3));
     // A token that was refused is not used on because the exchange fails.
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
-    backend.inject(Route::ExchangeIdentity, Fault::status(400).body(r#"{"error":"invalid_grant"}"#));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::status(400).body(r#"{"error":"invalid_grant"}"#));
     let error = auth_error(usage(&client).await);
     assert_eq!(error.reauth_reason(), Some(ReauthReason::NotAccepted));
     usage(&client).await.unwrap();
@@ -187,9 +190,9 @@ async fn refused_three_times_it_gives_up() {
     let backend = Backend::start().unwrap();
     let file = TokenFile::of(&backend);
     let client = backend.client().provider(file.identity()).build().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(3));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(3));
     assert_eq!(auth_error(usage(&client).await).reauth_reason(), Some(ReauthReason::RefusedAgain));
-    assert_eq!((backend.requests_to(Route::GetUsage).len(), exchanges(&backend)), (3, 3));
+    assert_eq!((backend.requests_to(Route::GET_USAGE).len(), exchanges(&backend)), (3, 3));
 }
 
 // ---- a service of which the test says what it answers ----
@@ -352,12 +355,12 @@ async fn the_first_subject_is_the_only_one() {
         let server = service(move |number| ok(if number == 1 { text.clone() } else { exchanged().to_string() }));
         let client = client_of(&server, file.identity()).build().unwrap();
         usage(&client).await.unwrap();
-        let refusal = || client.auth_refused(Refusal::new(StatusCode::UNAUTHORIZED, 0));
+        let refusal = || client.auth_refused(AuthRefusal::new(StatusCode::UNAUTHORIZED, 0));
         let error = guard(refusal()).await.unwrap_err();
         assert_eq!(error.kind(), AuthErrorKind::AccountMismatch, "{other}");
         assert_eq!(generation(&client).await, 0);
         // The first one again is welcome.
-        assert_eq!(guard(refusal()).await.unwrap(), Recovery::Resend);
+        assert_eq!(guard(refusal()).await.unwrap(), AuthRecovery::Retry);
         assert_eq!((generation(&client).await, asked(&server)), (1, 3));
     }
 }
@@ -422,7 +425,7 @@ async fn while_the_exchange_fails_the_token_before_is_used_to_its_end_and_not_lo
     let clock = ManualClock::starting_at(SystemTime::now());
     let client = once(&backend).clock(clock.clone()).provider(file.identity()).build().unwrap();
     assert_eq!(generation(&client).await, 0);
-    backend.inject(Route::ExchangeIdentity, Fault::status(503).times(99));
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::status(503).times(99));
     clock.advance(HOUR - WINDOW);
     // Each failure is followed by half a minute of peace.
     for failures in 1..=3 {
@@ -451,7 +454,7 @@ async fn a_refusal_of_the_service_ends_the_use_of_the_token_before() {
     let client = once(&backend).clock(clock.clone()).provider(file.identity()).build().unwrap();
     assert_eq!(generation(&client).await, 0);
     clock.advance(HOUR - WINDOW);
-    backend.inject(Route::ExchangeIdentity, Fault::status(400).body(r#"{"error":"invalid_grant"}"#));
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::status(400).body(r#"{"error":"invalid_grant"}"#));
     let error = guard(client.auth_headers()).await.unwrap_err();
     assert_eq!(error.reauth_reason(), Some(ReauthReason::NotAccepted));
     assert_eq!(generation(&client).await, 1);
@@ -465,7 +468,7 @@ async fn while_one_exchanges_the_others_use_the_token_before() {
     let client = once(&backend).clock(clock.clone()).provider(file.identity()).build().unwrap();
     assert_eq!(generation(&client).await, 0);
     clock.advance(HOUR - WINDOW);
-    backend.inject(Route::ExchangeIdentity, Fault::stall());
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::stall());
     let exchanging = tokio::spawn({
         let client = client.clone();
         async move { client.auth_headers().await }
@@ -485,7 +488,7 @@ async fn a_caller_that_goes_away_costs_nothing() {
     let backend = Backend::start().unwrap();
     let file = TokenFile::of(&backend);
     let client = once(&backend).provider(file.identity()).build().unwrap();
-    backend.inject(Route::ExchangeIdentity, Fault::stall());
+    backend.inject(Route::EXCHANGE_IDENTITY, Fault::stall());
     let [first, second] = [0, 1].map(|_| {
         let client = client.clone();
         tokio::spawn(async move { usage(&client).await })
@@ -506,8 +509,8 @@ async fn the_file_is_read_anew_for_each_exchange() {
     usage(&client).await.unwrap();
     let renewed = backend.issue_workload_identity("rule-1", "acct-1");
     fs::write(file.path(), &renewed).unwrap();
-    client.auth_refused(Refusal::new(StatusCode::UNAUTHORIZED, 0)).await.unwrap();
-    let body = backend.requests_to(Route::ExchangeIdentity)[1].body.clone();
+    client.auth_refused(AuthRefusal::new(StatusCode::UNAUTHORIZED, 0)).await.unwrap();
+    let body = backend.requests_to(Route::EXCHANGE_IDENTITY)[1].body.clone();
     let form: HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
     assert_eq!(form["assertion"], renewed);
 }
@@ -631,17 +634,17 @@ async fn a_rule_that_is_no_text_is_an_error() {
 #[tokio::test]
 async fn restrictions_hold_for_each_exchange() {
     for (restrictions, allowed) in [
-        (Restrictions::default().workspaces(["acct-1"]), true),
-        (Restrictions::default().login_method(LoginMethod::ChatGpt), true),
-        (Restrictions::default().workspaces(["acct-2"]), false),
-        (Restrictions::default().login_method(LoginMethod::Api), false),
+        (CredentialRestrictions::default().workspaces(["acct-1"]), true),
+        (CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt), true),
+        (CredentialRestrictions::default().workspaces(["acct-2"]), false),
+        (CredentialRestrictions::default().sign_in_method(SignInMethod::Api), false),
     ] {
         let backend = Backend::start().unwrap();
         let file = TokenFile::of(&backend);
         let identity = WorkloadIdentity::restricted("rule-1", file.path(), restrictions).unwrap();
         let outcome = usage(&once(&backend).provider(identity).build().unwrap()).await;
         assert_eq!(outcome.is_ok(), allowed, "{outcome:?}");
-        assert_eq!(backend.requests_to(Route::GetUsage).len(), usize::from(allowed));
+        assert_eq!(backend.requests_to(Route::GET_USAGE).len(), usize::from(allowed));
         if !allowed {
             assert_eq!(auth_error(outcome).kind(), AuthErrorKind::NotAllowed);
         }

@@ -1,5 +1,6 @@
+use codex_backend::accounts::{NudgeEmail, WorkspaceMessageType};
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{ErrorKind, NudgeEmail, RetryPolicy, WorkspaceMessageType};
+use codex_backend::{ErrorKind, RetryPolicy};
 use serde_json::json;
 
 use crate::support::{client, guard};
@@ -44,8 +45,8 @@ async fn messages_and_settings_are_asked_for_past_all_caches() {
     assert_eq!(types, [WorkspaceMessageType::Headline, WorkspaceMessageType::Other("banner".into())]);
     assert!(guard(accounts.user_settings()).await.unwrap().commit_attribution_enabled);
     let caching = |route| backend.requests_to(route)[0].header("cache-control").unwrap().to_owned();
-    assert_eq!(caching(Route::ListWorkspaceMessages), "no-store");
-    assert_eq!(caching(Route::GetUserSettings), "no-cache, no-store");
+    assert_eq!(caching(Route::LIST_WORKSPACE_MESSAGES), "no-store");
+    assert_eq!(caching(Route::GET_USER_SETTINGS), "no-cache, no-store");
 }
 
 #[tokio::test]
@@ -54,11 +55,11 @@ async fn an_email_is_asked_for_once_whatever_happens() {
     let accounts = client(&backend).accounts();
     let eager = RetryPolicy::default().max_attempts(9);
     for fault in [Fault::status(503), Fault::status(429), Fault::reset_before_headers(), Fault::reset_in_body()] {
-        let before = backend.requests_to(Route::SendNudgeEmail).len();
-        backend.inject(Route::SendNudgeEmail, fault);
+        let before = backend.requests_to(Route::SEND_NUDGE_EMAIL).len();
+        backend.inject(Route::SEND_NUDGE_EMAIL, fault);
         let outcome = guard(accounts.send_nudge_email(NudgeEmail::UsageLimit).with_retry_policy(eager)).await;
         outcome.unwrap_err();
-        assert_eq!(backend.requests_to(Route::SendNudgeEmail).len(), before + 1);
+        assert_eq!(backend.requests_to(Route::SEND_NUDGE_EMAIL).len(), before + 1);
     }
     guard(accounts.send_nudge_email(NudgeEmail::UsageLimit)).await.unwrap();
     // The server acted on the request whose answer was lost, and on the last.
@@ -85,6 +86,6 @@ async fn the_raw_answer_stands_beside_the_typed_one() {
     assert!(settings.value.commit_attribution_enabled);
     assert_eq!(settings.raw["theme"], "dark");
     // An answer that says nothing is no error, raw or not.
-    backend.inject(Route::SendNudgeEmail, Fault::status(202).body("on its way"));
+    backend.inject(Route::SEND_NUDGE_EMAIL, Fault::status(202).body("on its way"));
     assert!(guard(accounts.send_nudge_email(NudgeEmail::Credits).with_raw()).await.unwrap().raw.is_null());
 }

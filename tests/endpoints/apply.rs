@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use codex_backend::{ApplyStatus, GitError, WorkingTree};
+use codex_backend::tasks::{ApplyStatus, GitError, WorkingTree};
 
 use crate::support::guard;
 

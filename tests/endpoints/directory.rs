@@ -2,12 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use codex_backend::auth::{AccountFacts, MemoryStore, PersonalAccessToken, StoredCredentials};
+use codex_backend::connectors::connector_install_url;
+use codex_backend::limits::PlanType;
+use codex_backend::plugins::{PluginInterface, PluginScope};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AccountFacts, ChatGptSession, ChatGptTokens, Connectors, ErrorKind, FeaturedPlugins, MemoryStore,
-    PersonalAccessToken, PlanType, PluginInterface, PluginScope, StoredCredentials, WorkspaceSettings,
-    connector_install_url,
-};
+use codex_backend::workspace::WorkspaceSettings;
+use codex_backend::{ChatGptSession, ChatGptTokens, Connectors, ErrorKind, FeaturedPlugins};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -64,7 +65,7 @@ async fn a_directory_is_remembered_for_an_hour_and_for_its_account_alone() {
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH);
     let client = backend.client().chatgpt(backend.chatgpt_tokens()).clock(clock.clone()).build().unwrap();
     let connectors = client.connectors();
-    let asked = || backend.requests_to(Route::ListConnectors).len();
+    let asked = || backend.requests_to(Route::LIST_CONNECTORS).len();
     guard(connectors.directory()).await.unwrap();
     clock.advance(Duration::from_secs(3599));
     guard(connectors.clone().directory()).await.unwrap();
@@ -84,9 +85,9 @@ async fn a_directory_is_remembered_for_an_hour_and_for_its_account_alone() {
 async fn a_workspace_list_that_fails_is_left_out_and_a_directory_that_fails_is_not_remembered() {
     let backend = Backend::start().unwrap();
     let connectors = client_with_plan(&backend, "acct-team", "team").connectors();
-    backend.inject(Route::ListConnectors, Fault::status(403));
+    backend.inject(Route::LIST_CONNECTORS, Fault::status(403));
     assert_eq!(guard(connectors.directory()).await.unwrap_err().kind(), ErrorKind::Forbidden);
-    backend.inject(Route::ListWorkspaceConnectors, Fault::status(403));
+    backend.inject(Route::LIST_WORKSPACE_CONNECTORS, Fault::status(403));
     assert_eq!(guard(connectors.directory()).await.unwrap().len(), 2);
     assert_eq!(guard(connectors.list_workspace()).await.unwrap()[0].id, "connector_own");
 }
@@ -183,7 +184,7 @@ async fn whether_plugins_are_allowed_is_remembered_for_a_quarter_of_an_hour() {
     assert!(!guard(workspace.allows_plugins()).await.unwrap());
     clock.advance(Duration::from_secs(1));
     assert!(guard(workspace.allows_plugins()).await.unwrap());
-    assert_eq!(backend.requests_to(Route::GetWorkspaceSettings).len(), 2);
+    assert_eq!(backend.requests_to(Route::GET_WORKSPACE_SETTINGS).len(), 2);
 }
 
 #[tokio::test]
@@ -226,7 +227,7 @@ async fn featured_plugins_are_for_anyone_and_only_the_backends_own_credentials_g
     for featured in [FeaturedPlugins::new(&signed_in), with_a_key.featured_plugins(), anyone.featured_plugins()] {
         assert_eq!(guard(featured.list()).await.unwrap(), ["plugin_2"]);
     }
-    let requests = backend.requests_to(Route::ListFeaturedPlugins);
+    let requests = backend.requests_to(Route::LIST_FEATURED_PLUGINS);
     let with_auth: Vec<bool> = requests.iter().map(|request| request.header("authorization").is_some()).collect();
     assert_eq!(with_auth, [true, false, false]);
     assert!(requests.iter().all(|request| request.target == "/backend-api/plugins/featured?platform=codex"));
@@ -239,7 +240,7 @@ async fn featured_plugins_are_for_anyone_and_only_the_backends_own_credentials_g
 async fn an_api_on_loopback_does_not_fall_back_to_production() {
     let backend = Backend::start().unwrap();
     let client = codex_backend::Client::builder()
-        .environment(codex_backend::Environment::empty())
+        .environment(codex_backend::transport::Environment::empty())
         .openai_base_url(backend.openai_base_url())
         .api_key(backend.api_key())
         .build()

@@ -1,5 +1,6 @@
+use codex_backend::ErrorKind;
+use codex_backend::environments::GitHubRepository;
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{ErrorKind, GitHubRepository};
 
 use crate::support::{client, guard};
 
@@ -56,12 +57,12 @@ async fn detection_prefers_the_repositories_then_a_label_then_a_pin_then_the_bus
     assert_eq!(guard(environments.detect(&none, None)).await.unwrap().id, "env_web");
     assert_eq!(guard(environments.detect(&none, Some("ACME/api"))).await.unwrap().id, "env_api");
     let unpinned = r#"[{"id":"a","task_count":2},{"id":"b","task_count":5},{"id":"c","task_count":5},{"id":"d"}]"#;
-    backend.inject(Route::ListEnvironments, Fault::status(200).body(unpinned));
+    backend.inject(Route::LIST_ENVIRONMENTS, Fault::status(200).body(unpinned));
     assert_eq!(guard(environments.detect(&none, None)).await.unwrap().id, "c");
     // A repository that cannot be asked about is passed over.
-    backend.inject(Route::ListRepositoryEnvironments, Fault::status(404));
+    backend.inject(Route::LIST_REPOSITORY_ENVIRONMENTS, Fault::status(404));
     assert_eq!(guard(environments.detect(&api, None)).await.unwrap().id, "env_web");
-    backend.inject(Route::ListEnvironments, Fault::status(200).body("[]"));
+    backend.inject(Route::LIST_ENVIRONMENTS, Fault::status(200).body("[]"));
     assert_eq!(guard(environments.detect(&none, None)).await.unwrap_err().kind(), ErrorKind::EnvironmentNotFound);
 }
 
@@ -71,7 +72,7 @@ async fn the_merged_list_has_each_environment_once() {
     backend.add_environment("env_b", "Beta", "acme/beta");
     let environments = client(&backend).cloud_environments();
     let by_repository = r#"[{"id":"env_b","label":"Better","is_pinned":null},{"id":"env_only","label":"alpha"}]"#;
-    backend.inject(Route::ListRepositoryEnvironments, Fault::status(200).body(by_repository));
+    backend.inject(Route::LIST_REPOSITORY_ENVIRONMENTS, Fault::status(200).body(by_repository));
     let repositories = [GitHubRepository::new("acme", "beta")];
     let merged = guard(environments.merged(&repositories)).await.unwrap();
     let ids: Vec<&str> = merged.iter().map(|environment| environment.id.as_str()).collect();
@@ -81,7 +82,7 @@ async fn the_merged_list_has_each_environment_once() {
     assert_eq!(merged[1].repository, None);
 
     // Without the list, those of the repositories are better than nothing; without them it is an error.
-    backend.inject(Route::ListEnvironments, Fault::status(403).times(2));
+    backend.inject(Route::LIST_ENVIRONMENTS, Fault::status(403).times(2));
     assert_eq!(guard(environments.merged(&repositories)).await.unwrap().len(), 1);
     assert_eq!(guard(environments.merged(&[])).await.unwrap_err().kind(), ErrorKind::Forbidden);
 }

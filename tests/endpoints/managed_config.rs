@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use codex_backend::auth::{AccountFacts, MemoryStore, StoredCredentials};
+use codex_backend::limits::PlanType;
+use codex_backend::managed_config::{CacheStatus, ConfigCache, ConfigLoadSource, ManagedConfigError};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{
-    AccountFacts, CacheStatus, ChatGptSession, ChatGptTokens, ConfigCache, ErrorKind, LoadSource, ManagedConfig,
-    ManagedConfigError, MemoryStore, PlanType, StoredCredentials,
-};
+use codex_backend::{ChatGptSession, ChatGptTokens, ErrorKind, ManagedConfig};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ async fn what_is_written_for_the_official_tool_is_signed_as_it_signs() {
 
     let config = managed(&backend, "2026-04-23T00:00:00Z");
     let loaded = guard(config.load_requirements().with_cache(cache.clone())).await.unwrap();
-    assert_eq!((loaded.source, loaded.cache), (LoadSource::Backend, Some(CacheStatus::Missing)));
+    assert_eq!((loaded.source, loaded.cache), (ConfigLoadSource::Backend, Some(CacheStatus::Missing)));
     let kept = file(folder.path(), "cloud-requirements-cache.json");
     assert_eq!(kept["signature"], REQUIREMENTS_SIGNATURE);
     assert_eq!(kept["signed_payload"]["expires_at"], "2026-04-23T00:30:00Z");
@@ -93,9 +93,9 @@ async fn each_way_in_which_a_cache_is_of_no_use_is_told_in_the_order_of_the_chec
     fs::write(&path, &official).unwrap();
     let config = managed(&backend, "2026-06-01T00:59:59Z");
     let loaded = guard(config.load_bundle().with_cache(cache.clone())).await.unwrap();
-    assert_eq!((loaded.source, loaded.cache), (LoadSource::Cache, Some(CacheStatus::Hit)));
+    assert_eq!((loaded.source, loaded.cache), (ConfigLoadSource::Cache, Some(CacheStatus::Hit)));
     assert_eq!(loaded.value.unwrap().requirements()[0].contents, POLICY);
-    assert!(backend.requests_to(Route::GetConfigBundle).is_empty());
+    assert!(backend.requests_to(Route::GET_CONFIG_BUNDLE).is_empty());
 
     let status = async |content: Option<&str>, config: ManagedConfig| {
         match content {
@@ -123,7 +123,7 @@ async fn each_way_in_which_a_cache_is_of_no_use_is_told_in_the_order_of_the_chec
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     let loaded = guard(now().load_bundle().with_cache(cache.clone())).await.unwrap();
-    assert_eq!((loaded.source, loaded.cache), (LoadSource::Backend, Some(CacheStatus::Unreadable)));
+    assert_eq!((loaded.source, loaded.cache), (ConfigLoadSource::Backend, Some(CacheStatus::Unreadable)));
 }
 
 #[tokio::test]
@@ -134,15 +134,15 @@ async fn a_cache_of_ones_own_is_another_file_with_another_signature() {
     let config = managed(&backend, "2026-06-01T00:00:00Z");
     let first = guard(config.load_bundle().with_cache(own.clone())).await.unwrap();
     let again = guard(config.load_bundle().with_cache(own.clone())).await.unwrap();
-    assert_eq!((again.source, &again.value), (LoadSource::Cache, &first.value));
+    assert_eq!((again.source, &again.value), (ConfigLoadSource::Cache, &first.value));
     let kept = file(folder.path(), "codex-backend-config-bundle-cache.json");
     assert_ne!(kept["signature"], BUNDLE_SIGNATURE);
     assert!(!folder.path().join("cloud-config-bundle-cache.json").exists());
-    assert_eq!(backend.requests_to(Route::GetConfigBundle).len(), 1);
+    assert_eq!(backend.requests_to(Route::GET_CONFIG_BUNDLE).len(), 1);
     // A folder that is not there costs the cache, and nothing else.
     let nowhere = ConfigCache::in_folder(folder.path().join("missing"));
     let loaded = guard(config.load_bundle().with_cache(nowhere)).await.unwrap();
-    assert_eq!((loaded.source, loaded.value), (LoadSource::Backend, first.value));
+    assert_eq!((loaded.source, loaded.value), (ConfigLoadSource::Backend, first.value));
 }
 
 #[tokio::test]
@@ -155,10 +155,10 @@ async fn the_sample_is_understood_and_nothing_is_nothing() {
     for empty in [json!({}), json!({ "config_toml": { "enterprise_managed": null }, "requirements_toml": null })] {
         backend.set_config_bundle(empty);
         let loaded = guard(config.load_bundle()).await.unwrap();
-        assert_eq!((loaded.value, loaded.source), (None, LoadSource::Backend));
+        assert_eq!((loaded.value, loaded.source), (None, ConfigLoadSource::Backend));
     }
     let loaded = guard(config.load_requirements()).await.unwrap();
-    assert_eq!((loaded.value, loaded.source), (None, LoadSource::Backend));
+    assert_eq!((loaded.value, loaded.source), (None, ConfigLoadSource::Backend));
 }
 
 #[tokio::test]
@@ -166,17 +166,17 @@ async fn plans_without_it_are_not_asked_about() {
     let backend = Backend::start().unwrap();
     for plan in ["pro", "team", "plus", "of tomorrow"] {
         let config = client_with_plan(&backend, &format!("acct-{plan}"), plan).managed_config();
-        assert_eq!(guard(config.load_bundle()).await.unwrap().source, LoadSource::NotEligible, "{plan}");
+        assert_eq!(guard(config.load_bundle()).await.unwrap().source, ConfigLoadSource::NotEligible, "{plan}");
         let error = guard(config.bundle()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotEligible, "{error}");
     }
     let opaque = backend.client().chatgpt(ChatGptTokens::new("opaque")).build().unwrap();
-    assert_eq!(guard(opaque.managed_config().load_requirements()).await.unwrap().source, LoadSource::NotEligible);
+    assert_eq!(guard(opaque.managed_config().load_requirements()).await.unwrap().source, ConfigLoadSource::NotEligible);
     assert!(backend.requests().is_empty());
     for plan in ["business", "enterprise", "enterprise_cbp_usage_based", "edu", "ent26"] {
         let config = client_with_plan(&backend, &format!("acct-{plan}"), plan).managed_config();
         let load = config.load_bundle().with_time_limit(Duration::from_secs(600));
-        assert_eq!(guard(load).await.unwrap().source, LoadSource::Backend, "{plan}");
+        assert_eq!(guard(load).await.unwrap().source, ConfigLoadSource::Backend, "{plan}");
     }
     // The server has the last word.
     let error = guard(client(&backend).managed_config().with_account(account()).bundle()).await.unwrap_err();
@@ -193,7 +193,7 @@ async fn it_is_tried_five_times_with_growing_waits_and_then_fails_closed_or_open
     // Any failure counts, those too that are not repeated elsewhere.
     let fail = || {
         for status in [500, 404, 403, 503, 418] {
-            backend.inject(Route::GetRequirements, Fault::status(status));
+            backend.inject(Route::GET_REQUIREMENTS, Fault::status(status));
         }
     };
     fail();
@@ -211,7 +211,7 @@ async fn it_is_tried_five_times_with_growing_waits_and_then_fails_closed_or_open
     }
     fail();
     let loaded = guard(patient().fail_open()).await.unwrap();
-    assert_eq!((loaded.value, loaded.source), (None, LoadSource::FailedOpen));
+    assert_eq!((loaded.value, loaded.source), (None, ConfigLoadSource::FailedOpen));
     assert!(matches!(loaded.failure, Some(ManagedConfigError::RequestFailed { .. })));
 }
 
@@ -222,7 +222,7 @@ async fn all_of_it_is_bounded() {
     backend.add_account_with_plan("acc-1", "enterprise");
     let tokens = ChatGptTokens::new(backend.issue_access_token("acc-1"));
     let client = backend.client().chatgpt(tokens).clock(clock.clone()).build().unwrap();
-    backend.inject(Route::GetConfigBundle, Fault::stall());
+    backend.inject(Route::GET_CONFIG_BUNDLE, Fault::stall());
     let loading = tokio::spawn(client.managed_config().load_bundle().into_future());
     guard(clock.until_asleep_for(Duration::from_secs(15))).await;
     clock.advance(Duration::from_secs(15));
@@ -242,13 +242,13 @@ async fn refused_credentials_are_renewed_inside_of_an_attempt_or_end_the_loading
     let document = StoredCredentials::from_json(&backend.issue_auth_json("acc-1", Duration::from_secs(3600))).unwrap();
     let session = ChatGptSession::open(MemoryStore::new(document)).unwrap();
     let client = backend.client().provider(session).build().unwrap();
-    backend.inject(Route::GetConfigBundle, Fault::unauthorized("token_expired"));
+    backend.inject(Route::GET_CONFIG_BUNDLE, Fault::unauthorized("token_expired"));
     let loaded = guard(client.managed_config().load_bundle().with_attempts(1)).await.unwrap();
-    assert_eq!(loaded.source, LoadSource::Backend);
-    assert_eq!(backend.requests_to(Route::RefreshToken).len(), 1);
+    assert_eq!(loaded.source, ConfigLoadSource::Backend);
+    assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
 
     let held = client_with_plan(&backend, "acc-2", "enterprise").managed_config();
-    backend.inject(Route::GetConfigBundle, Fault::unauthorized("token_revoked"));
+    backend.inject(Route::GET_CONFIG_BUNDLE, Fault::unauthorized("token_revoked"));
     match guard(held.load_bundle().with_time_limit(Duration::from_secs(600))).await.unwrap_err() {
         ManagedConfigError::Auth(error) => assert_eq!(error.code(), Some("token_revoked")),
         other => panic!("{other:?}"),
@@ -288,13 +288,13 @@ async fn it_is_refreshed_for_as_long_as_the_caller_asks() {
     backend.set_config_bundle(bundle());
     assert!(guard(refreshes.next()).await.unwrap().unwrap().value.is_some());
     let before = kept();
-    backend.inject(Route::GetConfigBundle, Fault::status(500));
+    backend.inject(Route::GET_CONFIG_BUNDLE, Fault::status(500));
     assert!(guard(refreshes.next()).await.unwrap().is_err());
     assert_eq!(kept(), before);
     backend.set_config_bundle(json!({}));
     assert_eq!(guard(refreshes.next()).await.unwrap().unwrap().value, None);
     assert_ne!(kept(), before);
-    backend.inject(Route::GetConfigBundle, Fault::unauthorized("token_revoked"));
+    backend.inject(Route::GET_CONFIG_BUNDLE, Fault::unauthorized("token_revoked"));
     let ended = guard(refreshes.next()).await.unwrap().unwrap_err();
     assert!(matches!(ended, ManagedConfigError::Auth(_)));
     assert!(guard(refreshes.next()).await.is_none());
@@ -307,7 +307,7 @@ async fn a_demand_of_the_administrators_cannot_be_left_out() {
     for bad in [Value::Null, json!(7), json!({ "id": "r", "contents": 7 })] {
         let fragments = json!([{ "id": "r", "name": "n", "contents": "a = 1" }, bad]);
         let body = json!({ "requirements_toml": { "enterprise_managed": fragments } });
-        backend.inject(Route::GetConfigBundle, Fault::status(200).body(body.to_string()));
+        backend.inject(Route::GET_CONFIG_BUNDLE, Fault::status(200).body(body.to_string()));
         let error = guard(client.managed_config().bundle()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode, "{bad}");
     }

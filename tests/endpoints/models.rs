@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use codex_backend::models::RefreshStrategy;
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{ChatGptTokens, Client, CodexBackend, ErrorKind, RefreshStrategy, RetryPolicy};
+use codex_backend::{ChatGptTokens, Client, CodexBackend, ErrorKind, RetryPolicy};
 use serde_json::json;
 
 use crate::support::guard;
@@ -20,7 +21,7 @@ fn clock() -> ManualClock {
 }
 
 fn asked(backend: &Backend) -> usize {
-    backend.requests_to(Route::ListModels).len()
+    backend.requests_to(Route::LIST_MODELS).len()
 }
 
 #[tokio::test]
@@ -33,7 +34,7 @@ async fn what_is_kept_is_fresh_for_its_time_and_each_strategy_does_what_it_says(
     let catalogue = guard(models.catalogue(RefreshStrategy::OnlineIfUncached)).await.unwrap();
     assert_eq!(catalogue.etag(), Some("W/\"embedded-1\""));
     assert_eq!(catalogue.default_model().unwrap().slug, "gpt-test");
-    let request = &backend.requests_to(Route::ListModels)[0];
+    let request = &backend.requests_to(Route::LIST_MODELS)[0];
     assert_eq!(request.target, "/backend-api/codex/models?client_version=0.125.0");
     assert_eq!(request.header("if-none-match"), None);
 
@@ -52,7 +53,7 @@ async fn what_is_kept_is_fresh_for_its_time_and_each_strategy_does_what_it_says(
 
     // Old is better than none, but only where asking was not demanded.
     clock.advance(10 * MINUTE);
-    backend.inject(Route::ListModels, Fault::status(500).times(2));
+    backend.inject(Route::LIST_MODELS, Fault::status(500).times(2));
     guard(models.catalogue(RefreshStrategy::OnlineIfUncached)).await.unwrap();
     assert_eq!(guard(models.catalogue(RefreshStrategy::Online)).await.unwrap_err().kind(), ErrorKind::Server);
 
@@ -105,7 +106,7 @@ async fn a_new_version_that_an_answer_tells_is_looked_into_exactly_once() {
         guard(models.note_etag("\"2\"")).await.unwrap();
     }
     assert_eq!(asked(&backend), 3);
-    backend.inject(Route::ListModels, Fault::status(500));
+    backend.inject(Route::LIST_MODELS, Fault::status(500));
     guard(models.note_etag("\"3\"")).await.unwrap_err();
     guard(models.note_etag("\"3\"")).await.unwrap();
     assert_eq!(asked(&backend), 5);

@@ -1,5 +1,7 @@
+use codex_backend::tasks::TaskFilter;
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{ChatGptTokens, Client, Environment, ErrorKind, RetryPolicy, TaskFilter};
+use codex_backend::transport::Environment;
+use codex_backend::{ChatGptTokens, Client, ErrorKind, RetryPolicy};
 use futures_util::{StreamExt, TryStreamExt};
 use proptest::prelude::*;
 
@@ -15,9 +17,9 @@ async fn pages_are_asked_for_when_they_are_needed() {
     for _ in 0..20 {
         guard(items.try_next()).await.unwrap().unwrap();
     }
-    assert_eq!(backend.requests_to(Route::ListTasks).len(), 1);
+    assert_eq!(backend.requests_to(Route::LIST_TASKS).len(), 1);
     assert_eq!(guard(items.try_next()).await.unwrap().unwrap().id, "task_e_25");
-    assert_eq!(backend.requests_to(Route::ListTasks).len(), 2);
+    assert_eq!(backend.requests_to(Route::LIST_TASKS).len(), 2);
     drop(items);
     let targets: Vec<String> = backend.requests().into_iter().map(|request| request.target).collect();
     let list = "/backend-api/wham/tasks/list?limit=20&task_filter=current";
@@ -71,7 +73,7 @@ async fn after_an_error_a_stream_is_over() {
     let tasks = client(&backend).cloud_tasks();
     let mut pages = tasks.list().with_retry_policy(RetryPolicy::never()).pages();
     let first = guard(pages.next()).await.unwrap().unwrap();
-    backend.inject(Route::ListTasks, Fault::status(500));
+    backend.inject(Route::LIST_TASKS, Fault::status(500));
     let error = guard(pages.next()).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Server);
     assert!(guard(pages.next()).await.is_none());
@@ -86,7 +88,7 @@ async fn a_server_that_repeats_a_page_ends_the_list_with_an_error() {
     backend.set_task_list_repeats(true);
     let error = guard(client(&backend).cloud_tasks().list().all()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::RepeatedCursor);
-    assert_eq!(backend.requests_to(Route::ListTasks).len(), 2);
+    assert_eq!(backend.requests_to(Route::LIST_TASKS).len(), 2);
 }
 
 #[tokio::test]

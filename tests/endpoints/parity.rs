@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders};
 use codex_backend::testing::{Backend, RecordedRequest};
-use codex_backend::{
-    AuthContext, AuthFuture, AuthHeaders, AuthProvider, ChatGptTokens, Client, CodexBackend, FeaturedPlugins,
-};
+use codex_backend::{AuthProvider, ChatGptTokens, Client, CodexBackend, FeaturedPlugins};
 use serde::Deserialize;
 
 use crate::support::guard;

@@ -1,8 +1,6 @@
+use codex_backend::tasks::{DiffStats, NewTask, TaskDetails, TaskFilter, TaskListItem, TaskStatus, TaskStatusDisplay};
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    ChatGptTokens, Client, CloudTasks, DiffStats, ErrorKind, NewTask, TaskDetails, TaskFilter, TaskListItem,
-    TaskStatus, TaskStatusDisplay,
-};
+use codex_backend::{ChatGptTokens, Client, CloudTasks, ErrorKind};
 use serde_json::{Value, json};
 
 use crate::support::{client, guard};
@@ -144,11 +142,11 @@ async fn a_task_is_created_with_the_body_that_the_backend_knows() {
     let full = NewTask::new("env_9", "Fix it").branch("main").best_of(3).starting_diff("diff --git …");
     let created = guard(tasks.create(full)).await.unwrap();
     let expected: Value = serde_json::from_str(include_str!("../data/create_task.json")).unwrap();
-    assert_eq!(backend.requests_to(Route::CreateTask)[0].json(), expected);
+    assert_eq!(backend.requests_to(Route::CREATE_TASK)[0].json(), expected);
     assert_eq!(guard(tasks.details(&created.id)).await.unwrap().prompt().as_deref(), Some("Fix it"));
 
     guard(tasks.create(NewTask::new("env_9", "Fix it").branch(" ").starting_diff(""))).await.unwrap();
-    let bare = backend.requests_to(Route::CreateTask)[1].json();
+    let bare = backend.requests_to(Route::CREATE_TASK)[1].json();
     assert!(bare["metadata"].is_null() && bare["new_task"].get("branch").is_none(), "{bare}");
     assert_eq!(bare["input_items"].as_array().unwrap().len(), 1);
 }
@@ -176,14 +174,14 @@ async fn a_task_is_never_started_twice() {
     let backend = Backend::start().unwrap();
     let tasks = client(&backend).cloud_tasks();
     for fault in [Fault::status(503), Fault::reset_before_headers(), Fault::reset_in_body()] {
-        let before = backend.requests_to(Route::CreateTask).len();
-        backend.inject(Route::CreateTask, fault);
+        let before = backend.requests_to(Route::CREATE_TASK).len();
+        backend.inject(Route::CREATE_TASK, fault);
         let error = guard(tasks.create(NewTask::new("env_web", "x"))).await.unwrap_err();
         assert!(error.may_have_been_sent());
-        assert_eq!(backend.requests_to(Route::CreateTask).len(), before + 1);
+        assert_eq!(backend.requests_to(Route::CREATE_TASK).len(), before + 1);
     }
     // A burst limit is answered before the server does anything.
-    backend.inject(Route::CreateTask, Fault::status(429).header("retry-after", "1"));
+    backend.inject(Route::CREATE_TASK, Fault::status(429).header("retry-after", "1"));
     guard(tasks.create(NewTask::new("env_web", "x"))).await.unwrap();
 }
 
@@ -209,7 +207,7 @@ async fn an_id_is_read_from_either_place_of_the_answer() {
         (r#"{"id":"task_e_02","task":null}"#, Some("task_e_02")),
         (r#"{"task":{"id":""}}"#, None),
     ] {
-        backend.inject(Route::CreateTask, Fault::status(200).body(body));
+        backend.inject(Route::CREATE_TASK, Fault::status(200).body(body));
         let created = guard(tasks.create(NewTask::new("env_web", "x"))).await;
         match expected {
             Some(id) => assert_eq!(created.unwrap().id, id),
@@ -255,7 +253,7 @@ async fn attempts_are_in_the_order_of_their_places() {
         sibling("third", json!(3), json!(1)), { "turn_status": "completed" }, sibling("first", json!(-1), json!(8)),
         sibling("a", json!(null), json!(null)),
     ] });
-    backend.inject(Route::ListSiblingTurns, Fault::status(200).body(turns.to_string()).times(2));
+    backend.inject(Route::LIST_SIBLING_TURNS, Fault::status(200).body(turns.to_string()).times(2));
     let attempts = guard(tasks.attempts(&id)).await.unwrap();
     let ids: Vec<&str> = attempts.iter().map(|attempt| attempt.turn_id.as_deref().unwrap()).collect();
     assert_eq!(ids, ["first", &turn_id, "third", "early", "late", "a", "b"]);

@@ -1,5 +1,7 @@
+use codex_backend::ErrorKind;
+use codex_backend::limits::{LimitWindow, PlanType, RateLimitReachedReason};
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{ErrorKind, LimitWindow, PlanType, RateLimitReachedReason, ResetOutcome, UsageReport};
+use codex_backend::usage::{ResetOutcome, UsageReport};
 use serde_json::{Value, json};
 
 use crate::support::{client, guard};
@@ -54,10 +56,10 @@ async fn a_redemption_is_repeated_with_its_key_and_counts_once() {
     let backend = Backend::start().unwrap();
     let usage = client(&backend).usage();
     // The first answer is lost on the way; the credit is gone all the same.
-    backend.inject(Route::RedeemResetCredit, Fault::reset_in_body());
+    backend.inject(Route::REDEEM_RESET_CREDIT, Fault::reset_in_body());
     let redeemed = guard(usage.redeem_reset_credit("key-1")).await.unwrap();
     assert_eq!(redeemed.code, Some(ResetOutcome::AlreadyRedeemed));
-    let sent = backend.requests_to(Route::RedeemResetCredit);
+    let sent = backend.requests_to(Route::REDEEM_RESET_CREDIT);
     assert_eq!(sent.len(), 2);
     for request in sent {
         assert_eq!(request.json(), json!({ "redeem_request_id": "key-1" }));
@@ -75,7 +77,7 @@ async fn a_credit_can_be_named() {
     let id = credits[0].id.clone().unwrap();
     let redeemed = guard(usage.redeem_reset_credit_with_id("key-1", &id)).await.unwrap();
     assert_eq!((redeemed.code, redeemed.windows_reset), (Some(ResetOutcome::Reset), 2));
-    let sent = &backend.requests_to(Route::RedeemResetCredit)[0];
+    let sent = &backend.requests_to(Route::REDEEM_RESET_CREDIT)[0];
     assert_eq!(sent.json(), json!({ "redeem_request_id": "key-1", "credit_id": id }));
 }
 
@@ -102,7 +104,7 @@ async fn an_answer_about_other_threads_is_refused() {
     let usage = client(&backend).usage();
     for threads in [json!([{ "thread_id": "b" }]), json!([{ "thread_id": "a" }, { "thread_id": "a" }])] {
         let body = json!({ "threads": threads }).to_string();
-        backend.inject(Route::QueryThreadUsage, Fault::status(200).body(body));
+        backend.inject(Route::QUERY_THREAD_USAGE, Fault::status(200).body(body));
         let error = guard(usage.threads(["a"])).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode, "{error}");
     }

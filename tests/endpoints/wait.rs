@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use codex_backend::tasks::TaskStatus;
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{Client, CodexBackend, ErrorKind, RetryPolicy, TaskStatus};
+use codex_backend::{Client, CodexBackend, ErrorKind, RetryPolicy};
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::clock::WaitLog;
@@ -59,13 +60,13 @@ async fn what_may_pass_is_waited_out_and_what_does_not_ends_the_waiting() {
     let backend = Backend::start().unwrap();
     backend.add_tasks(1);
     let (client, log) = client_and_waits(&backend);
-    backend.inject(Route::GetTask, Fault::status(503).times(2));
-    backend.inject(Route::GetTask, Fault::status(429).header("retry-after", "9"));
+    backend.inject(Route::GET_TASK, Fault::status(503).times(2));
+    backend.inject(Route::GET_TASK, Fault::status(429).header("retry-after", "9"));
     guard(client.cloud_tasks().wait("task_e_1")).await.unwrap();
     assert_eq!(log.waits(), [2 * SECOND, 3 * SECOND, 9 * SECOND]);
 
     // However long a server asks to wait, and whatever pause is set, the limit holds.
-    backend.inject(Route::GetTask, Fault::status(429).header("retry-after", "18000000000000000000").times(2));
+    backend.inject(Route::GET_TASK, Fault::status(429).header("retry-after", "18000000000000000000").times(2));
     let wait = client.cloud_tasks().wait("task_e_1").with_longest_interval(Duration::MAX);
     let error = guard(wait.with_interval(Duration::MAX).with_time_limit(10 * SECOND)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TaskNotReady);
@@ -83,7 +84,7 @@ async fn a_stream_that_is_dropped_asks_no_more() {
     guard(changes.next()).await.unwrap().unwrap();
     drop(changes);
     guard(client(&backend).usage().get()).await.unwrap();
-    assert_eq!(backend.requests_to(Route::GetTask).len(), 1);
+    assert_eq!(backend.requests_to(Route::GET_TASK).len(), 1);
 }
 
 #[tokio::test]

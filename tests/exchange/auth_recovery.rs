@@ -4,10 +4,13 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use codex_backend::auth::{
+    AuthContext, AuthErrorKind, AuthFuture, AuthHeaders, AuthRecovery, AuthRefusal, ReauthReason,
+};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::usage::UsageReport;
 use codex_backend::{
-    AuthContext, AuthError, AuthErrorKind, AuthFuture, AuthHeaders, AuthProvider, Client, CodexBackend, Error,
-    ErrorKind, OpenAiFileUpload, ReauthReason, Recovery, Refusal, RetryPolicy, Timeouts, Usage, UsageReport,
+    AuthError, AuthProvider, Client, CodexBackend, Error, ErrorKind, OpenAiFileUpload, RetryPolicy, Timeouts, Usage,
 };
 use secrecy::SecretString;
 
@@ -18,7 +21,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const ACCOUNT: &str = "acct-embedded";
 
 type MakeHeaders = dyn Fn(u64) -> Result<AuthHeaders, AuthError> + Send + Sync;
-type AnswerRefusal = dyn Fn(&Refusal) -> Result<Recovery, AuthError> + Send + Sync;
+type AnswerRefusal = dyn Fn(&AuthRefusal) -> Result<AuthRecovery, AuthError> + Send + Sync;
 
 /// What a provider does; the tests replace single parts.
 struct Script {
@@ -37,7 +40,7 @@ struct Scripted {
 #[derive(Default)]
 struct Noted {
     headers_made: Mutex<u32>,
-    refusals: Mutex<Vec<Refusal>>,
+    refusals: Mutex<Vec<AuthRefusal>>,
     generation: Mutex<u64>,
 }
 
@@ -46,7 +49,7 @@ impl Noted {
         *self.headers_made.lock().unwrap()
     }
 
-    fn refusals(&self) -> Vec<Refusal> {
+    fn refusals(&self) -> Vec<AuthRefusal> {
         self.refusals.lock().unwrap().clone()
     }
 }
@@ -61,10 +64,10 @@ impl AuthProvider for Scripted {
         self.after_work(headers)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, _: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, _: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         self.noted.refusals.lock().unwrap().push(refusal.clone());
         let recovery = (self.script.refused)(refusal);
-        if matches!(recovery, Ok(Recovery::Resend)) {
+        if matches!(recovery, Ok(AuthRecovery::Retry)) {
             *self.noted.generation.lock().unwrap() += 1;
         }
         self.after_work(recovery)
@@ -94,7 +97,7 @@ fn scripted(script: Script) -> (Scripted, Arc<Noted>) {
 /// Good headers, and an answer to refusals.
 fn answering(
     backend: &Backend,
-    refused: impl Fn(&Refusal) -> Result<Recovery, AuthError> + Send + Sync + 'static,
+    refused: impl Fn(&AuthRefusal) -> Result<AuthRecovery, AuthError> + Send + Sync + 'static,
 ) -> Script {
     let token = backend.issue_access_token(ACCOUNT);
     Script {
@@ -104,7 +107,7 @@ fn answering(
     }
 }
 
-fn always(recovery: Recovery) -> impl Fn(&Refusal) -> Result<Recovery, AuthError> + Send + Sync + 'static {
+fn always(recovery: AuthRecovery) -> impl Fn(&AuthRefusal) -> Result<AuthRecovery, AuthError> + Send + Sync + 'static {
     move |_| Ok(recovery)
 }
 
@@ -122,7 +125,7 @@ async fn a_refused_request_is_sent_again_with_the_headers_that_the_provider_then
     let (stale, fresh) = (backend.issue_access_token(ACCOUNT), backend.issue_access_token(ACCOUNT));
     backend.revoke_access_token(&stale);
     let tokens: [SecretString; 2] = [stale, fresh];
-    let mut script = answering(&backend, always(Recovery::Resend));
+    let mut script = answering(&backend, always(AuthRecovery::Retry));
     script.headers = Box::new(move |at| AuthHeaders::new(at).with_bearer(&tokens[usize::try_from(at).unwrap()]));
     let (provider, noted) = scripted(script);
     usage(&client(&backend, provider)).await.unwrap();
@@ -137,21 +140,24 @@ async fn a_refused_request_is_sent_again_with_the_headers_that_the_provider_then
 #[tokio::test]
 async fn a_request_that_is_not_idempotent_is_sent_again_after_a_refusal_too() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::CreateFile, Fault::unauthorized("token_expired"));
-    backend.inject(Route::FinalizeFile, Fault::unauthorized("token_expired"));
-    let (provider, noted) = scripted(answering(&backend, always(Recovery::Resend)));
+    backend.inject(Route::CREATE_FILE, Fault::unauthorized("token_expired"));
+    backend.inject(Route::FINALIZE_FILE, Fault::unauthorized("token_expired"));
+    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Retry)));
     let client = client(&backend, provider);
     let file = guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap();
     assert_eq!(file.file_size_bytes(), 5);
     assert_eq!((backend.files().len(), noted.refusals().len()), (1, 2));
-    assert_eq!((backend.requests_to(Route::CreateFile).len(), backend.requests_to(Route::FinalizeFile).len()), (2, 2));
+    assert_eq!(
+        (backend.requests_to(Route::CREATE_FILE).len(), backend.requests_to(Route::FINALIZE_FILE).len()),
+        (2, 2)
+    );
 }
 
 #[tokio::test]
 async fn a_provider_that_gives_up_ends_the_call_with_the_servers_answer() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(9));
-    let (provider, noted) = scripted(answering(&backend, always(Recovery::GiveUp)));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(9));
+    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::GiveUp)));
     let error = usage(&client(&backend, provider)).await.unwrap_err();
     assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Unauthorized, 401));
     assert_eq!((error.code(), error.attempts()), (Some("token_expired"), 1));
@@ -178,8 +184,8 @@ async fn the_default_answer_to_a_refusal_is_to_give_up() {
 #[tokio::test]
 async fn one_call_is_sent_three_times_at_the_most_whatever_the_provider_says() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(99));
-    let (provider, noted) = scripted(answering(&backend, always(Recovery::Resend)));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(99));
+    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Retry)));
     let error = usage(&client(&backend, provider)).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Auth, 3));
     assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::RefusedAgain));
@@ -192,8 +198,8 @@ async fn one_call_is_sent_three_times_at_the_most_whatever_the_provider_says() {
 async fn refusals_for_the_first_requests_are_survived() {
     for (refusals, succeeds) in [(1, true), (2, true), (3, false)] {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(refusals));
-        let (provider, _) = scripted(answering(&backend, always(Recovery::Resend)));
+        backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(refusals));
+        let (provider, _) = scripted(answering(&backend, always(AuthRecovery::Retry)));
         assert_eq!(usage(&client(&backend, provider)).await.is_ok(), succeeds, "{refusals}");
         assert_eq!(backend.requests().len(), 3.min(usize::try_from(refusals).unwrap() + 1));
     }
@@ -203,9 +209,9 @@ async fn refusals_for_the_first_requests_are_survived() {
 async fn a_refusal_tells_what_was_refused_and_what_the_server_said() {
     let backend = Backend::start().unwrap();
     let date = "Wed, 21 Oct 2026 07:28:00 GMT";
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").header("date", date));
-    backend.inject(Route::GetUsage, Fault::status(401).header("date", "some day"));
-    let (provider, noted) = scripted(answering(&backend, always(Recovery::Resend)));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").header("date", date));
+    backend.inject(Route::GET_USAGE, Fault::status(401).header("date", "some day"));
+    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Retry)));
     usage(&client(&backend, provider)).await.unwrap();
     let refusals = noted.refusals();
     let told: Vec<_> =
@@ -219,9 +225,10 @@ async fn a_refusal_tells_what_was_refused_and_what_the_server_said() {
 async fn a_generation_that_was_renewed_meanwhile_is_told_apart() {
     let backend = Backend::start().unwrap();
     let token = backend.issue_access_token(ACCOUNT);
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
-    let mut script =
-        answering(&backend, |refusal| Ok(if refusal.generation == 41 { Recovery::Resend } else { Recovery::GiveUp }));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
+    let mut script = answering(&backend, |refusal| {
+        Ok(if refusal.generation == 41 { AuthRecovery::Retry } else { AuthRecovery::GiveUp })
+    });
     script.headers = Box::new(move |generation| AuthHeaders::new(41 + generation).with_bearer(&token));
     let (provider, noted) = scripted(script);
     usage(&client(&backend, provider)).await.unwrap();
@@ -238,7 +245,7 @@ async fn an_error_in_answer_to_a_refusal_ends_the_call() {
     ];
     for (make, kind, sign_in, retryable) in cases {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(9));
+        backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(9));
         let (provider, noted) = scripted(answering(&backend, move |_| Err(make())));
         let error = usage(&client(&backend, provider)).await.unwrap_err();
         assert_eq!((error.kind(), error.auth_error().unwrap().kind()), (ErrorKind::Auth, kind));
@@ -252,9 +259,9 @@ async fn an_error_in_answer_to_a_refusal_ends_the_call() {
 #[tokio::test]
 async fn an_error_in_answer_to_a_refusal_tells_how_often_the_call_was_sent() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(9));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(9));
     let (provider, _) = scripted(answering(&backend, |refusal| match refusal.count {
-        1 => Ok(Recovery::Resend),
+        1 => Ok(AuthRecovery::Retry),
         _ => Err(AuthError::reauth_required("refused twice")),
     }));
     let error = usage(&client(&backend, provider)).await.unwrap_err();
@@ -277,7 +284,7 @@ async fn nothing_is_sent_when_the_provider_has_no_headers_to_give() {
             let script = Script {
                 headers: Box::new(make),
                 pending: Some(pending),
-                ..answering(&backend, always(Recovery::Resend))
+                ..answering(&backend, always(AuthRecovery::Retry))
             };
             let (provider, noted) = scripted(script);
             let client = client(&backend, provider);
@@ -296,7 +303,7 @@ async fn nothing_is_sent_when_the_provider_has_no_headers_to_give() {
 #[tokio::test]
 async fn an_error_of_the_provider_keeps_its_cause_in_the_chain() {
     let backend = Backend::start().unwrap();
-    let mut script = answering(&backend, always(Recovery::GiveUp));
+    let mut script = answering(&backend, always(AuthRecovery::GiveUp));
     script.headers = Box::new(|_| {
         Err(AuthError::transient("the vault did not answer").with_source(std::io::Error::other("socket closed")))
     });
@@ -315,8 +322,8 @@ async fn an_error_of_the_provider_keeps_its_cause_in_the_chain() {
 #[tokio::test]
 async fn a_provider_may_do_work_before_the_request_and_after_a_refusal() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
-    let (provider, noted) = scripted(Script { pending: Some(3), ..answering(&backend, always(Recovery::Resend)) });
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
+    let (provider, noted) = scripted(Script { pending: Some(3), ..answering(&backend, always(AuthRecovery::Retry)) });
     usage(&client(&backend, provider)).await.unwrap();
     assert_eq!((backend.requests().len(), noted.headers_made(), noted.refusals().len()), (2, 2, 1));
 }
@@ -337,7 +344,7 @@ async fn a_provider_that_does_io_of_its_own_is_awaited() {
         }
     }
     let (service, backend) = (Backend::start().unwrap(), Arc::new(Backend::start().unwrap()));
-    service.inject(Route::GetUsage, Fault::delay(Duration::from_millis(20)));
+    service.inject(Route::GET_USAGE, Fault::delay(Duration::from_millis(20)));
     let client = backend.client().provider(Remote(service, backend.clone())).build().unwrap();
     usage(&client).await.unwrap();
     assert_eq!(backend.requests().len(), 1);
@@ -346,7 +353,7 @@ async fn a_provider_that_does_io_of_its_own_is_awaited() {
 #[tokio::test]
 async fn a_provider_that_never_answers_is_bounded_by_the_limit_of_the_call() {
     let backend = Backend::start().unwrap();
-    let (provider, noted) = scripted(Script { pending: None, ..answering(&backend, always(Recovery::GiveUp)) });
+    let (provider, noted) = scripted(Script { pending: None, ..answering(&backend, always(AuthRecovery::GiveUp)) });
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH);
     let timeouts = Timeouts::default().attempt(3 * SECOND).call(7 * SECOND);
     let client = backend.client().provider(provider).clock(clock.clone()).timeouts(timeouts).build().unwrap();
@@ -369,7 +376,7 @@ impl AuthProvider for Brooding {
         AuthFuture::ready(AuthHeaders::new(0).with_bearer(&self.0))
     }
 
-    fn refused<'a>(&'a self, _: &'a Refusal, _: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, _: &'a AuthRefusal, _: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthFuture::boxed(pending())
     }
 }
@@ -377,7 +384,7 @@ impl AuthProvider for Brooding {
 #[tokio::test]
 async fn a_recovery_that_never_ends_is_bounded_by_the_limit_of_the_call() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
     let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH);
     let provider = Brooding(backend.issue_access_token(ACCOUNT));
     let timeouts = Timeouts::default().attempt(3 * SECOND).call(7 * SECOND);
@@ -394,8 +401,8 @@ async fn a_recovery_that_never_ends_is_bounded_by_the_limit_of_the_call() {
 #[tokio::test]
 async fn a_provider_behind_a_shared_trait_object_serves_its_route() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired"));
-    let (provider, noted) = scripted(answering(&backend, always(Recovery::Resend)));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
+    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Retry)));
     let provider: Arc<dyn AuthProvider<Route = CodexBackend>> = Arc::new(provider);
     let clients: Vec<Client<CodexBackend>> =
         (0..2).map(|_| backend.client().provider(provider.clone()).build().unwrap()).collect();
@@ -418,9 +425,9 @@ async fn repeats_and_recovery_do_not_multiply() {
     ] {
         let backend = Backend::start().unwrap();
         for status in &faults {
-            backend.inject(Route::GetUsage, Fault::status(*status));
+            backend.inject(Route::GET_USAGE, Fault::status(*status));
         }
-        let (provider, _) = scripted(answering(&backend, always(Recovery::Resend)));
+        let (provider, _) = scripted(answering(&backend, always(AuthRecovery::Retry)));
         let result = usage(&client(&backend, provider)).await;
         assert_eq!((result.is_ok(), backend.requests().len()), (succeeds, sent), "{faults:?}");
     }
@@ -429,8 +436,8 @@ async fn repeats_and_recovery_do_not_multiply() {
 #[tokio::test]
 async fn recovery_needs_no_retry_policy_and_takes_nothing_from_the_budget() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(2));
-    let (provider, _) = scripted(answering(&backend, always(Recovery::Resend)));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(2));
+    let (provider, _) = scripted(answering(&backend, always(AuthRecovery::Retry)));
     let policy = RetryPolicy::never().budget(0, 0.0);
     let client = backend.client().provider(provider).retry_policy(policy).build().unwrap();
     usage(&client).await.unwrap();
@@ -441,8 +448,8 @@ async fn recovery_needs_no_retry_policy_and_takes_nothing_from_the_budget() {
 async fn only_a_401_is_a_refusal() {
     for fault in [Fault::status(403), Fault::status(407), Fault::status(500), Fault::reset_before_headers()] {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::GetUsage, fault.clone().times(9));
-        let (provider, noted) = scripted(answering(&backend, always(Recovery::Resend)));
+        backend.inject(Route::GET_USAGE, fault.clone().times(9));
+        let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Retry)));
         usage(&client(&backend, provider)).await.unwrap_err();
         assert!(noted.refusals().is_empty(), "{fault:?}");
     }
@@ -451,28 +458,29 @@ async fn only_a_401_is_a_refusal() {
 #[tokio::test]
 async fn a_refused_put_to_the_signed_url_asks_no_provider() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::PutFile, Fault::status(401));
-    let (provider, noted) = scripted(answering(&backend, always(Recovery::Resend)));
+    backend.inject(Route::PUT_FILE, Fault::status(401));
+    let (provider, noted) = scripted(answering(&backend, always(AuthRecovery::Retry)));
     let client = client(&backend, provider);
     let error = guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap_err();
     assert_eq!((error.operation(), error.status().unwrap().as_u16()), ("files.put", 401));
     assert_eq!((noted.refusals().len(), noted.headers_made()), (0, 1));
-    assert_eq!(backend.requests_to(Route::PutFile).len(), 1);
+    assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 1);
 }
 
 #[tokio::test]
 async fn an_application_with_another_http_stack_can_recover_through_the_client() {
     let backend = Backend::start().unwrap();
     let (provider, noted) = scripted(answering(&backend, |refusal| match refusal.code.as_deref() {
-        Some("token_expired") => Ok(Recovery::Resend),
+        Some("token_expired") => Ok(AuthRecovery::Retry),
         _ => Err(AuthError::reauth_required("unknown code")),
     }));
     let client = client(&backend, provider);
     let generation = client.auth_headers().await.unwrap().generation();
-    let refusal = Refusal::new(http::StatusCode::UNAUTHORIZED, generation).with_code("token_expired");
-    assert_eq!(client.auth_refused(refusal).await.unwrap(), Recovery::Resend);
+    let refusal = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, generation).with_code("token_expired");
+    assert_eq!(client.auth_refused(refusal).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(client.auth_headers().await.unwrap().generation(), generation + 1);
-    let refusal = Refusal::new(http::StatusCode::UNAUTHORIZED, generation + 1).with_server_date(SystemTime::UNIX_EPOCH);
+    let refusal =
+        AuthRefusal::new(http::StatusCode::UNAUTHORIZED, generation + 1).with_server_date(SystemTime::UNIX_EPOCH);
     assert!(client.auth_refused(refusal).await.unwrap_err().needs_sign_in());
     assert_eq!(noted.refusals()[1].server_date, Some(SystemTime::UNIX_EPOCH));
     assert!(backend.requests().is_empty());

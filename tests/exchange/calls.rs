@@ -6,11 +6,14 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders};
+use codex_backend::limits::PlanType;
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
+use codex_backend::transport::{Body, Environment, Transport, TransportError, TransportFuture, TransportRequest};
+use codex_backend::usage::UsageReport;
 use codex_backend::{
-    AuthContext, AuthError, AuthFuture, AuthHeaders, AuthProvider, Body, ChatGptTokens, Client, ClientBuilder,
-    CodexBackend, Environment, Error, ErrorKind, OpenAiFileUpload, PlanType, RetryPolicy, Timeouts, Transport,
-    TransportError, TransportFuture, TransportRequest, Usage, UsageReport,
+    AuthError, AuthProvider, ChatGptTokens, Client, ClientBuilder, CodexBackend, Error, ErrorKind, OpenAiFileUpload,
+    RetryPolicy, Timeouts, Usage,
 };
 use futures_util::StreamExt;
 use secrecy::SecretString;
@@ -49,7 +52,7 @@ async fn upload_error(client: &Client<CodexBackend>) -> Error {
 }
 
 fn asked(backend: &Backend) -> usize {
-    backend.requests_to(Route::GetUsage).len()
+    backend.requests_to(Route::GET_USAGE).len()
 }
 
 /// Waits until that many requests have arrived: a time-out that passes earlier would end them unsent.
@@ -76,7 +79,7 @@ fn date(text: &str) -> SystemTime {
 async fn a_read_is_repeated_when_the_server_fails() {
     for status in [500, 502, 503, 504] {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::GetUsage, Fault::status(status).times(2));
+        backend.inject(Route::GET_USAGE, Fault::status(status).times(2));
         let report = usage(&client(&backend)).await.unwrap_or_else(|error| panic!("{status}: {error}"));
         assert_eq!(report.plan_type, Some(PlanType::Plus));
         assert_eq!(asked(&backend), 3, "{status}");
@@ -90,7 +93,7 @@ async fn a_read_is_repeated_when_the_connection_is_reset() {
         let client = client(&backend);
         // The second call meets the reset on a connection that has been used before.
         for calls in 1..=2 {
-            backend.inject(Route::GetUsage, fault.clone());
+            backend.inject(Route::GET_USAGE, fault.clone());
             usage(&client).await.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
             assert_eq!(asked(&backend), 2 * calls, "{fault:?}");
         }
@@ -105,7 +108,7 @@ async fn a_call_that_keeps_failing_is_sent_three_times_and_tells_the_last_failur
         (Fault::reset_in_body(), ErrorKind::Interrupted, Some(200)),
     ] {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::GetUsage, fault.clone().times(9));
+        backend.inject(Route::GET_USAGE, fault.clone().times(9));
         let error = usage(&client(&backend)).await.unwrap_err();
         assert_eq!((error.kind(), error.status().map(|status| status.as_u16())), (kind, status), "{error:?}");
         assert_eq!((error.attempts(), asked(&backend)), (3, 3), "{fault:?}");
@@ -129,7 +132,7 @@ async fn an_answer_that_repeating_does_not_mend_is_final() {
         (422, ErrorKind::InvalidRequest),
     ] {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::GetUsage, Fault::status(status));
+        backend.inject(Route::GET_USAGE, Fault::status(status));
         let error = usage(&client(&backend)).await.unwrap_err();
         assert_eq!((error.kind(), error.status().unwrap().as_u16()), (kind, status));
         assert_eq!((asked(&backend), error.attempts()), (1, 1), "{status}");
@@ -141,7 +144,7 @@ async fn an_answer_that_repeating_does_not_mend_is_final() {
 async fn waits_between_attempts_double_and_are_drawn_below_their_bound() {
     for _ in 0..10 {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::GetUsage, Fault::status(503).times(9));
+        backend.inject(Route::GET_USAGE, Fault::status(503).times(9));
         let clock = WaitLog::default();
         let policy = RetryPolicy::default()
             .max_attempts(5)
@@ -167,7 +170,7 @@ async fn a_request_that_is_not_idempotent_is_not_repeated_once_the_server_may_ha
         (Fault::reset_in_body(), ErrorKind::Interrupted),
     ] {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::CreateFile, fault.clone());
+        backend.inject(Route::CREATE_FILE, fault.clone());
         let error = upload_error(&client(&backend)).await;
         assert_eq!((error.kind(), error.operation()), (kind, "files.create"));
         assert!(error.may_have_been_sent(), "{error:?}");
@@ -178,11 +181,11 @@ async fn a_request_that_is_not_idempotent_is_not_repeated_once_the_server_may_ha
 #[tokio::test]
 async fn a_burst_limit_is_waited_out_even_where_a_repeat_would_not_be_safe() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::CreateFile, Fault::status(429).header("retry-after", "3"));
+    backend.inject(Route::CREATE_FILE, Fault::status(429).header("retry-after", "3"));
     let clock = WaitLog::default();
     let client = builder(&backend).clock(clock.clone()).build().unwrap();
     guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap();
-    assert_eq!(backend.requests_to(Route::CreateFile).len(), 2);
+    assert_eq!(backend.requests_to(Route::CREATE_FILE).len(), 2);
     assert_eq!((backend.files().len(), clock.waits()), (1, vec![3 * SECOND]));
 }
 
@@ -292,7 +295,7 @@ async fn the_wait_that_the_server_asks_for_is_the_wait_that_is_made() {
         let backend = Backend::start().unwrap();
         let fault =
             headers.iter().fold(Fault::status(429).body(body), |fault, (name, value)| fault.header(name, value));
-        backend.inject(Route::GetUsage, fault);
+        backend.inject(Route::GET_USAGE, fault);
         let clock = ManualClock::starting_at(date(NOW));
         let client = builder(&backend).clock(clock.clone()).build().unwrap();
         let call = tokio::spawn(Usage::new(&client).get().into_future());
@@ -307,7 +310,7 @@ async fn the_wait_that_the_server_asks_for_is_the_wait_that_is_made() {
 #[tokio::test]
 async fn a_date_that_has_passed_means_no_wait() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::status(503).header("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT"));
+    backend.inject(Route::GET_USAGE, Fault::status(503).header("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT"));
     let client = builder(&backend).clock(ManualClock::starting_at(date(NOW))).build().unwrap();
     usage(&client).await.unwrap();
     assert_eq!(asked(&backend), 2);
@@ -318,7 +321,7 @@ async fn a_wait_over_the_maximum_ends_the_call_and_is_told() {
     for (fault, kind) in [(Fault::status(429), ErrorKind::RateLimited), (Fault::status(503), ErrorKind::Server)] {
         for (asked_for, sendings) in [("20", 2), ("21", 1)] {
             let backend = Backend::start().unwrap();
-            backend.inject(Route::GetUsage, fault.clone().header("retry-after", asked_for).times(2));
+            backend.inject(Route::GET_USAGE, fault.clone().header("retry-after", asked_for).times(2));
             let clock = WaitLog::default();
             let policy = RetryPolicy::default().max_attempts(2).max_retry_after(20 * SECOND);
             let client = builder(&backend).clock(clock.clone()).retry_policy(policy).build().unwrap();
@@ -334,7 +337,7 @@ async fn a_wait_over_the_maximum_ends_the_call_and_is_told() {
 #[tokio::test]
 async fn a_wait_that_the_time_of_the_call_does_not_allow_is_not_begun() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::status(429).header("retry-after", "10"));
+    backend.inject(Route::GET_USAGE, Fault::status(429).header("retry-after", "10"));
     let clock = ManualClock::starting_at(date(NOW));
     let timeouts = Timeouts::default().call(10 * SECOND);
     let client = builder(&backend).clock(clock).timeouts(timeouts).build().unwrap();
@@ -392,8 +395,8 @@ async fn limits_of_plan_and_quota_are_told_apart_from_a_burst_limit_and_never_re
     ] {
         let backend = Backend::start().unwrap();
         let fault = Fault::status(429).header("retry-after", "1").body(body);
-        backend.inject(Route::GetUsage, fault.clone());
-        backend.inject(Route::CreateFile, fault);
+        backend.inject(Route::GET_USAGE, fault.clone());
+        backend.inject(Route::CREATE_FILE, fault);
         let client = client(&backend);
         for error in [usage(&client).await.unwrap_err(), upload_error(&client).await] {
             assert_eq!((error.kind(), error.attempts()), (kind, 1), "{error:?}");
@@ -408,7 +411,7 @@ async fn an_overloaded_server_is_told_apart_and_a_read_is_repeated() {
     for code in ["server_is_overloaded", "slow_down"] {
         let backend = Backend::start().unwrap();
         let body = format!(r#"{{"error":{{"code":"{code}","message":"Overloaded"}}}}"#);
-        backend.inject(Route::GetUsage, Fault::status(503).body(body).times(3));
+        backend.inject(Route::GET_USAGE, Fault::status(503).body(body).times(3));
         let error = usage(&client(&backend)).await.unwrap_err();
         assert_eq!((error.kind(), error.code(), asked(&backend)), (ErrorKind::Overloaded, Some(code), 3));
         assert!(error.is_retryable());
@@ -420,7 +423,7 @@ async fn an_overloaded_server_is_told_apart_and_a_read_is_repeated() {
 #[tokio::test]
 async fn the_budget_is_shared_by_the_calls_of_a_client_and_its_clones() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::status(503).times(100));
+    backend.inject(Route::GET_USAGE, Fault::status(503).times(100));
     let client = builder(&backend).retry_policy(immediately().budget(3, 0.0)).build().unwrap();
     let mut attempts = Vec::new();
     for _ in 0..4 {
@@ -434,7 +437,7 @@ async fn calls_that_succeed_fill_the_budget_up_to_its_capacity() {
     let backend = Backend::start().unwrap();
     let client = builder(&backend).retry_policy(immediately().budget(1, 0.5)).build().unwrap();
     let fails = async || {
-        backend.inject(Route::GetUsage, Fault::status(503).times(3));
+        backend.inject(Route::GET_USAGE, Fault::status(503).times(3));
         let attempts = usage(&client).await.unwrap_err().attempts();
         // What is left of the three is used up by calls that are not sent again.
         for _ in attempts..3 {
@@ -457,7 +460,7 @@ async fn calls_that_succeed_fill_the_budget_up_to_its_capacity() {
 async fn a_policy_may_forbid_every_repeat() {
     for fault in [Fault::status(503), Fault::status(429), Fault::reset_before_headers()] {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::GetUsage, fault);
+        backend.inject(Route::GET_USAGE, fault);
         let client = builder(&backend).retry_policy(RetryPolicy::never()).build().unwrap();
         let error = usage(&client).await.unwrap_err();
         assert_eq!((error.attempts(), asked(&backend)), (1, 1), "{error}");
@@ -467,7 +470,7 @@ async fn a_policy_may_forbid_every_repeat() {
 #[tokio::test]
 async fn one_call_may_have_a_policy_of_its_own() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::status(503).times(8));
+    backend.inject(Route::GET_USAGE, Fault::status(503).times(8));
     let client =
         builder(&backend).clock(WaitLog::default()).retry_policy(immediately().max_attempts(2)).build().unwrap();
     let attempts =
@@ -496,8 +499,8 @@ impl AuthProvider for Counting {
 #[tokio::test]
 async fn auth_headers_are_made_anew_for_each_attempt() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::status(503));
-    backend.inject(Route::GetUsage, Fault::reset_before_headers());
+    backend.inject(Route::GET_USAGE, Fault::status(503));
+    backend.inject(Route::GET_USAGE, Fault::reset_before_headers());
     let provider = Counting { token: backend.issue_access_token("acct-embedded"), made: AtomicU32::new(0) };
     let client = backend.client().provider(provider).clock(WaitLog::default()).build().unwrap();
     usage(&client).await.unwrap();
@@ -518,7 +521,7 @@ fn timed(backend: &Backend, timeouts: Timeouts) -> (Client<CodexBackend>, Manual
 #[tokio::test]
 async fn an_attempt_without_an_answer_is_ended_and_a_read_is_sent_again() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::stall());
+    backend.inject(Route::GET_USAGE, Fault::stall());
     let (client, clock) = timed(&backend, Timeouts::default().attempt(5 * SECOND));
     let call = tokio::spawn(Usage::new(&client).get().into_future());
     guard(clock.until_asleep_for(5 * SECOND)).await;
@@ -532,7 +535,7 @@ async fn an_attempt_without_an_answer_is_ended_and_a_read_is_sent_again() {
 #[tokio::test]
 async fn a_request_that_is_not_idempotent_is_not_repeated_after_a_time_out() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::CreateFile, Fault::stall());
+    backend.inject(Route::CREATE_FILE, Fault::stall());
     let (client, clock) = timed(&backend, Timeouts::default().attempt(5 * SECOND));
     let call = tokio::spawn(OpenAiFileUpload::new(&client).bytes("a.txt", "hello").into_future());
     guard(clock.until_asleep_for(5 * SECOND)).await;
@@ -546,7 +549,7 @@ async fn a_request_that_is_not_idempotent_is_not_repeated_after_a_time_out() {
 #[tokio::test]
 async fn the_limit_of_a_call_spans_its_attempts() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::stall().times(9));
+    backend.inject(Route::GET_USAGE, Fault::stall().times(9));
     let (client, clock) = timed(&backend, Timeouts::default().attempt(6 * SECOND).call(10 * SECOND));
     let call = tokio::spawn(Usage::new(&client).get().into_future());
     for left in [6 * SECOND, 4 * SECOND] {
@@ -561,8 +564,8 @@ async fn the_limit_of_a_call_spans_its_attempts() {
 #[tokio::test]
 async fn the_waits_between_attempts_count_towards_the_limit_of_the_call() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::status(503).header("retry-after", "7"));
-    backend.inject(Route::GetUsage, Fault::stall());
+    backend.inject(Route::GET_USAGE, Fault::status(503).header("retry-after", "7"));
+    backend.inject(Route::GET_USAGE, Fault::stall());
     let (client, clock) = timed(&backend, Timeouts::default().attempt(6 * SECOND).call(10 * SECOND));
     let call = tokio::spawn(Usage::new(&client).get().into_future());
     for (asleep, sent) in [(7 * SECOND, 1), (3 * SECOND, 2)] {
@@ -581,7 +584,7 @@ async fn one_call_may_have_time_limits_of_its_own() {
         (Timeouts::default().attempt(3 * SECOND), 3 * SECOND),
         (Timeouts::default().attempt(90 * SECOND).call(2 * SECOND), 2 * SECOND),
     ] {
-        backend.inject(Route::GetUsage, Fault::stall());
+        backend.inject(Route::GET_USAGE, Fault::stall());
         let (client, clock) = timed(&backend, Timeouts::default().attempt(50 * SECOND));
         let request = Usage::new(&client).get().with_timeouts(timeouts).with_retry_policy(RetryPolicy::never());
         let call = tokio::spawn(request.into_future());
@@ -643,8 +646,8 @@ async fn a_redirect_is_an_error_and_the_other_host_sees_nothing() {
         let (backend, other) = (Backend::start().unwrap(), Backend::start().unwrap());
         let location = format!("{}/wham/usage?sig=not-to-be-shown", other.codex_base_url());
         let fault = Fault::status(status).header("location", &location);
-        backend.inject(Route::GetUsage, fault.clone());
-        backend.inject(Route::CreateFile, fault);
+        backend.inject(Route::GET_USAGE, fault.clone());
+        backend.inject(Route::CREATE_FILE, fault);
         let client = client(&backend);
         for error in [usage(&client).await.unwrap_err(), upload_error(&client).await] {
             assert_eq!((error.kind(), error.attempts()), (ErrorKind::Redirect, 1), "{error:?}");
@@ -661,7 +664,7 @@ async fn a_redirect_to_the_same_host_or_to_nowhere_is_not_followed_either() {
     for location in [Some("/backend-api/wham/usage"), Some("not a url"), None] {
         let backend = Backend::start().unwrap();
         let fault = Fault::status(307);
-        backend.inject(Route::GetUsage, location.map_or(fault.clone(), |location| fault.header("location", location)));
+        backend.inject(Route::GET_USAGE, location.map_or(fault.clone(), |location| fault.header("location", location)));
         let error = usage(&client(&backend)).await.unwrap_err();
         assert_eq!((error.kind(), asked(&backend)), (ErrorKind::Redirect, 1));
     }
@@ -671,7 +674,7 @@ async fn a_redirect_to_the_same_host_or_to_nowhere_is_not_followed_either() {
 
 async fn answered(fault: Fault) -> Error {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, fault);
+    backend.inject(Route::GET_USAGE, fault);
     let client = builder(&backend).retry_policy(RetryPolicy::never()).build().unwrap();
     let error = usage(&client).await.unwrap_err();
     assert_eq!((error.operation(), asked(&backend)), ("usage.get", 1));
@@ -766,7 +769,7 @@ async fn a_browser_challenge_is_told_apart_and_not_repeated() {
         Fault::status(403).header("cf-mitigated", "challenge").body("{}"),
     ] {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::GetUsage, fault.clone());
+        backend.inject(Route::GET_USAGE, fault.clone());
         let error = usage(&client(&backend)).await.unwrap_err();
         assert_eq!((error.kind(), asked(&backend)), (ErrorKind::Challenge, 1), "{fault:?}");
         assert!(!error.to_string().contains('<') && !error.needs_sign_in(), "{error}");
@@ -874,9 +877,9 @@ async fn an_answer_of_64_mib_is_read_and_a_longer_one_is_refused() {
         body.resize(length, b' ');
         body
     };
-    backend.inject(Route::GetUsage, Fault::status(200).body(report(LIMIT)));
+    backend.inject(Route::GET_USAGE, Fault::status(200).body(report(LIMIT)));
     assert_eq!(usage(&client).await.unwrap().plan_type, Some(PlanType::Pro));
-    backend.inject(Route::GetUsage, Fault::status(200).body(report(LIMIT + 1)));
+    backend.inject(Route::GET_USAGE, Fault::status(200).body(report(LIMIT + 1)));
     let error = usage(&client).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::ResponseTooLarge, 1));
     assert!(error.to_string().contains("64 MiB") && error.may_have_been_sent(), "{error}");
@@ -909,7 +912,7 @@ async fn requests_name_the_application_and_nobody_else() {
     usage(&client(&backend)).await.unwrap();
     let own = concat!("codex-backend/", env!("CARGO_PKG_VERSION"));
     let requests = backend.requests();
-    for request in requests.iter().filter(|request| request.route != Some(Route::PutFile)).take(3) {
+    for request in requests.iter().filter(|request| request.route != Some(Route::PUT_FILE)).take(3) {
         assert_eq!(request.header("originator"), Some("report-bot"));
         let user_agent = request.header("user-agent").unwrap();
         assert!(user_agent.starts_with("report-bot/1.4.0 (") && user_agent.ends_with(own), "{user_agent}");

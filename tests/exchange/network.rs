@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use codex_backend::mode::Unset;
 use codex_backend::testing::Backend;
+use codex_backend::transport::Environment;
+use codex_backend::usage::UsageReport;
 use codex_backend::{
-    ChatGptTokens, Client, ClientBuilder, CodexBackend, ConfigError, Environment, Error, ErrorKind, OpenAiFileUpload,
-    RetryPolicy, Timeouts, Unset, Usage, UsageReport,
+    ChatGptTokens, Client, ClientBuilder, CodexBackend, ConfigError, Error, ErrorKind, OpenAiFileUpload, RetryPolicy,
+    Timeouts, Usage,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

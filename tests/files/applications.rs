@@ -3,8 +3,9 @@
 use std::io;
 
 use bytes::Bytes;
+use codex_backend::ErrorKind;
+use codex_backend::auth::AuthHeaders;
 use codex_backend::testing::Route;
-use codex_backend::{AuthHeaders, ErrorKind};
 use futures_util::{StreamExt, stream};
 
 use crate::support::{
@@ -80,7 +81,7 @@ async fn an_id_or_a_url_that_no_server_would_give_is_refused() {
     ] {
         let backend = start();
         let created = serde_json::json!({ "file_id": file_id, "upload_url": upload_url });
-        backend.inject(Route::CreateFile, answer(&created));
+        backend.inject(Route::CREATE_FILE, answer(&created));
         let error = guard(uploads(&backend).bytes("a.txt", "hello")).await.unwrap_err();
         assert_eq!(error.kind(), expected, "{}", shown(&error));
         assert_eq!(backend.requests().len(), 1);

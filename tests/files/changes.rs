@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders};
+use codex_backend::files::UploadProgress;
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AuthContext, AuthFuture, AuthHeaders, AuthProvider, CodexBackend, ErrorKind, OpenAiFileUpload, UploadProgress,
-};
+use codex_backend::{AuthProvider, CodexBackend, ErrorKind, OpenAiFileUpload};
 use tempfile::TempDir;
 
 use crate::support::{CHUNK, assert_nothing_finalized, content, folder, guard, kind, only_file, start, uploads, write};
@@ -54,7 +54,7 @@ fn changing(
     path: &Path,
     change: Change,
     due: fn(UploadProgress) -> bool,
-) -> codex_backend::UploadRequest {
+) -> codex_backend::files::UploadRequest {
     let (file, done) = (path.to_owned(), AtomicBool::new(false));
     uploads(backend).path(path).with_progress(move |progress| {
         if due(progress) && !done.swap(true, Ordering::Relaxed) {
@@ -67,7 +67,7 @@ fn changing(
 async fn a_file_that_changes_while_it_is_read_is_not_finalized() {
     for (what, change) in CHANGES {
         let (backend, folder) = (start(), folder());
-        backend.inject(Route::PutFile, Fault::slow_reading(Duration::from_millis(1)));
+        backend.inject(Route::PUT_FILE, Fault::slow_reading(Duration::from_millis(1)));
         let path = old_file(&folder, SIZE);
         let result = guard(changing(&backend, &path, change, |progress| progress.bytes_handed_over > 0)).await;
         assert_nothing_finalized(&backend, what);
@@ -82,7 +82,7 @@ async fn a_file_that_changes_while_it_is_read_is_not_finalized() {
 async fn a_file_that_changes_between_two_attempts_is_not_finalized() {
     for (what, change) in CHANGES {
         let (backend, folder) = (start(), folder());
-        backend.inject(Route::PutFile, Fault::status(503));
+        backend.inject(Route::PUT_FILE, Fault::status(503));
         let path = old_file(&folder, SIZE);
         // All bytes are handed over only after the last check of this attempt.
         let at_the_end = |progress: UploadProgress| progress.bytes_handed_over == progress.total_bytes;
@@ -96,7 +96,7 @@ async fn a_file_that_changes_between_two_attempts_is_not_finalized() {
 #[tokio::test]
 async fn a_file_that_is_gone_at_the_second_attempt_is_not_finalized() {
     let (backend, folder) = (start(), folder());
-    backend.inject(Route::PutFile, Fault::status(503));
+    backend.inject(Route::PUT_FILE, Fault::status(503));
     let path = old_file(&folder, SIZE);
     let remove: Change = |path| fs::remove_file(path).unwrap();
     let upload = changing(&backend, &path, remove, |progress| progress.bytes_handed_over == progress.total_bytes);

@@ -36,7 +36,7 @@ impl Hasty {
     /// Makes the next create name this storage.
     fn take_next_upload(&self, backend: &Backend) {
         let upload_url = format!("http://{}/upload?sig=played", self.address);
-        backend.inject(Route::CreateFile, answer(&json!({ "file_id": "file_1", "upload_url": upload_url })));
+        backend.inject(Route::CREATE_FILE, answer(&json!({ "file_id": "file_1", "upload_url": upload_url })));
     }
 
     fn puts(&self) -> u32 {

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders, AuthRecovery, AuthRefusal};
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AuthContext, AuthFuture, AuthHeaders, AuthProvider, CodexBackend, ErrorKind, OpenAiFileUpload, Recovery, Refusal,
-};
+use codex_backend::{AuthProvider, CodexBackend, ErrorKind, OpenAiFileUpload};
 use serde_json::json;
 
 use crate::server::{Answer, Visitor, bare_http};
@@ -26,7 +25,7 @@ async fn assert_well(backend: &Backend) {
 #[tokio::test]
 async fn an_answer_has_the_status_headers_and_body_asked_for() {
     let backend = start();
-    backend.inject(Route::GetUsage, Fault::status(418).header("x-tea", "green").body("short and stout"));
+    backend.inject(Route::GET_USAGE, Fault::status(418).header("x-tea", "green").body("short and stout"));
     let answer = ask(&backend).await.unwrap();
     assert_eq!((answer.status, &answer.body[..]), (418, &b"short and stout"[..]));
     assert_eq!(answer.headers["x-tea"], "green");
@@ -37,17 +36,17 @@ async fn an_answer_has_the_status_headers_and_body_asked_for() {
 #[tokio::test]
 async fn a_status_that_does_not_exist_is_500() {
     let backend = start();
-    backend.inject(Route::GetUsage, Fault::status(1000));
+    backend.inject(Route::GET_USAGE, Fault::status(1000));
     assert_eq!(ask(&backend).await.unwrap().status, 500);
 }
 
 #[tokio::test]
 async fn faults_take_effect_in_order_as_often_as_asked_for_and_on_their_route_alone() {
     let backend = start();
-    backend.inject(Route::GetUsage, Fault::status(502).times(2));
-    backend.inject(Route::GetUsage, Fault::status(599).times(0));
-    backend.inject(Route::GetUsage, Fault::status(503));
-    backend.inject(Route::CreateFile, Fault::status(504));
+    backend.inject(Route::GET_USAGE, Fault::status(502).times(2));
+    backend.inject(Route::GET_USAGE, Fault::status(599).times(0));
+    backend.inject(Route::GET_USAGE, Fault::status(503));
+    backend.inject(Route::CREATE_FILE, Fault::status(504));
     let mut statuses = Vec::new();
     for _ in 0..4 {
         statuses.push(ask(&backend).await.unwrap().status);
@@ -60,7 +59,7 @@ async fn faults_take_effect_in_order_as_often_as_asked_for_and_on_their_route_al
 #[tokio::test]
 async fn a_delay_comes_before_an_answer_as_usual() {
     let backend = start();
-    backend.inject(Route::GetUsage, Fault::delay(Duration::from_millis(150)));
+    backend.inject(Route::GET_USAGE, Fault::delay(Duration::from_millis(150)));
     let asked = Instant::now();
     assert_well(&backend).await;
     assert!(asked.elapsed() >= Duration::from_millis(150));
@@ -69,12 +68,12 @@ async fn a_delay_comes_before_an_answer_as_usual() {
 #[tokio::test]
 async fn a_stall_reads_nothing_and_never_answers() {
     let backend = start();
-    backend.inject(Route::GetUsage, Fault::stall());
+    backend.inject(Route::GET_USAGE, Fault::stall());
     let visitor = Visitor::new(&backend);
     let request = bare_http().get(format!("{}/wham/usage", backend.codex_base_url()));
     let error = visitor.send(request.timeout(Duration::from_millis(200))).await.err().unwrap();
     assert!(error.is_timeout(), "{error:?}");
-    assert_eq!(backend.requests_to(Route::GetUsage).len(), 1);
+    assert_eq!(backend.requests_to(Route::GET_USAGE).len(), 1);
     assert_well(&backend).await;
 }
 
@@ -82,10 +81,10 @@ async fn a_stall_reads_nothing_and_never_answers() {
 async fn a_stalled_upload_comes_to_a_stop() {
     const SIZE: usize = 64 << 20;
     let backend = start();
-    backend.inject(Route::PutFile, Fault::stall());
+    backend.inject(Route::PUT_FILE, Fault::stall());
     let reports = crate::support::Reports::default();
     let upload = tokio::spawn(reports.of(uploads(&backend).bytes("a.bin", vec![0; SIZE])).into_future());
-    crate::support::until(|| !backend.requests_to(Route::PutFile).is_empty()).await;
+    crate::support::until(|| !backend.requests_to(Route::PUT_FILE).is_empty()).await;
     crate::support::a_while().await;
     assert!(reports.bytes(1).last() < Some(&(SIZE as u64)), "all of it was taken");
     upload.abort();
@@ -94,17 +93,17 @@ async fn a_stalled_upload_comes_to_a_stop() {
 #[tokio::test]
 async fn a_reset_before_the_headers_is_an_error_without_an_answer() {
     let backend = start();
-    backend.inject(Route::GetUsage, Fault::reset_before_headers());
+    backend.inject(Route::GET_USAGE, Fault::reset_before_headers());
     let error = ask(&backend).await.err().unwrap();
     assert!(error.is_request() && error.status().is_none(), "{error:?}");
-    assert_eq!(backend.requests_to(Route::GetUsage).len(), 1);
+    assert_eq!(backend.requests_to(Route::GET_USAGE).len(), 1);
     assert_well(&backend).await;
 }
 
 #[tokio::test]
 async fn a_reset_in_the_body_comes_after_status_and_first_bytes() {
     let backend = start();
-    backend.inject(Route::GetUsage, Fault::reset_in_body());
+    backend.inject(Route::GET_USAGE, Fault::reset_in_body());
     let visitor = Visitor::new(&backend);
     let url = format!("{}/wham/usage", backend.codex_base_url());
     let request = bare_http().get(url).header("authorization", visitor.bearer());
@@ -126,7 +125,7 @@ async fn a_reset_in_the_body_comes_after_status_and_first_bytes() {
 async fn truncated_json_is_a_whole_answer_with_half_the_json() {
     let backend = start();
     let whole = ask(&backend).await.unwrap().body;
-    backend.inject(Route::GetUsage, Fault::truncated_json());
+    backend.inject(Route::GET_USAGE, Fault::truncated_json());
     let answer = ask(&backend).await.unwrap();
     assert_eq!((answer.status, &answer.body[..]), (200, &whole[..whole.len() / 2]));
     assert!(serde_json::from_slice::<serde_json::Value>(&answer.body).is_err());
@@ -135,7 +134,7 @@ async fn truncated_json_is_a_whole_answer_with_half_the_json() {
 #[tokio::test]
 async fn unauthorized_comes_with_its_code_for_the_first_calls() {
     let backend = start();
-    backend.inject(Route::GetUsage, Fault::unauthorized("token_expired").times(2));
+    backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired").times(2));
     for _ in 0..2 {
         let answer = ask(&backend).await.unwrap();
         assert_eq!((answer.status, &answer.json()["error"]["code"]), (401, &json!("token_expired")));
@@ -147,7 +146,7 @@ async fn unauthorized_comes_with_its_code_for_the_first_calls() {
 async fn slow_reading_pauses_before_each_piece_and_keeps_the_content() {
     let backend = start();
     let pause = Duration::from_millis(60);
-    backend.inject(Route::PutFile, Fault::slow_reading(pause));
+    backend.inject(Route::PUT_FILE, Fault::slow_reading(pause));
     let asked = Instant::now();
     guard(uploads(&backend).bytes("a.bin", "hello")).await.unwrap();
     // Before the only piece, and before the end.
@@ -158,7 +157,7 @@ async fn slow_reading_pauses_before_each_piece_and_keeps_the_content() {
 #[tokio::test]
 async fn a_redirect_is_answered_as_asked_for() {
     let backend = start();
-    backend.inject(Route::GetUsage, Fault::redirect_to("https://elsewhere.test/x"));
+    backend.inject(Route::GET_USAGE, Fault::redirect_to("https://elsewhere.test/x"));
     let answer = ask(&backend).await.unwrap();
     assert_eq!(answer.status, 307);
     assert_eq!(answer.headers["location"], "https://elsewhere.test/x");
@@ -166,7 +165,7 @@ async fn a_redirect_is_answered_as_asked_for() {
 
 #[tokio::test]
 async fn an_upload_follows_no_redirect() {
-    for route in [Route::CreateFile, Route::PutFile, Route::FinalizeFile] {
+    for route in [Route::CREATE_FILE, Route::PUT_FILE, Route::FINALIZE_FILE] {
         let (backend, elsewhere) = (start(), start());
         backend.inject(route, Fault::redirect_to(&format!("http://{}/backend-api/files", elsewhere.address())));
         let error = guard(uploads(&backend).bytes("a.txt", "hello")).await.unwrap_err();
@@ -187,14 +186,14 @@ impl AuthProvider for Renewing {
         AuthFuture::ready(Ok(self.0.clone()))
     }
 
-    fn refused<'a>(&'a self, _: &'a Refusal, _: &'a AuthContext) -> AuthFuture<'a, Recovery> {
-        AuthFuture::ready(Ok(Recovery::Resend))
+    fn refused<'a>(&'a self, _: &'a AuthRefusal, _: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
+        AuthFuture::ready(Ok(AuthRecovery::Retry))
     }
 }
 
 #[tokio::test]
 async fn a_refused_token_is_renewed_on_create_and_finalize_and_never_on_the_put() {
-    for (route, sends) in [(Route::CreateFile, 3), (Route::FinalizeFile, 3), (Route::PutFile, 1)] {
+    for (route, sends) in [(Route::CREATE_FILE, 3), (Route::FINALIZE_FILE, 3), (Route::PUT_FILE, 1)] {
         let backend = start();
         backend.inject(route, Fault::unauthorized("token_expired").times(2));
         let headers = AuthHeaders::new(0).with_bearer(&backend.issue_access_token("acct-1")).unwrap();
@@ -210,11 +209,11 @@ async fn a_request_that_meets_a_fault_is_recorded_whole() {
     let backend = start();
     let body = json!({ "file_name": "a.txt", "file_size": 5, "use_case": "codex" });
     for fault in [Fault::status(503), Fault::reset_in_body(), Fault::truncated_json(), Fault::delay(Duration::ZERO)] {
-        backend.inject(Route::CreateFile, fault.clone());
+        backend.inject(Route::CREATE_FILE, fault.clone());
         let visitor = Visitor::new(&backend);
         let request = bare_http().post(format!("{}/files", backend.codex_base_url())).body(body.to_string());
         drop(guard(visitor.send(request.header("authorization", visitor.bearer()))).await);
-        let recorded = backend.requests_to(Route::CreateFile).pop().unwrap();
+        let recorded = backend.requests_to(Route::CREATE_FILE).pop().unwrap();
         assert_eq!(recorded.json(), body, "{fault:?}");
         assert_eq!(recorded.header("authorization"), Some(&*visitor.bearer()), "{fault:?}");
     }
@@ -223,7 +222,7 @@ async fn a_request_that_meets_a_fault_is_recorded_whole() {
 #[tokio::test]
 async fn a_reset_in_the_body_breaks_the_answer_to_a_put_too() {
     let backend = start();
-    backend.inject(Route::PutFile, Fault::reset_in_body());
+    backend.inject(Route::PUT_FILE, Fault::reset_in_body());
     guard(uploads(&backend).bytes("a.bin", content(5))).await.unwrap();
-    assert_eq!(backend.requests_to(Route::PutFile).len(), 2, "the fault had no effect");
+    assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 2, "the fault had no effect");
 }

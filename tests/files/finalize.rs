@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use codex_backend::files::{UploadRequest, UploadedFile};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{Clock, Error, ErrorKind, UploadRequest, UploadedFile};
+use codex_backend::transport::Clock;
+use codex_backend::{Error, ErrorKind};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -19,7 +21,7 @@ fn never_ready() -> (Backend, ManualClock) {
 }
 
 fn asked(backend: &Backend) -> usize {
-    backend.requests_to(Route::FinalizeFile).len()
+    backend.requests_to(Route::FINALIZE_FILE).len()
 }
 
 fn spawn(
@@ -49,7 +51,7 @@ async fn retry_is_asked_again_every_250_ms_until_it_is_ready() {
     guard(upload).await.unwrap().unwrap();
     assert_eq!(asked(&backend), 4);
     assert_eq!(clock.monotonic(), Duration::from_millis(750));
-    assert_eq!(backend.requests_to(Route::PutFile).len(), 1);
+    assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 1);
 }
 
 #[tokio::test]
@@ -102,7 +104,7 @@ async fn waiting_longer_than_a_call_may_take_is_no_timeout() {
 
 async fn finalized_as(fault: Fault) -> Error {
     let backend = start();
-    backend.inject(Route::FinalizeFile, fault);
+    backend.inject(Route::FINALIZE_FILE, fault);
     let error = guard(uploads(&backend).bytes("a.txt", "hello")).await.unwrap_err();
     assert_eq!(asked(&backend), 1, "{error}");
     assert_eq!(error.operation(), "files.finalize", "{error}");
@@ -179,7 +181,7 @@ async fn a_create_answer_that_cannot_be_read_is_a_decode_error() {
         ("a step nowhere", create(json!({ "file_id": ".", "upload_url": url }))),
     ] {
         let backend = start();
-        backend.inject(Route::CreateFile, fault);
+        backend.inject(Route::CREATE_FILE, fault);
         let error = guard(uploads(&backend).bytes("a.txt", "hello")).await.unwrap_err();
         assert_eq!((error.kind(), error.operation()), (ErrorKind::Decode, "files.create"), "{what}");
         assert_eq!(backend.requests().len(), 1, "{what}");
@@ -207,7 +209,7 @@ async fn an_upload_url_that_is_not_trusted_is_refused_before_anything_is_sent_th
         "not a URL, 5ecret",
         "",
     ] {
-        backend.inject(Route::CreateFile, answer(&json!({ "file_id": "file_1", "upload_url": url })));
+        backend.inject(Route::CREATE_FILE, answer(&json!({ "file_id": "file_1", "upload_url": url })));
         let before = backend.requests().len();
         let error = guard(uploads(&backend).bytes("a.txt", "hello")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UntrustedUrl, "{url}");

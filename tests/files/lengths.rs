@@ -38,7 +38,7 @@ async fn a_source_shorter_or_longer_than_said_is_not_finalized() {
         }
     }
     assert_nothing_received(&backend, "wrong lengths");
-    assert_eq!(backend.requests_to(Route::CreateFile).len(), 20, "one create each, and no second try");
+    assert_eq!(backend.requests_to(Route::CREATE_FILE).len(), 20, "one create each, and no second try");
 }
 
 #[tokio::test]

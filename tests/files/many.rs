@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use codex_backend::files::{UploadMany, UploadRequest};
 use codex_backend::testing::{Fault, Route};
-use codex_backend::{ErrorKind, OpenAiFileUpload, UploadMany, UploadRequest};
+use codex_backend::{ErrorKind, OpenAiFileUpload};
 use futures_util::stream;
 use tokio::sync::watch;
 
@@ -63,13 +64,13 @@ async fn as_many_uploads_run_at_once_as_allowed_and_no_more() {
 #[tokio::test]
 async fn an_upload_is_not_begun_before_there_is_room_for_it() {
     let backend = start();
-    backend.inject(Route::FinalizeFile, Fault::stall().times(2));
+    backend.inject(Route::FINALIZE_FILE, Fault::stall().times(2));
     let files = uploads(&backend);
     let several: Vec<_> = (0..5).map(|index| files.bytes(format!("{index}.txt"), "hello")).collect();
     let several = tokio::spawn(files.many(several).with_concurrency(2).into_future());
-    until(|| backend.requests_to(Route::FinalizeFile).len() == 2).await;
+    until(|| backend.requests_to(Route::FINALIZE_FILE).len() == 2).await;
     a_while().await;
-    assert_eq!(backend.requests_to(Route::CreateFile).len(), 2);
+    assert_eq!(backend.requests_to(Route::CREATE_FILE).len(), 2);
     several.abort();
 }
 

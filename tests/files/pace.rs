@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use codex_backend::testing::{Fault, Route};
-use codex_backend::{Clock, ErrorKind, RetryPolicy, Timeouts};
+use codex_backend::transport::Clock;
+use codex_backend::{ErrorKind, RetryPolicy, Timeouts};
 
 use crate::support::{
     CHUNK, assert_nothing_finalized, builder, content, every_source, folder, guard, manual_clock, only_file, start,
@@ -22,7 +23,7 @@ async fn a_put_that_stalls_meets_the_idle_limit() {
         let path = write(&folder, "path.bin", vec![0; length]);
         for index in 0..4 {
             let backend = start();
-            backend.inject(Route::PutFile, Fault::stall());
+            backend.inject(Route::PUT_FILE, Fault::stall());
             let files = builder(&backend).build().unwrap().file_upload();
             let (source, upload) = every_source(&files, &path).into_iter().nth(index).unwrap();
             let upload = upload.with_timeouts(short_idle()).with_retry_policy(RetryPolicy::never());
@@ -37,20 +38,20 @@ async fn a_put_that_stalls_meets_the_idle_limit() {
 #[tokio::test]
 async fn a_put_that_stalled_is_started_again() {
     let backend = start();
-    backend.inject(Route::PutFile, Fault::stall());
+    backend.inject(Route::PUT_FILE, Fault::stall());
     let upload = builder(&backend).build().unwrap().file_upload().bytes("a.txt", "hello");
     guard(upload.with_timeouts(short_idle())).await.unwrap();
-    assert_eq!(backend.requests_to(Route::PutFile).len(), 2);
+    assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 2);
     assert_eq!(only_file(&backend).content().unwrap(), "hello");
 }
 
 #[tokio::test]
 async fn the_idle_limit_is_a_minute_unless_set() {
     let (backend, clock) = (start(), manual_clock());
-    backend.inject(Route::PutFile, Fault::stall());
+    backend.inject(Route::PUT_FILE, Fault::stall());
     let client = builder(&backend).clock(clock.clone()).retry_policy(RetryPolicy::never()).build().unwrap();
     let upload = tokio::spawn(client.file_upload().bytes("a.txt", "hello").into_future());
-    crate::support::until(|| !backend.requests_to(Route::PutFile).is_empty()).await;
+    crate::support::until(|| !backend.requests_to(Route::PUT_FILE).is_empty()).await;
     guard(clock.until_asleep_for(Duration::from_secs(60))).await;
     clock.advance(Duration::from_millis(59_999));
     crate::support::a_while().await;
@@ -73,14 +74,14 @@ async fn a_put_that_moves_may_take_longer_than_every_limit() {
         let upload = upload.with_progress(move |_| ticking.advance(Duration::from_secs(59)));
         guard(upload).await.unwrap_or_else(|error| panic!("{source}: {error}"));
         assert!(clock.monotonic() > Duration::from_secs(59 * CHUNKS as u64), "{source}: {:?}", clock.monotonic());
-        assert_eq!(backend.requests_to(Route::PutFile).len(), 1, "{source}");
+        assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 1, "{source}");
     }
 }
 
 #[tokio::test]
 async fn a_slow_reader_on_the_other_side_is_waited_for() {
     let (backend, folder) = (start(), folder());
-    backend.inject(Route::PutFile, Fault::slow_reading(Duration::from_millis(2)));
+    backend.inject(Route::PUT_FILE, Fault::slow_reading(Duration::from_millis(2)));
     let content = content(8 << 20);
     let timeouts = Timeouts::default().idle(Duration::from_secs(20));
     let upload = builder(&backend).build().unwrap().file_upload().path(write(&folder, "path.bin", &content));
@@ -90,7 +91,7 @@ async fn a_slow_reader_on_the_other_side_is_waited_for() {
 
 #[tokio::test]
 async fn create_and_finalize_have_a_limit_on_the_whole() {
-    for route in [Route::CreateFile, Route::FinalizeFile] {
+    for route in [Route::CREATE_FILE, Route::FINALIZE_FILE] {
         let backend = start();
         backend.inject(route, Fault::stall());
         let upload = builder(&backend).build().unwrap().file_upload().bytes("a.txt", "hello");

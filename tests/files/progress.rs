@@ -60,7 +60,7 @@ async fn each_attempt_starts_again_at_nothing_and_counts() {
     let path = write(&folder, "path.bin", content(length));
     for index in 0..2 {
         let backend = start();
-        backend.inject(Route::PutFile, Fault::status(503).times(2));
+        backend.inject(Route::PUT_FILE, Fault::status(503).times(2));
         let (source, upload) = replayable(&uploads(&backend), &path).into_iter().nth(index).unwrap();
         let reports = Reports::default();
         guard(reports.of(upload)).await.unwrap();
@@ -87,7 +87,7 @@ async fn bytes_are_handed_over_as_the_source_gives_them() {
 #[tokio::test]
 async fn there_is_no_progress_before_the_content_is_sent() {
     let (backend, folder) = (start(), folder());
-    backend.inject(Route::CreateFile, Fault::status(500));
+    backend.inject(Route::CREATE_FILE, Fault::status(500));
     let reports = Reports::default();
     let upload = uploads(&backend).path(write(&folder, "path.bin", "hello"));
     assert!(guard(reports.of(upload)).await.is_err());

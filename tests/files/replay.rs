@@ -31,16 +31,16 @@ async fn a_failed_put_is_started_again_for_paths_and_bytes() {
     for index in 0..2 {
         for (failure, fault) in failures() {
             let backend = start();
-            backend.inject(Route::PutFile, fault.times(2));
+            backend.inject(Route::PUT_FILE, fault.times(2));
             let [path, bytes] = replayable(&uploads(&backend), &path);
             let (source, upload) = if index == 0 { path } else { bytes };
             let what = format!("{source} after {failure}");
             guard(upload).await.unwrap_or_else(|error| panic!("{what}: {error}"));
-            assert_eq!(backend.requests_to(Route::PutFile).len(), 3, "{what}");
-            assert_eq!(backend.requests_to(Route::CreateFile).len(), 1, "{what}");
-            assert_eq!(backend.requests_to(Route::FinalizeFile).len(), 1, "{what}");
+            assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 3, "{what}");
+            assert_eq!(backend.requests_to(Route::CREATE_FILE).len(), 1, "{what}");
+            assert_eq!(backend.requests_to(Route::FINALIZE_FILE).len(), 1, "{what}");
             assert!(backend.files()[0].content().unwrap() == content, "{what}: other content");
-            for put in backend.requests_to(Route::PutFile) {
+            for put in backend.requests_to(Route::PUT_FILE) {
                 assert_eq!(put.header("content-length"), Some(SIZE.to_string().as_str()), "{what}");
                 assert!(put.header("authorization").is_none(), "{what}");
             }
@@ -70,7 +70,7 @@ async fn cutting(backend: &Backend, after: usize) -> SocketAddr {
 async fn lead_through(backend: &Backend, address: SocketAddr, size: usize) {
     let (file_id, upload_url) = Visitor::new(backend).create(size).await;
     let upload_url = upload_url.replace(&backend.address().to_string(), &address.to_string());
-    backend.inject(Route::CreateFile, answer(&json!({ "file_id": file_id, "upload_url": upload_url })));
+    backend.inject(Route::CREATE_FILE, answer(&json!({ "file_id": file_id, "upload_url": upload_url })));
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn a_source_that_can_be_read_once_is_sent_once_and_the_error_is_the_failur
     for index in 0..2 {
         for (failure, fault) in failures() {
             let backend = start();
-            backend.inject(Route::PutFile, fault);
+            backend.inject(Route::PUT_FILE, fault);
             let [reader, stream] = one_shot(&uploads(&backend), &content);
             let (source, upload) = if index == 0 { reader } else { stream };
             let what = format!("{source} after {failure}");
@@ -114,7 +114,7 @@ async fn a_source_that_can_be_read_once_is_sent_once_and_the_error_is_the_failur
             assert_eq!((error.kind(), error.status().map(|status| status.as_u16())), (kind, status), "{what}");
             assert_eq!((error.operation(), error.attempts()), ("files.put", 1), "{what}");
             assert!(error.may_have_been_sent(), "{what}");
-            assert_eq!(backend.requests_to(Route::PutFile).len(), 1, "{what}");
+            assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 1, "{what}");
             assert_nothing_finalized(&backend, &what);
         }
     }
@@ -132,7 +132,7 @@ async fn a_one_shot_source_that_is_reset_while_uploading_is_sent_once() {
         let error = guard(reports.of(upload)).await.unwrap_err();
         assert_eq!((error.kind(), error.attempts()), (ErrorKind::Interrupted, 1), "{source}");
         assert_eq!(reports.attempts(), 1, "{source}");
-        assert!(backend.requests_to(Route::PutFile).is_empty(), "{source}: a second connection was made");
+        assert!(backend.requests_to(Route::PUT_FILE).is_empty(), "{source}: a second connection was made");
         assert_nothing_finalized(&backend, source);
     }
 }
@@ -141,11 +141,11 @@ async fn a_one_shot_source_that_is_reset_while_uploading_is_sent_once() {
 async fn a_one_shot_source_survives_what_happens_before_and_after_its_put() {
     for index in 0..2 {
         let backend = start();
-        backend.inject(Route::CreateFile, Fault::status(429).header("retry-after", "0"));
-        backend.inject(Route::FinalizeFile, Fault::status(503));
+        backend.inject(Route::CREATE_FILE, Fault::status(429).header("retry-after", "0"));
+        backend.inject(Route::FINALIZE_FILE, Fault::status(503));
         let (source, upload) = one_shot(&uploads(&backend), b"hello").into_iter().nth(index).unwrap();
         guard(upload).await.unwrap_or_else(|error| panic!("{source}: {error}"));
-        assert_eq!(backend.requests_to(Route::PutFile).len(), 1, "{source}");
+        assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 1, "{source}");
         assert_eq!(backend.files()[0].content().unwrap(), "hello", "{source}");
     }
 }
@@ -157,12 +157,12 @@ async fn a_put_that_goes_on_failing_ends_after_as_many_attempts_as_the_policy_sa
     for attempts in [1, 2, 5] {
         for index in 0..2 {
             let backend = start();
-            backend.inject(Route::PutFile, Fault::status(503).times(10));
+            backend.inject(Route::PUT_FILE, Fault::status(503).times(10));
             let (source, upload) = replayable(&uploads(&backend), &path).into_iter().nth(index).unwrap();
             let policy = crate::support::impatient().max_attempts(attempts);
             let error = guard(upload.with_retry_policy(policy)).await.unwrap_err();
             assert_eq!((error.kind(), error.attempts()), (ErrorKind::Server, attempts), "{source}");
-            assert_eq!(backend.requests_to(Route::PutFile).len(), attempts as usize, "{source}");
+            assert_eq!(backend.requests_to(Route::PUT_FILE).len(), attempts as usize, "{source}");
             assert_nothing_finalized(&backend, source);
         }
     }
@@ -179,11 +179,11 @@ async fn what_the_storage_refuses_is_not_sent_again() {
         (413, ErrorKind::InvalidRequest),
     ] {
         let backend = start();
-        backend.inject(Route::PutFile, Fault::status(status));
+        backend.inject(Route::PUT_FILE, Fault::status(status));
         let error = guard(uploads(&backend).bytes("a.txt", "hello")).await.unwrap_err();
         assert_eq!((error.kind(), error.operation()), (kind, "files.put"), "{status}");
         assert!(!error.needs_sign_in(), "{status}: no credentials went there");
-        assert_eq!(backend.requests_to(Route::PutFile).len(), 1, "{status}");
+        assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 1, "{status}");
         assert_nothing_finalized(&backend, "refused PUT");
     }
 }
@@ -196,7 +196,7 @@ async fn a_create_is_not_repeated_when_the_server_may_have_acted() {
         (Fault::reset_in_body(), ErrorKind::Interrupted),
     ] {
         let backend = start();
-        backend.inject(Route::CreateFile, fault);
+        backend.inject(Route::CREATE_FILE, fault);
         let error = guard(uploads(&backend).bytes("a.txt", "hello")).await.unwrap_err();
         assert_eq!((error.kind(), error.operation()), (kind, "files.create"));
         assert!(error.may_have_been_sent());
@@ -208,16 +208,16 @@ async fn a_create_is_not_repeated_when_the_server_may_have_acted() {
 async fn a_finalize_is_repeated_without_sending_the_content_again() {
     for fault in [Fault::status(502), Fault::reset_before_headers(), Fault::reset_in_body()] {
         let backend = start();
-        backend.inject(Route::FinalizeFile, fault);
+        backend.inject(Route::FINALIZE_FILE, fault);
         guard(uploads(&backend).bytes("a.txt", "hello")).await.unwrap();
-        assert_eq!(backend.requests_to(Route::FinalizeFile).len(), 2);
-        assert_eq!(backend.requests_to(Route::PutFile).len(), 1);
+        assert_eq!(backend.requests_to(Route::FINALIZE_FILE).len(), 2);
+        assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 1);
     }
 }
 
 #[tokio::test]
 async fn nothing_is_repeated_where_the_policy_is_never() {
-    for route in [Route::CreateFile, Route::PutFile, Route::FinalizeFile] {
+    for route in [Route::CREATE_FILE, Route::PUT_FILE, Route::FINALIZE_FILE] {
         let backend = start();
         backend.inject(route, Fault::status(503));
         let upload = uploads(&backend).bytes("a.txt", "hello").with_retry_policy(RetryPolicy::never());

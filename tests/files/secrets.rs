@@ -14,7 +14,7 @@ const SECRET: &str = "Qm9uZHMrUGFzcw";
 /// Makes the next create name an upload URL at the backend, signed with [`SECRET`].
 fn sign_next_upload(backend: &Backend) -> String {
     let url = format!("http://{}/upload/f?se=2099&sig={SECRET}", backend.address());
-    backend.inject(Route::CreateFile, answer(&json!({ "file_id": "file_1", "upload_url": url })));
+    backend.inject(Route::CREATE_FILE, answer(&json!({ "file_id": "file_1", "upload_url": url })));
     url
 }
 
@@ -52,7 +52,7 @@ async fn no_failure_of_a_put_shows_the_signature() {
     for (what, fault, kind) in faults {
         let backend = start();
         let url = sign_next_upload(&backend);
-        backend.inject(Route::PutFile, fault(&url));
+        backend.inject(Route::PUT_FILE, fault(&url));
         let upload = uploads(&backend).bytes("a.txt", "hello").with_retry_policy(RetryPolicy::never());
         let upload = upload.with_timeouts(Timeouts::default().idle(Duration::from_millis(100)));
         let error = guard(upload).await.unwrap_err();
@@ -66,7 +66,7 @@ async fn a_signature_that_the_storage_quotes_by_itself_is_not_shown() {
     let backend = start();
     sign_next_upload(&backend);
     let quoted = format!("<Error><Message>signature {SECRET} does not match</Message></Error>");
-    backend.inject(Route::PutFile, Fault::status(403).body(quoted));
+    backend.inject(Route::PUT_FILE, Fault::status(403).body(quoted));
     let error = guard(uploads(&backend).bytes("a.txt", "hello")).await.unwrap_err();
     assert!(!shown(&error).contains(SECRET), "{}", shown(&error));
 }
@@ -76,7 +76,7 @@ async fn a_put_that_reaches_nobody_shows_no_signature() {
     let backend = start();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{closed}/upload/f?sig={SECRET}");
-    backend.inject(Route::CreateFile, answer(&json!({ "file_id": "file_1", "upload_url": url })));
+    backend.inject(Route::CREATE_FILE, answer(&json!({ "file_id": "file_1", "upload_url": url })));
     let error = guard(uploads(&backend).bytes("a.txt", "hello")).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Connect, 3));
     assert!(!shown(&error).contains(SECRET), "{}", shown(&error));
@@ -88,12 +88,12 @@ async fn no_failure_of_create_or_finalize_shows_a_signed_url() {
     let signed = format!("https://user:pw@files.test/f?sig={SECRET}");
     let garbled = format!("{{\"upload_url\": \"https://files.test/f?sig={SECRET}\", \"download_url\": 7}}");
     for (route, fault) in [
-        (Route::CreateFile, answer(&json!({ "file_id": "file_1", "upload_url": signed }))),
-        (Route::CreateFile, Fault::status(200).body(garbled.clone())),
-        (Route::FinalizeFile, answer(&json!({ "status": "success", "download_url": signed }))),
-        (Route::FinalizeFile, answer(&json!({ "status": "failed", "error_message": format!("see {signed}") }))),
-        (Route::FinalizeFile, answer(&json!({ "status": signed }))),
-        (Route::FinalizeFile, Fault::status(200).body(garbled)),
+        (Route::CREATE_FILE, answer(&json!({ "file_id": "file_1", "upload_url": signed }))),
+        (Route::CREATE_FILE, Fault::status(200).body(garbled.clone())),
+        (Route::FINALIZE_FILE, answer(&json!({ "status": "success", "download_url": signed }))),
+        (Route::FINALIZE_FILE, answer(&json!({ "status": "failed", "error_message": format!("see {signed}") }))),
+        (Route::FINALIZE_FILE, answer(&json!({ "status": signed }))),
+        (Route::FINALIZE_FILE, Fault::status(200).body(garbled)),
     ] {
         let backend = start();
         backend.inject(route, fault.clone());
@@ -104,7 +104,7 @@ async fn no_failure_of_create_or_finalize_shows_a_signed_url() {
 
 #[tokio::test]
 async fn no_error_shows_the_access_token() {
-    for route in [Route::CreateFile, Route::FinalizeFile] {
+    for route in [Route::CREATE_FILE, Route::FINALIZE_FILE] {
         let backend = start();
         let token = backend.issue_access_token("acct-1");
         let secret = token.expose_secret().to_owned();
@@ -126,7 +126,7 @@ async fn handles_and_the_backend_show_no_secrets() {
     let request = files.bytes("a.txt", "the content itself");
     let shown = format!("{client:?} {files:?} {request:?}");
     let file = guard(request).await.unwrap();
-    let put = signature(&backend.requests_to(Route::PutFile)[0].target);
+    let put = signature(&backend.requests_to(Route::PUT_FILE)[0].target);
     let text = format!("{shown} {backend:?} {:?} {:?}", backend.requests(), backend.files());
     for secret in [token.expose_secret(), &put, &signature(file.download_url().expose()), "the content itself"] {
         assert!(!text.contains(secret), "{secret} in {text}");

@@ -266,7 +266,7 @@ async fn an_upload_with_a_token_that_is_refused_ends_before_the_put() {
         assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthorized, Some(code)));
         assert!(error.needs_sign_in() && error.request_id().is_some());
     }
-    assert_eq!(backend.requests_to(Route::CreateFile).len(), backend.requests().len());
+    assert_eq!(backend.requests_to(Route::CREATE_FILE).len(), backend.requests().len());
     assert!(backend.files().is_empty());
 }
 

@@ -10,11 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use codex_backend::files::{UploadProgress, UploadRequest, UploadedFile};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route, StoredFile};
-use codex_backend::{
-    Client, ClientBuilder, CodexBackend, Error, ErrorKind, OpenAiFileUpload, RetryPolicy, UploadProgress,
-    UploadRequest, UploadedFile,
-};
+use codex_backend::{Client, ClientBuilder, CodexBackend, Error, ErrorKind, OpenAiFileUpload, RetryPolicy};
 use futures_util::{Stream, stream};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -131,7 +129,7 @@ pub(crate) fn assert_no_request(backend: &Backend, what: &str) {
 
 #[track_caller]
 pub(crate) fn assert_nothing_finalized(backend: &Backend, what: &str) {
-    assert!(backend.requests_to(Route::FinalizeFile).is_empty(), "{what}: {:?}", backend.requests());
+    assert!(backend.requests_to(Route::FINALIZE_FILE).is_empty(), "{what}: {:?}", backend.requests());
     assert!(!backend.files().iter().any(StoredFile::is_finalized), "{what}: {:?}", backend.files());
 }
 
@@ -143,10 +141,10 @@ pub(crate) fn answer(value: &Value) -> Fault {
 pub(crate) fn play_upload(backend: &Backend, file_id: &str) {
     let address = backend.address();
     let upload_url = format!("http://{address}/upload/played?sig=played");
-    backend.inject(Route::CreateFile, answer(&json!({ "file_id": file_id, "upload_url": upload_url })));
-    backend.inject(Route::PutFile, Fault::status(201));
+    backend.inject(Route::CREATE_FILE, answer(&json!({ "file_id": file_id, "upload_url": upload_url })));
+    backend.inject(Route::PUT_FILE, Fault::status(201));
     let download_url = format!("http://{address}/download/played?sig=played");
-    backend.inject(Route::FinalizeFile, answer(&json!({ "status": "success", "download_url": download_url })));
+    backend.inject(Route::FINALIZE_FILE, answer(&json!({ "status": "success", "download_url": download_url })));
 }
 
 /// Everything an error shows to anyone who prints it.

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders};
 use codex_backend::testing::{Backend, RecordedRequest, Route};
-use codex_backend::{
-    AuthContext, AuthFuture, AuthHeaders, AuthProvider, ChatGptTokens, Client, CodexBackend, OpenAiFileUpload,
-};
+use codex_backend::{AuthProvider, ChatGptTokens, Client, CodexBackend, OpenAiFileUpload};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -82,7 +81,7 @@ async fn the_servers_name_wins_if_there_is_one_and_the_type_may_be_missing() {
     ] {
         let mut success = json!({ "status": "success", "download_url": "https://files.test/f?sig=s" });
         success.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
-        backend.inject(Route::FinalizeFile, answer(&success));
+        backend.inject(Route::FINALIZE_FILE, answer(&success));
         let file = guard(uploads(&backend).bytes("mine.txt", "hello")).await.unwrap();
         assert_eq!((file.file_name(), file.mime_type()), (name, mime_type), "{said}");
         assert_eq!(file.file_size_bytes(), 5, "{said}");
@@ -142,7 +141,7 @@ async fn a_put_holds_blob_type_and_exact_length_and_nothing_else() {
         let backend = start();
         for (source, upload) in every_source(&uploads(&backend), &path) {
             guard(upload).await.unwrap();
-            let put = backend.requests_to(Route::PutFile).pop().unwrap();
+            let put = backend.requests_to(Route::PUT_FILE).pop().unwrap();
             assert_bare_put(&put, length, &format!("{source} of {length}"));
         }
     }
@@ -159,14 +158,14 @@ async fn the_empty_pieces_of_a_stream_do_not_count() {
 
 async fn upload_and_list<'a>(backend: &Backend, client: &Client<CodexBackend>, expected: &[(&'a str, &'a str)]) {
     guard(OpenAiFileUpload::new(client).bytes("a.txt", "hello")).await.unwrap();
-    for route in [Route::CreateFile, Route::FinalizeFile] {
+    for route in [Route::CREATE_FILE, Route::FINALIZE_FILE] {
         let request = only(backend, route);
         for (name, value) in expected {
             assert_eq!(request.header(name), Some(*value), "{route:?} {name}");
         }
         assert_eq!(request.headers.contains_key("x-openai-fedramp"), expected.len() == 3, "{route:?}");
     }
-    assert_bare_put(&only(backend, Route::PutFile), 5, "with credentials");
+    assert_bare_put(&only(backend, Route::PUT_FILE), 5, "with credentials");
 }
 
 fn bearer(token: &SecretString) -> String {
@@ -216,13 +215,13 @@ async fn a_providers_own_headers_go_with_create_and_finalize_and_not_with_the_pu
     let headers = headers.with_header("x-ms-blob-type", "AppendBlob").unwrap();
     let client = backend.client().provider(Lavish(headers)).build().unwrap();
     guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap();
-    for route in [Route::CreateFile, Route::FinalizeFile] {
+    for route in [Route::CREATE_FILE, Route::FINALIZE_FILE] {
         let request = only(&backend, route);
         assert_eq!(request.header("authorization"), Some(&*bearer(&token)), "{route:?}");
         assert_eq!(request.header("x-task-signature"), Some("c2lnbmF0dXJl"), "{route:?}");
         assert_eq!(request.header("cookie"), Some("session=1"), "{route:?}");
     }
-    assert_bare_put(&only(&backend, Route::PutFile), 5, "with a lavish provider");
+    assert_bare_put(&only(&backend, Route::PUT_FILE), 5, "with a lavish provider");
 }
 
 #[tokio::test]
@@ -230,7 +229,7 @@ async fn a_name_may_be_any_plain_text() {
     let backend = start();
     for name in ["Bericht März – 📄.pdf", "a \"quoted\" 'name'", ".hidden", "...", "100% & more?#.txt", "x"] {
         guard(uploads(&backend).bytes(name, "hello")).await.unwrap();
-        let sent = backend.requests_to(Route::CreateFile).pop().unwrap().json();
+        let sent = backend.requests_to(Route::CREATE_FILE).pop().unwrap().json();
         assert_eq!(sent, json!({ "file_name": name, "file_size": 5, "use_case": "codex" }));
     }
 }

@@ -134,7 +134,7 @@ fn operations(source: &str) -> Vec<Operation> {
         };
         let pace = if by_members { word("Pace::").unwrap() } else { pace.to_owned() };
         let (name, path) = (name.to_owned(), path.to_owned());
-        found.push(Operation { name, method, path, repeat: word("Repeat::").unwrap_or("Safe".to_owned()), pace });
+        found.push(Operation { name, method, path, repeat: word("Retries::").unwrap_or("Safe".to_owned()), pace });
     }
     found
 }

@@ -54,7 +54,7 @@ fn upload_file_goes_where_the_environment_says() {
     assert_eq!(stdout_lines(&output).len(), 2);
     assert_eq!(stderr(&output), "");
     assert_eq!(backend.files().iter().filter(|file| file.is_finalized()).count(), 2);
-    let created = &backend.requests_to(Route::CreateFile)[0];
+    let created = &backend.requests_to(Route::CREATE_FILE)[0];
     assert_eq!(created.header("chatgpt-account-id"), Some("acct-gov"));
     assert_eq!(created.header("originator"), Some("upload_file"));
 }
@@ -127,7 +127,7 @@ fn upload_file_takes_the_official_tools_credentials() {
         .env("CODEX_HOME", home.path())
         .arg("README.md"));
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(backend.requests_to(Route::RefreshToken).len(), 1);
+    assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
 }
 
 #[test]
@@ -246,8 +246,8 @@ fn agent_keeps_a_new_agent_beside_a_login_and_takes_a_stored_one() {
         let output = configured(&["--new", "README.md"]);
         assert!(output.status.success(), "{output:?}");
     }
-    assert_eq!(backend.requests_to(Route::RegisterAgent).len(), 1);
-    assert_eq!(backend.requests_to(Route::RegisterTask).len(), 1);
+    assert_eq!(backend.requests_to(Route::REGISTER_AGENT).len(), 1);
+    assert_eq!(backend.requests_to(Route::REGISTER_TASK).len(), 1);
     assert!(configured(&["README.md"]).status.success());
     std::fs::remove_file(&path).unwrap();
     let output = configured(&["README.md"]);
@@ -370,7 +370,7 @@ fn chat_shows_the_answer_of_either_mode_with_nothing_configured() {
     backend.script_response(ScriptedResponse::function_call("add", r#"{"numbers":[2,3.5]}"#));
     let output = run(configured_for(example("chat"), &backend, &token).args(["--tools", "add", "2", "and", "3.5"]));
     assert!(output.status.success(), "{output:?}");
-    let requests = backend.requests_to(Route::CreateResponse);
+    let requests = backend.requests_to(Route::CREATE_RESPONSE);
     assert_eq!(requests[0].json()["input"][0]["content"][0]["text"], "add 2 and 3.5");
     assert_eq!(requests[1].json()["input"][2]["output"], "5.5");
     assert_eq!(requests[0].header("originator"), Some("chat"));
@@ -404,7 +404,7 @@ async fn chat_and_models_go_to_the_openai_api_with_a_key() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(std::str::from_utf8(&output.stdout).unwrap(), "Hello, world\n");
     assert!(!stderr(&output).contains("embedded"), "{output:?}");
-    let requests = backend.requests_to(Route::CreateResponse);
+    let requests = backend.requests_to(Route::CREATE_RESPONSE);
     for request in &requests {
         assert_eq!((request.target.as_str(), request.header("chatgpt-account-id")), ("/v1/responses", None));
         assert_eq!(request.header("authorization").unwrap(), format!("Bearer {key}"));

@@ -7,13 +7,17 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use codex_backend::auth::{
+    AuthContext, AuthFuture, AuthHeaders, AuthRecovery, AuthRefusal, AuthSources, CredentialRestrictions, HostTokens,
+    MemoryStore, PersonalAccessToken, ReadyMadeHeaders, SignOut, StoredCredentials, WorkloadIdentity,
+};
+use codex_backend::mode::Unset;
 use codex_backend::testing::{Backend, Fault, Route};
+use codex_backend::transport::{Body, Environment, Transport, TransportFuture};
+use codex_backend::usage::UsageReport;
 use codex_backend::{
-    AnyClient, ApiKey, AuthContext, AuthError, AuthFuture, AuthHeaders, AuthProvider, AuthSources, Body,
-    ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth, CodexBackend, Environment, Error, ErrorKind,
-    HostTokens, MemoryStore, OpenAiFileUpload, PersonalAccessToken, ReadyMadeHeaders, Recovery, Refusal, Restrictions,
-    RetryPolicy, SignOut, StoredCredentials, Timeouts, Transport, TransportFuture, Unset, Usage, UsageReport,
-    WorkloadIdentity,
+    AnyClient, ApiKey, AuthError, AuthProvider, ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth,
+    CodexBackend, Error, ErrorKind, OpenAiFileUpload, RetryPolicy, Timeouts, Usage,
 };
 use futures_util::stream;
 use secrecy::ExposeSecret;
@@ -201,7 +205,7 @@ async fn half_a_credential_at_the_end_of_what_is_read_is_hidden() {
     #[derive(Debug)]
     struct Repeating;
     impl Transport for Repeating {
-        fn send(&self, request: codex_backend::TransportRequest) -> TransportFuture<'_> {
+        fn send(&self, request: codex_backend::transport::TransportRequest) -> TransportFuture<'_> {
             let credential = request.headers["authorization"].to_str().unwrap().to_owned();
             let text = credential.replace("Bearer ", " ").repeat(80).into_bytes();
             let chunks = [text[..60_000].to_vec(), text[60_000..].to_vec()].map(|chunk| Ok(Bytes::from(chunk)));
@@ -287,7 +291,7 @@ async fn failures_of_the_connection_and_time_outs_show_no_credential() {
     assert_error_hides(&error);
 
     let backend = Backend::start().unwrap();
-    backend.inject(Route::GetUsage, Fault::stall().times(9));
+    backend.inject(Route::GET_USAGE, Fault::stall().times(9));
     let timeouts = Timeouts::default().attempt(Duration::from_millis(20));
     let client = backend.client().chatgpt(ChatGptTokens::new(TOKEN)).timeouts(timeouts);
     let error = usage(&client.retry_policy(RetryPolicy::never()).build().unwrap()).await.unwrap_err();
@@ -651,9 +655,9 @@ async fn the_tokens_of_a_host_application_and_ready_made_headers_are_hidden() {
     assert_debug_hides(&ready_made);
     assert_debug_hides(&host);
     for (tokens, restrictions) in [
-        (ChatGptTokens::new("MARK1 words"), Restrictions::default()),
-        (ChatGptTokens::new(TOKEN).account_id("acct\n"), Restrictions::default()),
-        (ChatGptTokens::new(TOKEN).account_id("acct-1"), Restrictions::default().workspaces(["acct-2"])),
+        (ChatGptTokens::new("MARK1 words"), CredentialRestrictions::default()),
+        (ChatGptTokens::new(TOKEN).account_id("acct\n"), CredentialRestrictions::default()),
+        (ChatGptTokens::new(TOKEN).account_id("acct-1"), CredentialRestrictions::default().workspaces(["acct-2"])),
     ] {
         let host = HostTokens::restricted(restrictions, move |_| std::future::ready(Ok(tokens.clone())));
         let client = client_of(&server.codex_base_url()).provider(host).build().unwrap();
@@ -778,7 +782,7 @@ async fn a_provider_that_makes_a_bad_header_or_is_refused_shows_no_secret() {
         fn auth_headers<'a>(&'a self, _: &'a AuthContext) -> AuthFuture<'a> {
             AuthFuture::ready(AuthHeaders::new(0).with_bearer(&self.0.into()))
         }
-        fn refused<'a>(&'a self, refusal: &'a Refusal, _: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+        fn refused<'a>(&'a self, refusal: &'a AuthRefusal, _: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
             assert_debug_hides(refusal);
             AuthFuture::ready(Err(AuthError::reauth_required("the session has ended")))
         }
@@ -803,11 +807,11 @@ async fn the_embedded_backend_shows_no_credential_of_those_it_issued() {
     let key = backend.client().api_key(backend.api_key()).build().unwrap().auth_headers().await.unwrap();
     let key = key.iter().next().unwrap().1.to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned();
     let client = backend.client().chatgpt(ChatGptTokens::new(token.clone())).build().unwrap();
-    backend.inject(Route::PutFile, Fault::status(403));
+    backend.inject(Route::PUT_FILE, Fault::status(403));
     let failed = upload_error(&client).await;
     let file = guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await.unwrap();
     usage(&client).await.unwrap();
-    let put = &backend.requests_to(Route::PutFile)[1];
+    let put = &backend.requests_to(Route::PUT_FILE)[1];
     let signature = put.target.split_once("sig=").unwrap().1;
     let shown = format!(
         "{backend:?} {backend:#?} {:?} {:#?} {file:?} {client:?} {} {}",
@@ -822,6 +826,6 @@ async fn the_embedded_backend_shows_no_credential_of_those_it_issued() {
     }
     // The accessors do give what arrived.
     assert_eq!(put.header("authorization"), None);
-    let created = &backend.requests_to(Route::CreateFile)[0];
+    let created = &backend.requests_to(Route::CREATE_FILE)[0];
     assert_eq!(created.header("authorization").unwrap(), format!("Bearer {}", token.expose_secret()));
 }

@@ -3,12 +3,19 @@
 use std::fmt::Debug;
 use std::mem::discriminant;
 
-use codex_backend::{
-    AccountsCheck, AppBatch, CloudEnvironment, ConfigBundle, ConfigRequirements, ContentPart, DirectoryApp, Error,
-    ModelResponse, Plugin, Profile, RedeemedReset, ResetCredits, ResponseEvent, ResponseEventKind, ResponseItem,
-    ResponseStream, ResponseTool, TaskDetails, TaskListItem, TextPart, ThreadUsage, TokenUsage, Turn, UsageReport,
-    UserSettings, WorkspaceMessages, WorkspaceSettings,
+use codex_backend::Error;
+use codex_backend::accounts::{AccountsCheck, Profile, UserSettings, WorkspaceMessages};
+use codex_backend::connectors::{AppBatch, DirectoryApp};
+use codex_backend::environments::CloudEnvironment;
+use codex_backend::managed_config::{ConfigBundle, ConfigRequirements};
+use codex_backend::plugins::Plugin;
+use codex_backend::responses::{
+    ContentPart, ModelResponse, ResponseEvent, ResponseEventKind, ResponseItem, ResponseStream, ResponseTool, TextPart,
+    TokenUsage,
 };
+use codex_backend::tasks::{TaskDetails, TaskListItem, TaskTurn};
+use codex_backend::usage::{RedeemedReset, ResetCredits, ThreadUsage, UsageReport};
+use codex_backend::workspace::WorkspaceSettings;
 use futures_util::{FutureExt, StreamExt};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
@@ -218,7 +225,7 @@ answers! {
     user_settings: UserSettings = json!({ "commit_attribution_enabled": true });
     task_in_a_list: TaskListItem = task_list_item();
     task_details: TaskDetails = data("task_details.json");
-    turn_of_a_task: Turn = turn();
+    turn_of_a_task: TaskTurn = turn();
     environment: CloudEnvironment = json!({ "id": "e", "label": "l", "is_pinned": true, "task_count": 7 });
     connector: DirectoryApp = directory_app();
     apps: AppBatch = json!({ "apps": [{

@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AuthErrorKind, AuthMode, AuthSource, AuthSources, ChatGptSession, Client, CodexBackend, CredentialStore,
-    Environment, Error, KeyringStore, StoreError, StoreErrorKind, StoredCredentials, Swap,
+use codex_backend::auth::{
+    AuthErrorKind, AuthMode, AuthSource, AuthSources, CredentialStore, KeyringStore, StoreError, StoreErrorKind,
+    StoredCredentials, SwapOutcome,
 };
+use codex_backend::testing::{Backend, Fault, Route};
+use codex_backend::transport::Environment;
+use codex_backend::{ChatGptSession, Client, CodexBackend, Error};
 use serde_json::{Value, json};
 
 use crate::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces, traced};
@@ -129,18 +131,18 @@ fn compares_and_swaps() {
     let desk = Desk::new();
     let store = desk.store();
     assert_eq!(store.load().unwrap(), None);
-    assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Changed(None));
-    assert_eq!(store.swap(None, Some(&numbered(1))).unwrap(), Swap::Done);
+    assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Changed(None));
+    assert_eq!(store.swap(None, Some(&numbered(1))).unwrap(), SwapOutcome::Done);
     assert_eq!(store.load().unwrap(), Some(numbered(1)));
-    assert_eq!(store.swap(None, Some(&numbered(2))).unwrap(), Swap::Changed(Some(numbered(1))));
-    assert_eq!(store.swap(Some(&numbered(2)), None).unwrap(), Swap::Changed(Some(numbered(1))));
-    assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Done);
+    assert_eq!(store.swap(None, Some(&numbered(2))).unwrap(), SwapOutcome::Changed(Some(numbered(1))));
+    assert_eq!(store.swap(Some(&numbered(2)), None).unwrap(), SwapOutcome::Changed(Some(numbered(1))));
+    assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Done);
     assert_eq!(store.load().unwrap(), Some(numbered(2)));
     desk.write_as_the_official_tool(&numbered(3).to_json());
-    assert_eq!(store.swap(Some(&numbered(2)), Some(&numbered(4))).unwrap(), Swap::Changed(Some(numbered(3))));
-    assert_eq!(store.swap(Some(&numbered(3)), None).unwrap(), Swap::Done);
+    assert_eq!(store.swap(Some(&numbered(2)), Some(&numbered(4))).unwrap(), SwapOutcome::Changed(Some(numbered(3))));
+    assert_eq!(store.swap(Some(&numbered(3)), None).unwrap(), SwapOutcome::Done);
     assert_eq!((store.load().unwrap(), desk.entries()), (None, 0));
-    assert_eq!(store.swap(None, None).unwrap(), Swap::Done);
+    assert_eq!(store.swap(None, None).unwrap(), SwapOutcome::Done);
     assert_debug_hides(&store);
     assert!(!store.is_read_only());
     assert_hidden(&traced());
@@ -162,7 +164,7 @@ fn what_the_official_tool_wrote_is_read_and_replaced_in_place() {
     desk.write_as_the_official_tool(r#"{"auth_mode":"apikey","OPENAI_API_KEY":"sk-MARK-1"}"#);
     let found = desk.store().load().unwrap().unwrap();
     assert_eq!(found, credentials(&json!({ "auth_mode": "apikey", "OPENAI_API_KEY": "sk-MARK-1" })));
-    assert_eq!(desk.store().swap(Some(&found), Some(&numbered(2))).unwrap(), Swap::Done);
+    assert_eq!(desk.store().swap(Some(&found), Some(&numbered(2))).unwrap(), SwapOutcome::Done);
     assert_eq!((desk.value(), desk.entries()), (numbered(2).to_json(), 1));
 }
 
@@ -170,7 +172,7 @@ fn an_entry_without_a_target_is_read_and_replaced_in_place() {
     let desk = Desk::new();
     secret_tool_store(&["service", "Codex Auth", "username", &desk.account()], numbered(1).to_json().as_bytes());
     assert_eq!(desk.store().load().unwrap(), Some(numbered(1)));
-    assert_eq!(desk.store().swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Done);
+    assert_eq!(desk.store().swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Done);
     assert_eq!((desk.value(), desk.entries()), (numbered(2).to_json(), 1));
     // The official tool looks for one with a target first.
     let with_target = ["service", "Codex Auth", "target", "default", "username", &desk.account()];
@@ -187,10 +189,10 @@ fn an_entry_without_a_target_is_read_and_replaced_in_place() {
 fn each_folder_has_an_entry_of_its_own() {
     let desk = Desk::new();
     let other = KeyringStore::new(user_home().join("not/there/yet"));
-    assert_eq!(other.swap(None, Some(&numbered(7))).unwrap(), Swap::Done);
+    assert_eq!(other.swap(None, Some(&numbered(7))).unwrap(), SwapOutcome::Done);
     assert_eq!(fs::metadata(other.codex_home()).unwrap().permissions().mode() & 0o777, 0o700);
     assert_eq!(desk.store().load().unwrap(), None);
-    assert_eq!(desk.store().swap(None, Some(&numbered(8))).unwrap(), Swap::Done);
+    assert_eq!(desk.store().swap(None, Some(&numbered(8))).unwrap(), SwapOutcome::Done);
     assert_eq!((other.load().unwrap(), desk.entries()), (Some(numbered(7)), 2));
 
     let link = user_home().join("link");
@@ -201,7 +203,7 @@ fn each_folder_has_an_entry_of_its_own() {
     std::os::unix::fs::symlink(user_home().join("created"), &late).unwrap();
     fails(KeyringStore::new(&late).swap(None, Some(&numbered(9))), StoreErrorKind::Unwritable);
     fs::create_dir(user_home().join("created")).unwrap();
-    assert_eq!(KeyringStore::new(&late).swap(None, Some(&numbered(9))).unwrap(), Swap::Done);
+    assert_eq!(KeyringStore::new(&late).swap(None, Some(&numbered(9))).unwrap(), SwapOutcome::Done);
     assert_eq!(KeyringStore::new(user_home().join("created")).load().unwrap(), Some(numbered(9)));
 }
 
@@ -246,7 +248,7 @@ fn the_official_tools_locks_are_waited_for_and_plain_reads_take_none() {
             scope.spawn(|| {
                 let swap = desk.store().swap(Some(&numbered(count)), Some(&numbered(count + 1)));
                 is_done.store(true, Ordering::Relaxed);
-                assert_eq!(swap.unwrap(), Swap::Done);
+                assert_eq!(swap.unwrap(), SwapOutcome::Done);
             });
             thread::sleep(WHILE);
             assert!(!is_done.load(Ordering::Relaxed), "{name} was not waited for");
@@ -285,14 +287,14 @@ fn a_renewal_waits_for_another_and_leaves_nothing_behind() {
     let desk = Desk::new();
     let store = desk.store();
     store.swap(None, Some(&numbered(1))).unwrap();
-    let mut renewal = store.begin_renewal(HANGS).unwrap();
-    fails(desk.store().begin_renewal(Duration::from_millis(50)), StoreErrorKind::Locked);
+    let mut renewal = store.begin_refresh(HANGS).unwrap();
+    fails(desk.store().begin_refresh(Duration::from_millis(50)), StoreErrorKind::Locked);
     // A sign-in is not held up by it.
-    assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Done);
-    assert_eq!(renewal.save(&numbered(1), &numbered(3)).unwrap(), Swap::Changed(Some(numbered(2))));
-    assert_eq!(renewal.save(&numbered(2), &numbered(3)).unwrap(), Swap::Done);
+    assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Done);
+    assert_eq!(renewal.save(&numbered(1), &numbered(3)).unwrap(), SwapOutcome::Changed(Some(numbered(2))));
+    assert_eq!(renewal.save(&numbered(2), &numbered(3)).unwrap(), SwapOutcome::Done);
     drop(renewal);
-    drop(desk.store().begin_renewal(Duration::from_millis(50)).unwrap());
+    drop(desk.store().begin_refresh(Duration::from_millis(50)).unwrap());
     assert_eq!((desk.value(), desk.entries()), (numbered(3).to_json(), 1));
 }
 
@@ -329,12 +331,12 @@ impl Login {
     }
 
     fn redeemed(&self) -> usize {
-        self.backend.requests_to(Route::RefreshToken).len()
+        self.backend.requests_to(Route::REFRESH_TOKEN).len()
     }
 
     /// One call that has to renew; `happens` while the request of the renewal is on its way.
     fn call_during_which(&self, happens: impl FnOnce()) -> Result<(), Error> {
-        self.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(1500)));
+        self.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(1500)));
         thread::scope(|scope| {
             let call = scope.spawn(|| self.call());
             until("a request", || self.redeemed() > 0);
@@ -412,7 +414,7 @@ fn a_storm_of_processes_redeems_once() {
         assert_eq!(worker.outcome(), json!(vec![Value::Null; TASKS]));
     }
     assert_eq!(login.redeemed(), 1);
-    assert_eq!(login.backend.requests_to(Route::GetUsage).len(), PROCESSES * TASKS);
+    assert_eq!(login.backend.requests_to(Route::GET_USAGE).len(), PROCESSES * TASKS);
     assert_renewed(&before, &login.desk.document());
     assert_eq!(login.desk.entries(), 1);
 }
@@ -492,7 +494,7 @@ fn what_another_program_saves_during_a_renewal_is_adopted() {
     let newer = login.tokens_of("acct-1", HOUR);
     login.call_during_which(|| login.desk.write_as_the_official_tool(&newer.to_string())).unwrap();
     assert_eq!((login.redeemed(), login.desk.document()), (1, newer.clone()));
-    let used = login.backend.requests_to(Route::GetUsage);
+    let used = login.backend.requests_to(Route::GET_USAGE);
     let bearer = format!("Bearer {}", newer["tokens"]["access_token"].as_str().unwrap());
     assert_eq!(used.last().unwrap().header("authorization"), Some(&*bearer));
 }
@@ -529,7 +531,7 @@ fn assert_unavailable(store: &KeyringStore, says: &str) {
         let text = fails(store.load(), StoreErrorKind::Unavailable);
         assert!(text.contains("Codex Auth") && text.contains("cannot be reached") && text.contains(says), "{text}");
         fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::Unavailable);
-        fails(store.begin_renewal(HANGS), StoreErrorKind::Unavailable);
+        fails(store.begin_refresh(HANGS), StoreErrorKind::Unavailable);
     }
     let opened = block_on(async { ChatGptSession::open(store.clone()) });
     let error = opened.map(drop).unwrap_err();
@@ -621,7 +623,7 @@ fn a_service_that_stands_still_is_given_up_and_nothing_is_lost() {
     desk.signal("-CONT");
     until("an answer", || store.load().is_ok());
     assert_eq!(store.load().unwrap(), Some(numbered(1)));
-    assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), Swap::Done);
+    assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Done);
 }
 
 fn nothing_is_redeemed_while_the_service_is_gone() {

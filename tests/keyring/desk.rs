@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use codex_backend::{CredentialStore, KeyringStore};
+use codex_backend::auth::{CredentialStore, KeyringStore};
 use serde_json::Value;
 
 use crate::capture::{assert_hidden, capture_traces};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use codex_backend::responses::ResponseTurn;
 use codex_backend::testing::{Backend, Fault, Route, ScriptedResponse};
-use codex_backend::{ChatGptTokens, ResponseTurn, RetryPolicy};
+use codex_backend::{ChatGptTokens, RetryPolicy};
 use secrecy::ExposeSecret;
 
 use crate::support::log::Log;
@@ -12,7 +13,7 @@ use crate::support::log::Log;
 async fn the_log_tells_how_a_stream_went_and_nothing_of_what_was_said() {
     let (log, logging) = Log::start();
     let backend = Backend::start().unwrap();
-    backend.inject(Route::CreateResponse, Fault::status(503));
+    backend.inject(Route::CREATE_RESPONSE, Fault::status(503));
     backend
         .script_response(ScriptedResponse::text("the model's own words").header("x-codex-turn-state", "turn-state-1"));
     backend.script_response(ScriptedResponse::failed("server_error", "the model fell over"));

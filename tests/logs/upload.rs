@@ -17,7 +17,7 @@ fn signature(url: &str) -> Option<&str> {
 async fn the_log_names_the_calls_of_an_upload_and_shows_no_secrets() {
     let (log, logging) = Log::start();
     let backend = Backend::start().unwrap();
-    backend.inject(Route::PutFile, Fault::status(503));
+    backend.inject(Route::PUT_FILE, Fault::status(503));
     let token = backend.issue_access_token("acct-1");
     let patient = RetryPolicy::default().base_delay(Duration::from_millis(1));
     let client = backend.client().chatgpt(ChatGptTokens::new(token.clone())).retry_policy(patient).build().unwrap();
@@ -28,7 +28,7 @@ async fn the_log_names_the_calls_of_an_upload_and_shows_no_secrets() {
     for shown in ["files.create", "files.put", "files.finalize", "status=503", "will be sent again"] {
         assert!(text.contains(shown), "{shown} is not in the log:\n{text}");
     }
-    let put = backend.requests_to(Route::PutFile)[0].target.clone();
+    let put = backend.requests_to(Route::PUT_FILE)[0].target.clone();
     let download = file.download_url().expose();
     for secret in [token.expose_secret(), signature(&put).unwrap(), signature(download).unwrap(), "the content itself"]
     {

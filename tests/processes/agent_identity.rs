@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 
+use codex_backend::Client;
+use codex_backend::auth::AgentIdentity;
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{AgentIdentity, Client, Environment};
+use codex_backend::transport::Environment;
 use secrecy::ExposeSecret;
 
 use crate::support::guard::HANGS;
@@ -56,7 +58,7 @@ fn each_process_registers_once_and_no_call_is_lost() {
     let backend = Backend::start().unwrap();
     let record = backend.issue_agent_identity("acct-1").unwrap().to_record();
     // Some of the registrations fail at first.
-    backend.inject(Route::RegisterTask, Fault::status(503).times(2));
+    backend.inject(Route::REGISTER_TASK, Fault::status(503).times(2));
     let mut workers: Vec<Worker> =
         (0..PROCESSES).map(|number| Worker::start(&backend, record.expose_secret(), number)).collect();
     for worker in &mut workers {
@@ -68,13 +70,13 @@ fn each_process_registers_once_and_no_call_is_lost() {
     }
 
     let mut registrations = BTreeMap::new();
-    for request in backend.requests_to(Route::RegisterTask) {
+    for request in backend.requests_to(Route::REGISTER_TASK) {
         *registrations.entry(request.header("originator").unwrap().to_owned()).or_insert(0) += 1;
     }
     assert_eq!(registrations.len(), PROCESSES);
     // One for each process, and one for each that failed on the way.
     assert_eq!(registrations.values().sum::<usize>(), PROCESSES + 2);
-    assert_eq!(backend.requests_to(Route::GetUsage).len(), PROCESSES * CALLS);
+    assert_eq!(backend.requests_to(Route::GET_USAGE).len(), PROCESSES * CALLS);
 }
 
 /// What such a process does.

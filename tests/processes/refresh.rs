@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use codex_backend::auth::{AuthErrorKind, FileStore};
 use codex_backend::testing::{Fault, RecordedRequest, Route};
-use codex_backend::{AuthErrorKind, ChatGptSession, Error, FileStore};
+use codex_backend::{ChatGptSession, Error};
 use serde_json::{Value, json};
 
 use crate::support::harness::Test;
@@ -40,7 +41,7 @@ fn a_storm_of_processes_redeems_once() {
     }
 
     assert_eq!(login.redeemed().len(), 1);
-    assert_eq!(login.backend.requests_to(Route::GetUsage).len(), PROCESSES * TASKS);
+    assert_eq!(login.backend.requests_to(Route::GET_USAGE).len(), PROCESSES * TASKS);
     assert_renewed(&before, &login.document());
     assert_eq!(login.temporaries(), [""; 0]);
     assert_family_lives(&login);
@@ -126,7 +127,7 @@ fn a_process_killed_at_any_point_breaks_nothing() {
 fn kill_in_one_round(moment: Moment, pause: Duration, tally: &mut Tally) {
     let login = Login::with_foreign_members(EXPIRED);
     // The same for each: the server acts on the requests in the order in which they were sent.
-    login.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(15)).times(20));
+    login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(15)).times(20));
     let before = login.document();
     let survivors = kill_one(&login, moment, pause);
 
@@ -260,7 +261,7 @@ fn newer_tokens_written_without_locks_are_adopted() {
     call_during_which(&login, || replace_without_locks(&login.path(), &newer)).unwrap();
     let newer: Value = serde_json::from_str(&newer).unwrap();
     assert_eq!(login.document(), newer);
-    let used = login.backend.requests_to(Route::GetUsage);
+    let used = login.backend.requests_to(Route::GET_USAGE);
     let bearer = format!("Bearer {}", newer["tokens"]["access_token"].as_str().unwrap());
     assert_eq!(used.last().unwrap().header("authorization"), Some(&*bearer));
     assert_family_lives(&login);
@@ -268,7 +269,7 @@ fn newer_tokens_written_without_locks_are_adopted() {
 
 /// One call that has to renew; `happens` while the request of the renewal is on its way.
 fn call_during_which(login: &Login, happens: impl FnOnce()) -> Result<(), Error> {
-    login.backend.inject(Route::RefreshToken, Fault::delay(Duration::from_millis(400)));
+    login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
     thread::scope(|scope| {
         let call = scope.spawn(|| login.call());
         until("a request", || !login.redeemed().is_empty());

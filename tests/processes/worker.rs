@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use codex_backend::{ChatGptSession, Client, Environment, FileStore};
+use codex_backend::auth::FileStore;
+use codex_backend::transport::Environment;
+use codex_backend::{ChatGptSession, Client};
 use serde_json::{Value, json};
 
 use crate::support::guard::HANGS;

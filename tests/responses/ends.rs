@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use codex_backend::limits::{PlanType, RateLimitReachedReason};
+use codex_backend::responses::{ResponseEventKind as Kind, ResponseStream};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route, ScriptedResponse};
-use codex_backend::{
-    ErrorKind, PlanType, RateLimitReachedReason, ResponseEventKind as Kind, ResponseStream, RetryPolicy, Timeouts,
-};
+use codex_backend::{ErrorKind, RetryPolicy, Timeouts};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
@@ -158,7 +158,7 @@ async fn any_byte_resets_the_idle_limit_and_silence_ends_the_stream() {
     let server = chunked_server(chunks);
     let client = codex_backend::Client::builder()
         .codex_base_url(server)
-        .environment(codex_backend::Environment::empty())
+        .environment(codex_backend::transport::Environment::empty())
         .chatgpt(codex_backend::ChatGptTokens::new("opaque"))
         .clock(clock.clone())
         .timeouts(Timeouts::default().stream_idle(10 * SECOND))
@@ -220,14 +220,14 @@ async fn what_comes_before_the_first_event_is_tried_again_and_nothing_after_it()
             backend.script_response(ScriptedResponse::transcript(completed));
             let stream = guard(ask(&codex(&backend)).stream()).await.unwrap();
             assert!(read(stream).await.1.is_none());
-            assert_eq!(backend.requests_to(Route::CreateResponse).len(), 2, "{start:?}");
+            assert_eq!(backend.requests_to(Route::CREATE_RESPONSE).len(), 2, "{start:?}");
         }
     }
     let backend = Backend::start().unwrap();
     backend.script_response(ScriptedResponse::events([delta("a")]).cut());
     let stream = guard(ask(&codex(&backend)).stream()).await.unwrap();
     assert_eq!(read(stream).await.1.unwrap().kind(), ErrorKind::Interrupted);
-    assert_eq!(backend.requests_to(Route::CreateResponse).len(), 1);
+    assert_eq!(backend.requests_to(Route::CREATE_RESPONSE).len(), 1);
 }
 
 #[tokio::test]
@@ -237,7 +237,7 @@ async fn a_response_that_is_kept_is_asked_for_again_only_if_the_server_did_not_a
     let request = || client.openai_responses().create("gpt-5.5", "hello");
     for (store, sent) in [(None, 1), (Some(true), 1), (Some(false), 2)] {
         let before = backend.requests().len();
-        backend.inject(Route::CreateResponse, Fault::reset_before_headers());
+        backend.inject(Route::CREATE_RESPONSE, Fault::reset_before_headers());
         let request = store.map_or_else(request, |store| request().store(store));
         let outcome = guard(request.clone().stream()).await;
         assert_eq!(backend.requests().len() - before, sent, "{store:?}");
@@ -247,7 +247,7 @@ async fn a_response_that_is_kept_is_asked_for_again_only_if_the_server_did_not_a
         }
         // A burst limit means that the server did nothing.
         let before = backend.requests().len();
-        backend.inject(Route::CreateResponse, Fault::status(429));
+        backend.inject(Route::CREATE_RESPONSE, Fault::status(429));
         assert!(guard(request.stream()).await.is_ok());
         assert_eq!(backend.requests().len() - before, 2, "{store:?}");
     }
@@ -256,7 +256,7 @@ async fn a_response_that_is_kept_is_asked_for_again_only_if_the_server_did_not_a
 #[tokio::test]
 async fn a_401_is_recovered_from_before_the_stream_as_everywhere() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::CreateResponse, Fault::unauthorized("token_expired"));
+    backend.inject(Route::CREATE_RESPONSE, Fault::unauthorized("token_expired"));
     // Plain tokens cannot be renewed: one request, and a typed error.
     let error = guard(ask(&codex(&backend)).stream()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthorized, Some("token_expired")));
@@ -266,13 +266,13 @@ async fn a_401_is_recovered_from_before_the_stream_as_everywhere() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("auth.json");
     std::fs::write(&path, backend.issue_auth_json("acct-1", Duration::from_secs(3600))).unwrap();
-    let sources = codex_backend::AuthSources::none().and(codex_backend::AuthSource::AuthJson(path));
+    let sources = codex_backend::auth::AuthSources::none().and(codex_backend::auth::AuthSource::AuthJson(path));
     let auth = codex_backend::CodexAuth::load(&sources).await.unwrap();
     let session = backend.client().build_any(&auth).unwrap().into_codex_backend().unwrap();
-    backend.inject(Route::CreateResponse, Fault::unauthorized("token_expired"));
+    backend.inject(Route::CREATE_RESPONSE, Fault::unauthorized("token_expired"));
     let answer = guard(guard(ask(&session).stream()).await.unwrap().collect()).await.unwrap();
     assert_eq!(answer.text(), "Hello, world");
-    assert_eq!(backend.requests_to(Route::RefreshToken).len(), 1);
+    assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
 }
 
 #[tokio::test]
@@ -296,7 +296,7 @@ async fn an_answer_that_is_no_event_stream_is_told_with_what_it_is() {
     let backend = Backend::start().unwrap();
     let page =
         Fault::status(200).header("content-type", "text/html; charset=utf-8").body("<html>Sign in to the wifi</html>");
-    backend.inject(Route::CreateResponse, page);
+    backend.inject(Route::CREATE_RESPONSE, page);
     let error = guard(ask(&codex(&backend)).stream()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Decode);
     assert!(error.message().contains("text/html") && error.body().unwrap().contains("wifi"), "{error:?}");
@@ -328,7 +328,7 @@ async fn http_errors_are_of_the_kind_that_they_mean() {
         (418, String::new(), ErrorKind::UnexpectedStatus, 1),
     ] {
         let backend = Backend::start().unwrap();
-        backend.inject(Route::CreateResponse, Fault::status(status).body(body.clone()).times(9));
+        backend.inject(Route::CREATE_RESPONSE, Fault::status(status).body(body.clone()).times(9));
         let error = guard(ask(&codex(&backend)).stream()).await.unwrap_err();
         assert_eq!((error.kind(), backend.requests().len()), (kind, sent), "{status} {body}");
         assert_eq!(error.events_delivered(), None);
@@ -355,7 +355,7 @@ async fn a_usage_limit_tells_all_that_is_said_of_it() {
         let backend = Backend::start().unwrap();
         let fault = Fault::status(429).body(json!({ "error": error }).to_string());
         let fault = headers.iter().fold(fault, |fault, (name, value)| fault.header(name, value));
-        backend.inject(Route::CreateResponse, fault);
+        backend.inject(Route::CREATE_RESPONSE, fault);
         let error = guard(ask(&codex(&backend)).stream()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UsageLimit);
         error
@@ -444,7 +444,7 @@ async fn a_stream_that_was_read_to_its_end_gives_its_connection_back() {
     });
     let client = codex_backend::Client::builder()
         .codex_base_url(url)
-        .environment(codex_backend::Environment::empty())
+        .environment(codex_backend::transport::Environment::empty())
         .chatgpt(codex_backend::ChatGptTokens::new("opaque"))
         .build()
         .unwrap();

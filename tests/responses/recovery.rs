@@ -3,10 +3,11 @@
 use std::pin::Pin;
 use std::time::Duration;
 
+use codex_backend::auth::{AuthSource, AuthSources};
+use codex_backend::models::RefreshStrategy;
+use codex_backend::responses::Tools;
 use codex_backend::testing::{Backend, Fault, Route};
-use codex_backend::{
-    AuthSource, AuthSources, Client, CodexAuth, CodexBackend, Error, RefreshStrategy, RetryPolicy, Tools,
-};
+use codex_backend::{Client, CodexAuth, CodexBackend, Error, RetryPolicy};
 
 use super::support::{ask, guard};
 
@@ -15,14 +16,14 @@ type Call = (&'static str, Route, fn(Client<CodexBackend>) -> Outcome);
 
 fn calls() -> [Call; 4] {
     [
-        ("stream", Route::CreateResponse, |client| {
+        ("stream", Route::CREATE_RESPONSE, |client| {
             Box::pin(async move { ask(&client).stream().await?.collect().await.map(drop) })
         }),
-        ("run_tools", Route::CreateResponse, |client| {
+        ("run_tools", Route::CREATE_RESPONSE, |client| {
             Box::pin(async move { ask(&client).run_tools(&Tools::new()).await.map(drop) })
         }),
-        ("compact", Route::CompactResponse, |client| Box::pin(async move { ask(&client).compact().await.map(drop) })),
-        ("catalogue", Route::ListModels, |client| {
+        ("compact", Route::COMPACT_RESPONSE, |client| Box::pin(async move { ask(&client).compact().await.map(drop) })),
+        ("catalogue", Route::LIST_MODELS, |client| {
             Box::pin(async move { client.codex_models().catalogue(RefreshStrategy::Online).await.map(drop) })
         }),
     ]
@@ -40,7 +41,7 @@ async fn a_session_is_renewed_once() {
         let client = builder.build_any(&auth).unwrap().into_codex_backend().unwrap();
         backend.inject(route, Fault::unauthorized("token_expired"));
         guard(call(client)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(backend.requests_to(Route::RefreshToken).len(), 1, "{name}");
+        assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1, "{name}");
         let tokens = backend.requests_to(route);
         assert_eq!(tokens.len(), 2, "{name}");
         assert_ne!(tokens[0].header("authorization"), tokens[1].header("authorization"), "{name}");
@@ -56,7 +57,7 @@ async fn an_agent_registers_for_another_task_once() {
         let client = backend.client().agent_identity(agent.lazy()).retry_policy(RetryPolicy::never()).build().unwrap();
         backend.inject(route, Fault::unauthorized("task_expired"));
         guard(call(client)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(backend.requests_to(Route::RegisterTask).len(), 2, "{name}");
+        assert_eq!(backend.requests_to(Route::REGISTER_TASK).len(), 2, "{name}");
         assert_eq!(backend.requests_to(route).len(), 2, "{name}");
     }
 }

@@ -1,18 +1,18 @@
 //! What is sent, in both modes.
 
-use codex_backend::testing::{Backend, Route, ScriptedResponse};
-use codex_backend::{
-    ContentPart, CustomTool, ErrorKind, FunctionTool, NamespaceTool, ReasoningEffort, ReasoningSummary,
-    ResponseEventKind as Kind, ResponseItem, ResponseTool, ResponseTurn, ServiceTier, ToolChoice, ToolSearchTool,
-    Verbosity,
+use codex_backend::ErrorKind;
+use codex_backend::responses::{
+    ContentPart, CustomTool, FunctionTool, NamespaceTool, ReasoningEffort, ReasoningSummary, ResponseEventKind as Kind,
+    ResponseItem, ResponseTool, ResponseTurn, ServiceTier, ToolChoice, ToolSearchTool, Verbosity,
 };
+use codex_backend::testing::{Backend, Route, ScriptedResponse};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use super::support::{ask, codex, guard, openai, read};
 
 fn sent(backend: &Backend) -> Value {
-    backend.requests_to(Route::CreateResponse).last().unwrap().json()
+    backend.requests_to(Route::CREATE_RESPONSE).last().unwrap().json()
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn a_request_to_the_backend_has_its_constants_and_all_that_was_set() {
             "stream": true,
         })
     );
-    let request = &backend.requests_to(Route::CreateResponse)[0];
+    let request = &backend.requests_to(Route::CREATE_RESPONSE)[0];
     assert_eq!(request.target, "/backend-api/codex/responses");
     assert_eq!(request.header("accept"), Some("text/event-stream"));
     assert_eq!(request.header("content-type"), Some("application/json"));
@@ -180,7 +180,7 @@ async fn a_request_given_as_a_value_is_checked_before_a_byte_leaves() {
     guard(client.codex_responses().create_from(&own).stream()).await.unwrap();
     assert_eq!(sent(&backend)["input"][0]["role"], "user");
     guard(client.codex_responses().create_from(&own).compact()).await.unwrap();
-    assert_eq!(backend.requests_to(Route::CompactResponse)[0].json()["input"], sent(&backend)["input"]);
+    assert_eq!(backend.requests_to(Route::COMPACT_RESPONSE)[0].json()["input"], sent(&backend)["input"]);
 
     let wrong = Own { instructions: None, temperature: Some(0.5), ..own };
     let error = guard(client.codex_responses().create_from(&wrong).stream()).await.unwrap_err();
@@ -382,7 +382,7 @@ async fn events_come_while_the_answer_is_still_being_written() {
 #[tokio::test]
 async fn a_body_is_compressed_once_and_only_when_asked() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::CreateResponse, codex_backend::testing::Fault::status(503));
+    backend.inject(Route::CREATE_RESPONSE, codex_backend::testing::Fault::status(503));
     let request = ask(&codex(&backend)).field("padding", "x".repeat(50_000)).compressed();
     guard(request.stream()).await.unwrap();
     let requests = backend.requests();

@@ -1,7 +1,8 @@
 //! What other clients were found to get wrong, row by row.
 
+use codex_backend::ErrorKind;
+use codex_backend::responses::{MessageRole, ResponseEventKind as Kind, ResponseItem, ResponseStream};
 use codex_backend::testing::{Backend, Fault, Route, ScriptedResponse};
-use codex_backend::{ErrorKind, MessageRole, ResponseEventKind as Kind, ResponseItem, ResponseStream};
 use serde_json::json;
 
 use super::support::{ask, codex, guard, play, read};
@@ -128,7 +129,7 @@ async fn a_failure_before_an_open_socket_comes_at_once_with_code_and_message() {
 #[tokio::test]
 async fn dead_credentials_are_not_tried_again() {
     let backend = Backend::start().unwrap();
-    backend.inject(Route::CreateResponse, Fault::unauthorized("token_invalidated").times(9));
+    backend.inject(Route::CREATE_RESPONSE, Fault::unauthorized("token_invalidated").times(9));
     let error = guard(ask(&codex(&backend)).stream()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthorized, Some("token_invalidated")));
     assert_eq!(backend.requests().len(), 1);
@@ -144,7 +145,7 @@ async fn a_usage_limit_is_not_tried_again_and_tells_when_it_resets() {
         .header("x-codex-primary-window-minutes", "300")
         .header("x-codex-promo-message", " Upgrade ")
         .body(body.to_string());
-    backend.inject(Route::CreateResponse, fault.times(9));
+    backend.inject(Route::CREATE_RESPONSE, fault.times(9));
     let error = guard(ask(&codex(&backend)).stream()).await.unwrap_err();
     assert_eq!((error.kind(), backend.requests().len()), (ErrorKind::UsageLimit, 1));
     assert!((9500..=9568).contains(&error.retry_after().unwrap().as_secs()), "{error}");
@@ -159,7 +160,7 @@ async fn a_usage_limit_is_not_tried_again_and_tells_when_it_resets() {
 async fn a_redirect_to_another_host_is_not_followed() {
     let (backend, elsewhere) = (Backend::start().unwrap(), Backend::start().unwrap());
     backend
-        .inject(Route::CreateResponse, Fault::redirect_to(&format!("{}/codex/responses", elsewhere.codex_base_url())));
+        .inject(Route::CREATE_RESPONSE, Fault::redirect_to(&format!("{}/codex/responses", elsewhere.codex_base_url())));
     let error = guard(ask(&codex(&backend)).stream()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Redirect);
     assert!(elsewhere.requests().is_empty());

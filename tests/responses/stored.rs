@@ -1,7 +1,8 @@
 //! Responses that the OpenAI API keeps, counting and compacting.
 
+use codex_backend::ErrorKind;
+use codex_backend::responses::{ResponseItem, ResponseStatus};
 use codex_backend::testing::{Backend, Route};
-use codex_backend::{ErrorKind, ResponseItem, ResponseStatus};
 use serde_json::json;
 
 use super::support::{ask, codex, guard, openai, read};
@@ -54,7 +55,7 @@ async fn the_items_of_an_input_come_page_by_page() {
         })
         .collect();
     assert_eq!(texts, ["4", "3", "2", "1", "0"]);
-    assert_eq!(backend.requests_to(Route::ListInputItems).len(), 3);
+    assert_eq!(backend.requests_to(Route::LIST_INPUT_ITEMS).len(), 3);
 }
 
 #[tokio::test]
@@ -73,17 +74,17 @@ async fn inputs_are_counted_and_made_short() {
     let responses = openai(&backend).openai_responses();
     let request = responses.create("gpt-5.5", "hello").store(false).temperature(0.5);
     assert_eq!(guard(responses.input_tokens(&request)).await.unwrap().input_tokens, 11);
-    assert!(backend.requests_to(Route::CountInputTokens)[0].json().get("store").is_none());
+    assert!(backend.requests_to(Route::COUNT_INPUT_TOKENS)[0].json().get("store").is_none());
 
     let short = guard(request.compact()).await.unwrap();
     assert!(matches!(&short.output[..], [ResponseItem::Compaction(item)] if item.encrypted_content == "gAAAAembedded"));
-    let sent = &backend.requests_to(Route::CompactResponse)[0];
+    let sent = &backend.requests_to(Route::COMPACT_RESPONSE)[0];
     assert_eq!(sent.target, "/v1/responses/compact");
     assert_eq!(sent.json().get("temperature"), None);
 
     let short = guard(ask(&codex(&backend)).session_id("s").compact()).await.unwrap();
     assert_eq!(short.output.len(), 1);
-    let sent = &backend.requests_to(Route::CompactResponse)[1];
+    let sent = &backend.requests_to(Route::COMPACT_RESPONSE)[1];
     assert_eq!(sent.target, "/backend-api/codex/responses/compact");
     let input = json!([{ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": "hello" }] }]);
     assert_eq!(
@@ -94,7 +95,7 @@ async fn inputs_are_counted_and_made_short() {
     // What came is given back as input.
     let next = codex(&backend).codex_responses().create("gpt-5.5", "i", short.output).input("go on");
     guard(guard(next.stream()).await.unwrap().collect()).await.unwrap();
-    assert_eq!(backend.requests_to(Route::CreateResponse)[0].json()["input"][0]["type"], "compaction");
+    assert_eq!(backend.requests_to(Route::CREATE_RESPONSE)[0].json()["input"][0]["type"], "compaction");
 }
 
 #[tokio::test]
@@ -111,7 +112,7 @@ async fn nothing_is_not_made_shorter() {
     // What a response that is kept was given counts too.
     let after = responses.create("gpt-5.5", Vec::new()).previous_response_id("resp_1");
     assert_eq!(guard(after.compact()).await.unwrap().output.len(), 1);
-    assert_eq!(backend.requests_to(Route::CompactResponse)[0].json()["previous_response_id"], "resp_1");
+    assert_eq!(backend.requests_to(Route::COMPACT_RESPONSE)[0].json()["previous_response_id"], "resp_1");
 }
 
 #[tokio::test]
@@ -119,6 +120,6 @@ async fn text_of_a_request_that_is_at_hand_is_made_short_as_a_message() {
     let backend = Backend::start().unwrap();
     let request = json!({ "model": "gpt-5.5", "instructions": "i", "input": "hello" });
     guard(codex(&backend).codex_responses().create_from(&request).compact()).await.unwrap();
-    let input = &backend.requests_to(Route::CompactResponse)[0].json()["input"];
+    let input = &backend.requests_to(Route::COMPACT_RESPONSE)[0].json()["input"];
     assert_eq!(input[0]["content"][0], json!({ "type": "input_text", "text": "hello" }));
 }

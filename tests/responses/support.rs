@@ -5,10 +5,9 @@ mod guard;
 
 use std::time::Duration;
 
+use codex_backend::responses::{ResponseEvent, ResponseRequest, ResponseStream};
 use codex_backend::testing::{Backend, ScriptedResponse};
-use codex_backend::{
-    Client, CodexBackend, Error, OpenAiApi, ResponseEvent, ResponseRequest, ResponseStream, RetryPolicy,
-};
+use codex_backend::{Client, CodexBackend, Error, OpenAiApi, RetryPolicy};
 use futures_util::StreamExt;
 
 pub(crate) use self::guard::guard;

@@ -1,6 +1,7 @@
 //! Members of an event that are odd, missing or somewhere else lose nothing that can still be told.
 
-use codex_backend::{ErrorKind, ResponseEvent, ResponseEventKind as Kind, ResponseStream};
+use codex_backend::ErrorKind;
+use codex_backend::responses::{ResponseEvent, ResponseEventKind as Kind, ResponseStream};
 use serde_json::{Value, json};
 
 use super::support::read;

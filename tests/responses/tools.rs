@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use codex_backend::ErrorKind;
+use codex_backend::responses::{FunctionTool, ResponseEventKind, ResponseItem, TokenUsage, Tools};
 use codex_backend::testing::{Backend, Route, ScriptedResponse};
-use codex_backend::{ErrorKind, FunctionTool, ResponseEventKind, ResponseItem, TokenUsage, Tools};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -74,7 +75,7 @@ async fn every_outcome_of_a_call_is_told_to_the_model() {
     assert_eq!(result.items.len(), 8 + 7 + 1);
     assert!(matches!(result.items[8], ResponseItem::FunctionCallOutput(_)));
 
-    let requests = backend.requests_to(Route::CreateResponse);
+    let requests = backend.requests_to(Route::CREATE_RESPONSE);
     assert_eq!(requests[0].json()["tools"].as_array().unwrap().len(), 3);
     assert_eq!(requests[1].header("x-codex-turn-state"), Some("state"));
     let second = requests[1].json();

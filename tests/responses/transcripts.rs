@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
+use codex_backend::responses::{ResponseEvent, ResponseEventKind as Kind, ResponseItem, ResponseStream};
 use codex_backend::testing::ScriptedResponse;
-use codex_backend::{Error, ErrorKind, ResponseEvent, ResponseEventKind as Kind, ResponseItem, ResponseStream};
+use codex_backend::{Error, ErrorKind};
 use futures_util::stream;
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use codex_backend::Clock;
+use codex_backend::transport::Clock;
 
 /// Every wait from here on counts as a time-out.
 const LIMITS_FROM: Duration = Duration::from_secs(30);

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use codex_backend::auth::FileStore;
 use codex_backend::testing::{Backend, RecordedRequest, Route};
-use codex_backend::{ChatGptSession, Client, CodexBackend, Error, FileStore};
+use codex_backend::{ChatGptSession, Client, CodexBackend, Error};
 use serde_json::{Value, json};
 
 use super::guard::HANGS;
@@ -49,7 +50,7 @@ impl Login {
     }
 
     pub(crate) fn redeemed(&self) -> Vec<RecordedRequest> {
-        self.backend.requests_to(Route::RefreshToken)
+        self.backend.requests_to(Route::REFRESH_TOKEN)
     }
 
     pub(crate) fn temporaries(&self) -> Vec<String> {

@@ -1,6 +1,7 @@
 //~ E0277: `Vault` cannot implement this trait: it is sealed, its implementations are those of `codex-backend`
 
-use codex_backend::{AgentProvider, AuthContext, AuthFuture, AuthHeaders, AuthProvider, CodexBackend};
+use codex_backend::auth::{AgentProvider, AuthContext, AuthFuture, AuthHeaders};
+use codex_backend::{AuthProvider, CodexBackend};
 
 struct Vault;
 

@@ -1,7 +1,8 @@
 //~ E0308: mismatched types
 //~ label: expected `Client<CodexBackend>`, found `Client<OpenAiApi>`
 
-use codex_backend::{AuthContext, AuthFuture, AuthHeaders, AuthProvider, Client, CodexBackend, OpenAiApi};
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders};
+use codex_backend::{AuthProvider, Client, CodexBackend, OpenAiApi};
 
 struct Vault;
 

@@ -2,7 +2,8 @@
 //~ label: not an authenticated mode
 //~ note: an `AuthProvider` declares `type Route = CodexBackend;`
 
-use codex_backend::{AuthContext, AuthFuture, AuthHeaders, AuthProvider, NoAuth};
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders};
+use codex_backend::{AuthProvider, NoAuth};
 
 struct Vault;
 

@@ -1,6 +1,6 @@
 //~ E0277: the trait bound `SignedUrl: serde::Serialize` is not satisfied
 
-use codex_backend::SignedUrl;
+use codex_backend::files::SignedUrl;
 
 fn save(url: &SignedUrl) -> String {
     serde_json::to_string(url).unwrap()

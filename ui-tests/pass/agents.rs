@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use codex_backend::{AgentIdentity, AuthProvider, Client, CodexBackend, LazyAgent, RegisteredAgent};
+use codex_backend::auth::{AgentIdentity, LazyAgent, RegisteredAgent};
+use codex_backend::{AuthProvider, Client, CodexBackend};
 
 struct Fleet {
     agents: Vec<RegisteredAgent>,

@@ -1,6 +1,7 @@
-use codex_backend::{
-    ApiRequest, Client, CloudTasks, CodexBackend, Connectors, PagedRequest, TaskListItem, UsageReport, WithRaw,
-};
+use codex_backend::request::WithRaw;
+use codex_backend::tasks::TaskListItem;
+use codex_backend::usage::UsageReport;
+use codex_backend::{ApiRequest, Client, CloudTasks, CodexBackend, Connectors, PagedRequest};
 
 /// Handles and requests are kept without naming a mode, and go to other tasks.
 struct App {

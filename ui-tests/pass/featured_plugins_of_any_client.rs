@@ -7,8 +7,8 @@ fn each(backend: Client<CodexBackend>, api: Client<OpenAiApi>, anyone: Client<No
 
 fn of_any(client: &AnyClient) -> Option<FeaturedPlugins> {
     Some(match client {
-        AnyClient::Backend(client) => client.featured_plugins(),
-        AnyClient::PublicApi(client) => client.featured_plugins(),
+        AnyClient::Codex(client) => client.featured_plugins(),
+        AnyClient::OpenAi(client) => client.featured_plugins(),
         AnyClient::Anonymous(client) => client.featured_plugins(),
         _ => return None,
     })

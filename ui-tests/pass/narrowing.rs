@@ -16,8 +16,8 @@ fn main() {
     drop(back);
 
     match configured(None) {
-        AnyClient::Backend(client) => drop(client.file_upload()),
-        AnyClient::PublicApi(client) => drop(client),
+        AnyClient::Codex(client) => drop(client.file_upload()),
+        AnyClient::OpenAi(client) => drop(client),
         _ => unreachable!(),
     }
 }

@@ -1,8 +1,7 @@
 use std::sync::Arc;
 
-use codex_backend::{
-    AuthContext, AuthFuture, AuthHeaders, AuthProvider, Client, CodexBackend, OpenAiApi, Recovery, Refusal,
-};
+use codex_backend::auth::{AuthContext, AuthFuture, AuthHeaders, AuthRecovery, AuthRefusal};
+use codex_backend::{AuthProvider, Client, CodexBackend, OpenAiApi};
 
 struct Vault;
 
@@ -16,8 +15,8 @@ impl AuthProvider for Vault {
         })
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, _: &'a AuthContext) -> AuthFuture<'a, Recovery> {
-        AuthFuture::ready(Ok(if refusal.generation == 1 { Recovery::Resend } else { Recovery::GiveUp }))
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, _: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
+        AuthFuture::ready(Ok(if refusal.generation == 1 { AuthRecovery::Retry } else { AuthRecovery::GiveUp }))
     }
 }
 

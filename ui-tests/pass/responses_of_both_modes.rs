@@ -1,13 +1,14 @@
 //! What each mode takes, compiles.
 
-use codex_backend::{ApiClient, CodexClient, Error, ResponseRequest, ResponseStream};
+use codex_backend::responses::{ResponseRequest, ResponseStream};
+use codex_backend::{CodexClient, Error, OpenAiClient};
 
 async fn backend(client: &CodexClient) -> Result<ResponseStream, Error> {
     let request = client.codex_responses().create("gpt-5.5", "You are terse.", "Hello");
     tokio::spawn(request.session_id("id").compressed().stream()).await.unwrap()
 }
 
-async fn api(client: &ApiClient) -> Result<String, Error> {
+async fn api(client: &OpenAiClient) -> Result<String, Error> {
     let request = client.openai_responses().create("gpt-5.5", "Hello").temperature(0.2).store(false);
     let whole = request.clone().send().await?;
     drop(request.stream().await?);

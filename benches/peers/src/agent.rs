@@ -6,7 +6,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use codex_backend::testing::{Backend, ManualClock};
-use codex_backend::{AgentIdentity, AuthContext, AuthHeaders, Client, CodexBackend, RegisteredAgent};
+use codex_backend::auth::{AgentIdentity, AuthContext, AuthHeaders, RegisteredAgent};
+use codex_backend::{Client, CodexBackend};
 use http::HeaderMap;
 
 use crate::rounds::{self, Arm, ratio};

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_openai::config::OpenAIConfig;
 use async_openai::types::files::{CreateFileRequestArgs, FilePurpose};
-use codex_backend::{
-    ChatGptTokens, Client, CodexBackend, Environment, OpenAiApi, OpenAiFileUpload, TaskListItem, UsageReport,
-};
+use codex_backend::tasks::TaskListItem;
+use codex_backend::transport::Environment;
+use codex_backend::usage::UsageReport;
+use codex_backend::{ChatGptTokens, Client, CodexBackend, OpenAiApi, OpenAiFileUpload};
 use futures_util::TryStreamExt;
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;

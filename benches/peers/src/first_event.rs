@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use codex_backend::{OpenAiResponses, ResponseEventKind};
+use codex_backend::responses::ResponseEventKind;
+use codex_backend::OpenAiResponses;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 

@@ -85,7 +85,7 @@ pub fn runtime() -> Result<Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-async fn usage(client: &Client<CodexBackend>) -> Result<codex_backend::UsageReport, Failure> {
+async fn usage(client: &Client<CodexBackend>) -> Result<codex_backend::usage::UsageReport, Failure> {
     Ok(Usage::new(client).get().await?)
 }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use codex_backend::testing::{Backend, Route};
-use codex_backend::{ChatGptSession, Client, CodexBackend, FileStore};
+use codex_backend::auth::FileStore;
+use codex_backend::{ChatGptSession, Client, CodexBackend};
 use cpu_time::ProcessTime;
 use tokio::runtime::Runtime;
 use tokio::sync::Barrier;
@@ -103,7 +104,7 @@ fn storms() -> Result<(), Failure> {
                 failed += status.code().and_then(|code| usize::try_from(code).ok()).unwrap_or(TASKS);
             }
             seconds.push(began.elapsed().as_secs_f64());
-            redeemed.push(backend.requests_to(Route::RefreshToken).len());
+            redeemed.push(backend.requests_to(Route::REFRESH_TOKEN).len());
         }
         let calls = STORM_ROUNDS * PROCESSES * TASKS;
         seconds.sort_by(f64::total_cmp);

@@ -193,7 +193,7 @@ impl Reader {
             Self::Ours(responses) => {
                 let mut stream = responses.create("gpt-5.5", "hello").store(false).stream().await?;
                 while let Some(event) = stream.next().await {
-                    if let codex_backend::ResponseEventKind::OutputTextDelta(piece) = event?.kind {
+                    if let codex_backend::responses::ResponseEventKind::OutputTextDelta(piece) = event?.kind {
                         length += piece.delta.len();
                     }
                     events += 1;

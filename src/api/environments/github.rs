@@ -3,7 +3,7 @@ use std::fmt;
 /// A repository at GitHub.
 ///
 /// ```
-/// use codex_backend::GitHubRepository;
+/// use codex_backend::environments::GitHubRepository;
 ///
 /// let repository = GitHubRepository::parse("https://github.com/acme/web.git").expect("an address at GitHub");
 /// assert_eq!((repository.owner.as_str(), repository.name.as_str()), ("acme", "web"));

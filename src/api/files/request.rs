@@ -14,28 +14,28 @@ use super::wire::{CreateAnswer, CreateRequest, FinalizeAnswer};
 use crate::api::request::awaited;
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, Operation, Pace, Payload, Repeat, RetryPolicy, SignedUrl, Timeouts, path_segment};
+use crate::exchange::{CallOptions, Operation, Pace, Payload, Retries, RetryPolicy, SignedUrl, Timeouts, path_segment};
 
 static CREATE: Operation = Operation {
     name: "files.create",
     method: Method::POST,
     path: "/files",
     // Acted on twice, it would leave a second, empty file behind.
-    repeat: Repeat::IfNotActedOn,
+    retries: Retries::IfNotActedOn,
     pace: Pace::Bounded,
 };
 static PUT: Operation = Operation {
     name: "files.put",
     method: Method::PUT,
     path: "(signed URL)",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::IdleOnly,
 };
 static FINALIZE: Operation = Operation {
     name: "files.finalize",
     method: Method::POST,
     path: "/files/{file_id}/uploaded",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 

@@ -19,7 +19,7 @@ use crate::exchange::tellable;
 /// public: it tells damage and careless edits, and is no protection against someone who means it.
 ///
 /// ```
-/// use codex_backend::ConfigCache;
+/// use codex_backend::managed_config::ConfigCache;
 ///
 /// let own = ConfigCache::in_folder("/var/lib/my-tool");
 /// let shared = ConfigCache::shared_with_official_tool("/home/me/.codex");

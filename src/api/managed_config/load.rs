@@ -33,10 +33,10 @@ use crate::exchange::{CallOptions, Clock, RetryPolicy, Timeouts};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::LoadSource;
+/// use codex_backend::managed_config::ConfigLoadSource;
 ///
 /// let loaded = client.managed_config().load_requirements().await?;
-/// assert_eq!((loaded.value, loaded.source), (None, LoadSource::NotEligible)); // the plan is Pro
+/// assert_eq!((loaded.value, loaded.source), (None, ConfigLoadSource::NotEligible)); // the plan is Pro
 /// # Ok(()) }
 /// ```
 #[must_use = "loading does nothing unless awaited"]
@@ -52,22 +52,22 @@ pub struct ManagedLoad<T> {
 /// What came of loading.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Loaded<T> {
+pub struct LoadedConfig<T> {
     /// What the administrators demand. `None` where they demand nothing, or where nothing could be loaded and the caller
     /// goes on without.
     pub value: Option<T>,
     /// Where it comes from.
-    pub source: LoadSource,
+    pub source: ConfigLoadSource,
     /// What the look into the cache came to, where there is one and it was looked into.
     pub cache: Option<CacheStatus>,
-    /// Why nothing could be loaded, for [`LoadSource::FailedOpen`].
+    /// Why nothing could be loaded, for [`ConfigLoadSource::FailedOpen`].
     pub failure: Option<ManagedConfigError>,
 }
 
 /// Where managed configuration comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum LoadSource {
+pub enum ConfigLoadSource {
     /// From the backend.
     Backend,
     /// From the cache; nothing was sent.
@@ -78,8 +78,8 @@ pub enum LoadSource {
     FailedOpen,
 }
 
-impl<T> Loaded<T> {
-    fn nothing(source: LoadSource) -> Self {
+impl<T> LoadedConfig<T> {
+    fn nothing(source: ConfigLoadSource) -> Self {
         Self { value: None, source, cache: None, failure: None }
     }
 }
@@ -146,7 +146,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
             load.clock().sleep(interval).await;
             let refreshed = load.run(false).await;
             match &refreshed {
-                Ok(loaded) if loaded.source == LoadSource::NotEligible => None,
+                Ok(loaded) if loaded.source == ConfigLoadSource::NotEligible => None,
                 Err(ManagedConfigError::Auth(_)) => Some((refreshed, None)),
                 _ => Some((refreshed, Some(load))),
             }
@@ -154,17 +154,17 @@ impl<T: ManagedDocument> ManagedLoad<T> {
         ManagedRefreshes { refreshes: refreshes.boxed() }
     }
 
-    async fn run_or_go_on(self) -> Result<Loaded<T>, ManagedConfigError> {
+    async fn run_or_go_on(self) -> Result<LoadedConfig<T>, ManagedConfigError> {
         match self.run(true).await {
             Err(failure) if self.fail_open => {
                 tracing::warn!(%failure, "going on without managed configuration");
-                Ok(Loaded { failure: Some(failure), ..Loaded::nothing(LoadSource::FailedOpen) })
+                Ok(LoadedConfig { failure: Some(failure), ..LoadedConfig::nothing(ConfigLoadSource::FailedOpen) })
             }
             outcome => outcome,
         }
     }
 
-    async fn run(&self, look_into_cache: bool) -> Result<Loaded<T>, ManagedConfigError> {
+    async fn run(&self, look_into_cache: bool) -> Result<LoadedConfig<T>, ManagedConfigError> {
         let until = self.clock().monotonic().saturating_add(self.time_limit);
         let account = match &self.config.account {
             Some(account) => account.clone(),
@@ -174,16 +174,16 @@ impl<T: ManagedDocument> ManagedLoad<T> {
             }
         };
         if !account.has_managed_config() {
-            return Ok(Loaded::nothing(LoadSource::NotEligible));
+            return Ok(LoadedConfig::nothing(ConfigLoadSource::NotEligible));
         }
         let mut cache = None;
         if look_into_cache {
             match self.cached(&account).await {
                 Some(Ok(document)) => {
-                    return Ok(Loaded {
+                    return Ok(LoadedConfig {
                         value: (!document.is_empty()).then_some(document),
                         cache: Some(CacheStatus::Hit),
-                        ..Loaded::nothing(LoadSource::Cache)
+                        ..LoadedConfig::nothing(ConfigLoadSource::Cache)
                     });
                 }
                 Some(Err(status)) => cache = Some(status),
@@ -194,7 +194,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
         document.validate()?;
         self.keep(&account, &document).await;
         let value = (!document.is_empty()).then_some(document);
-        Ok(Loaded { value, cache, ..Loaded::nothing(LoadSource::Backend) })
+        Ok(LoadedConfig { value, cache, ..LoadedConfig::nothing(ConfigLoadSource::Backend) })
     }
 
     /// Asks until there is an answer, as often as may be and until the time is over.
@@ -282,7 +282,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
 }
 
 impl<T: ManagedDocument> IntoFuture for ManagedLoad<T> {
-    type Output = Result<Loaded<T>, ManagedConfigError>;
+    type Output = Result<LoadedConfig<T>, ManagedConfigError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -293,11 +293,11 @@ impl<T: ManagedDocument> IntoFuture for ManagedLoad<T> {
 /// Managed configuration, anew each time an interval has passed; made by [`ManagedLoad::refreshes_every`].
 #[must_use = "a stream does nothing unless polled"]
 pub struct ManagedRefreshes<T> {
-    refreshes: BoxStream<'static, Result<Loaded<T>, ManagedConfigError>>,
+    refreshes: BoxStream<'static, Result<LoadedConfig<T>, ManagedConfigError>>,
 }
 
 impl<T> Stream for ManagedRefreshes<T> {
-    type Item = Result<Loaded<T>, ManagedConfigError>;
+    type Item = Result<LoadedConfig<T>, ManagedConfigError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.refreshes.as_mut().poll_next(context)

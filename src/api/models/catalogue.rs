@@ -9,7 +9,7 @@ use crate::limits::{null_as_default, open_enum, open_struct};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::RefreshStrategy;
+/// use codex_backend::models::RefreshStrategy;
 ///
 /// let catalogue = client.codex_models().catalogue(RefreshStrategy::Online).await?;
 /// // A dated or otherwise longer name is the model whose slug it starts with.

@@ -12,17 +12,17 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::multipart::Form;
-use super::{ApiFile, ApiFilePurpose};
+use super::{OpenAiFile, OpenAiFilePurpose};
 use crate::api::request::{ApiRequest, awaited};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, Operation, Outgoing, Pace, Payload, Repeat, RetryPolicy, Timeouts, ToTheEnd};
+use crate::exchange::{CallOptions, Operation, Outgoing, Pace, Payload, Retries, RetryPolicy, Timeouts, ToTheEnd};
 
 static CREATE: Operation = Operation {
     name: "openai_uploads.create",
     method: Method::POST,
     path: "/uploads",
-    repeat: Repeat::IfNotActedOn,
+    retries: Retries::IfNotActedOn,
     pace: Pace::Bounded,
 };
 // A part that came twice and is named once does no harm.
@@ -30,21 +30,21 @@ static PART: Operation = Operation {
     name: "openai_uploads.part",
     method: Method::POST,
     path: "/uploads/{upload_id}/parts",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::IdleOnly,
 };
 static COMPLETE: Operation = Operation {
     name: "openai_uploads.complete",
     method: Method::POST,
     path: "/uploads/{upload_id}/complete",
-    repeat: Repeat::IfNotActedOn,
+    retries: Retries::IfNotActedOn,
     pace: Pace::Bounded,
 };
 static CANCEL: Operation = Operation {
     name: "openai_uploads.cancel",
     method: Method::POST,
     path: "/uploads/{upload_id}/cancel",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 
@@ -62,19 +62,19 @@ const PART_SIZE: usize = 8 << 20;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().api_key(backend.api_key()).build()?;
-/// use codex_backend::ApiFilePurpose;
+/// use codex_backend::openai_files::OpenAiFilePurpose;
 ///
-/// let upload = client.openai_files().large_bytes("big.jsonl", vec![b'x'; 100_000], ApiFilePurpose::Batch);
+/// let upload = client.openai_files().large_bytes("big.jsonl", vec![b'x'; 100_000], OpenAiFilePurpose::Batch);
 /// let file = upload.with_mime_type("application/jsonl").with_part_size(40_000).await?;
 /// assert_eq!(file.bytes, 100_000);
 /// # Ok(()) }
 /// ```
 #[must_use = "an upload does nothing unless awaited"]
-pub struct LargeUpload {
+pub struct OpenAiLargeUpload {
     caller: Arc<Caller>,
     origin: Origin,
     file_name: Option<String>,
-    purpose: ApiFilePurpose,
+    purpose: OpenAiFilePurpose,
     mime_type: String,
     part_size: usize,
     options: CallOptions,
@@ -85,8 +85,13 @@ pub(super) enum Origin {
     Bytes(Bytes),
 }
 
-impl LargeUpload {
-    pub(super) fn new(caller: Arc<Caller>, origin: Origin, file_name: Option<String>, purpose: ApiFilePurpose) -> Self {
+impl OpenAiLargeUpload {
+    pub(super) fn new(
+        caller: Arc<Caller>,
+        origin: Origin,
+        file_name: Option<String>,
+        purpose: OpenAiFilePurpose,
+    ) -> Self {
         let mime_type = "application/octet-stream".to_owned();
         Self { caller, origin, file_name, purpose, mime_type, part_size: PART_SIZE, options: CallOptions::default() }
     }
@@ -121,7 +126,7 @@ impl LargeUpload {
         self
     }
 
-    async fn run(mut self) -> Result<ApiFile, Error> {
+    async fn run(mut self) -> Result<OpenAiFile, Error> {
         let size = self.size().await?;
         let file_name = match (self.file_name.take(), &self.origin) {
             (Some(name), _) => name,
@@ -151,7 +156,7 @@ impl LargeUpload {
         }
     }
 
-    async fn send_parts(&self, upload_id: &str, size: u64) -> Result<ApiFile, Error> {
+    async fn send_parts(&self, upload_id: &str, size: u64) -> Result<OpenAiFile, Error> {
         let mut part_ids = Vec::new();
         let mut offset = 0;
         while offset < size {
@@ -257,7 +262,7 @@ fn unreadable(path: &std::path::Path, error: std::io::Error) -> Error {
 struct UploadAnswer {
     id: String,
     #[serde(default)]
-    file: Option<ApiFile>,
+    file: Option<OpenAiFile>,
 }
 
 #[derive(Deserialize)]
@@ -265,11 +270,11 @@ struct PartAnswer {
     id: String,
 }
 
-awaited!(LargeUpload => ApiFile);
+awaited!(OpenAiLargeUpload => OpenAiFile);
 
-impl fmt::Debug for LargeUpload {
+impl fmt::Debug for OpenAiLargeUpload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LargeUpload")
+        f.debug_struct("OpenAiLargeUpload")
             .field("file_name", &self.file_name)
             .field("purpose", &self.purpose)
             .field("part_size", &self.part_size)

@@ -1,9 +1,9 @@
 use super::event::{ResponseEvent, ResponseEventKind};
 use super::item::{CustomToolCall, FunctionCall, ResponseItem};
 use super::response::{ModelResponse, TokenUsage, output_text};
-use crate::limits::{ApiRateLimits, RateLimitSnapshot};
+use crate::limits::{OpenAiRateLimits, RateLimitSnapshot};
 
-/// What a stream brought, put together. Made by [`ResponseStream::collect`](crate::ResponseStream::collect).
+/// What a stream brought, put together. Made by [`ResponseStream::collect`](crate::responses::ResponseStream::collect).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,7 +24,7 @@ pub struct CollectedResponse {
     /// How much of each limit of the Codex backend is used; the last word about each.
     pub rate_limits: Vec<RateLimitSnapshot>,
     /// How much may still be asked of the OpenAI API.
-    pub api_rate_limits: Option<ApiRateLimits>,
+    pub api_rate_limits: Option<OpenAiRateLimits>,
     /// The model that answered, where the server tells it.
     pub server_model: Option<String>,
     /// The version of the model catalogue on the server.
@@ -55,7 +55,7 @@ impl CollectedResponse {
                     None => self.rate_limits.push(*snapshot),
                 }
             }
-            ResponseEventKind::ApiRateLimits(limits) => self.api_rate_limits = Some(limits),
+            ResponseEventKind::OpenAiRateLimits(limits) => self.api_rate_limits = Some(limits),
             ResponseEventKind::ServerModel(model) => self.server_model = Some(model.to_string()),
             ResponseEventKind::ModelsEtag(etag) => self.models_etag = Some(etag.to_string()),
             _ => {}

@@ -16,13 +16,13 @@ use super::item::{ContentPart, ResponseItem};
 use super::plain_object::PlainObject;
 use super::response::ModelResponse;
 use crate::exchange::headers_of_json;
-use crate::limits::{ApiRateLimits, RateLimitSnapshot, null_as_default, open_enum, whole};
+use crate::limits::{OpenAiRateLimits, RateLimitSnapshot, null_as_default, open_enum, whole};
 
-/// One event of a [`ResponseStream`](crate::ResponseStream): what it is, and its JSON as it came.
+/// One event of a [`ResponseStream`](crate::responses::ResponseStream): what it is, and its JSON as it came.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{ResponseEventKind, ResponseStream};
+/// use codex_backend::responses::{ResponseEventKind, ResponseStream};
 /// use futures_util::StreamExt;
 ///
 /// let transcript = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"Hello\",\"later\":7}\n\n";
@@ -135,13 +135,13 @@ pub enum ResponseEventKind {
     /// `codex.rate_limits`.
     RateLimits(Box<RateLimitSnapshot>),
     /// How much may still be asked of the OpenAI API. From headers.
-    ApiRateLimits(ApiRateLimits),
+    OpenAiRateLimits(OpenAiRateLimits),
     /// The version of the model catalogue on the server. From the header `x-models-etag`.
     ModelsEtag(EventText),
     /// The input's reasoning counts as part of it already. From the header `x-reasoning-included`.
     ReasoningIncluded,
     /// The state to send with the further requests of the same turn. From `x-codex-turn-state`; a
-    /// [`ResponseTurn`](crate::ResponseTurn) does it by itself.
+    /// [`ResponseTurn`](crate::responses::ResponseTurn) does it by itself.
     TurnState(EventText),
     /// The server recommends that the user verifies something about them.
     VerificationRecommended(Vec<String>),
@@ -616,7 +616,7 @@ pub(super) fn header_events(headers: &HeaderMap) -> Vec<ResponseEventKind> {
     // An event about a limit of which nothing is said would tell nothing.
     let snapshots = RateLimitSnapshot::all_from_headers(headers).into_iter().filter(RateLimitSnapshot::says_something);
     events.extend(snapshots.map(|snapshot| ResponseEventKind::RateLimits(Box::new(snapshot))));
-    events.extend(ApiRateLimits::from_headers(headers).map(ResponseEventKind::ApiRateLimits));
+    events.extend(OpenAiRateLimits::from_headers(headers).map(ResponseEventKind::OpenAiRateLimits));
     events.extend(text("x-models-etag").map(ResponseEventKind::ModelsEtag));
     events.extend(headers.contains_key("x-reasoning-included").then_some(ResponseEventKind::ReasoningIncluded));
     events.extend(text(TURN_STATE).map(ResponseEventKind::TurnState));

@@ -10,7 +10,7 @@ use crate::limits::{null_as_default, open_enum, optional_count};
 /// input. What this crate does not know is kept: items as [`Other`](Self::Other), members in `extra`.
 ///
 /// ```
-/// use codex_backend::{MessageRole, ResponseItem};
+/// use codex_backend::responses::{MessageRole, ResponseItem};
 ///
 /// let item: ResponseItem = serde_json::from_str(
 ///     r#"{"type":"message","role":"assistant","content":[{"type":"output_text","text":"Hello"}],"later":1}"#,

@@ -22,7 +22,7 @@ use super::turn::ResponseTurn;
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
-    CallOptions, LONGEST_EVENT, Operation, Outgoing, Pace, Payload, Receive, Repeat, RetryPolicy, Timeouts, ToTheEnd,
+    CallOptions, LONGEST_EVENT, Operation, Outgoing, Pace, Payload, Receive, Retries, RetryPolicy, Timeouts, ToTheEnd,
 };
 use crate::limits::open_enum;
 use crate::mode::responses::{AnswersInOnePiece, KeepsResponses, TakesParameter, parameter};
@@ -39,16 +39,16 @@ pub(super) struct CreateRoute {
 
 pub(super) static CODEX: CreateRoute = CreateRoute {
     rules: Rules::CodexBackend,
-    create: create("{codex}/responses", Repeat::Safe),
-    create_kept: create("{codex}/responses", Repeat::IfNotActedOn),
+    create: create("{codex}/responses", Retries::Safe),
+    create_kept: create("{codex}/responses", Retries::IfNotActedOn),
 };
 pub(super) static OPENAI: CreateRoute = CreateRoute {
     rules: Rules::OpenAiApi,
-    create: create("/responses", Repeat::Safe),
-    create_kept: create("/responses", Repeat::IfNotActedOn),
+    create: create("/responses", Retries::Safe),
+    create_kept: create("/responses", Retries::IfNotActedOn),
 };
 
-const fn create(path: &'static str, repeat: Repeat) -> Operation {
+const fn create(path: &'static str, repeat: Retries) -> Operation {
     Operation { name: "responses.create", method: Method::POST, path, repeat, pace: Pace::Stream }
 }
 
@@ -76,7 +76,8 @@ const fn create(path: &'static str, repeat: Repeat) -> Operation {
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::{CodexResponses, ReasoningEffort, Verbosity};
+/// use codex_backend::responses::{ReasoningEffort, Verbosity};
+/// use codex_backend::CodexResponses;
 ///
 /// let answer = CodexResponses::new(&client)
 ///     .create("gpt-5.5", "You are terse.", "Say hello.")
@@ -323,7 +324,7 @@ impl<M> ResponseRequest<M> {
     }
 
     /// The answer is JSON that fits this schema. Read it with
-    /// [`CollectedResponse::parse`](crate::CollectedResponse::parse).
+    /// [`CollectedResponse::parse`](crate::responses::CollectedResponse::parse).
     ///
     /// The schema is strict: every object lists all its properties as `required` and has
     /// `"additionalProperties": false`.

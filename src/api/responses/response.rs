@@ -11,7 +11,7 @@ wire_struct! {
     /// A response as the server describes it: inside events, and where it is asked for whole.
     ///
     /// The Codex backend leaves `output` empty at the end of a stream; the items came as events, and
-    /// [`ResponseStream::collect`](crate::ResponseStream::collect) puts them together.
+    /// [`ResponseStream::collect`](crate::responses::ResponseStream::collect) puts them together.
     ModelResponse {
         /// Its id. Empty in an event that tells none, which is not the one that completes a response.
         id: String,

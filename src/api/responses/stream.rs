@@ -20,7 +20,7 @@ use super::response::ModelResponse;
 use super::turn::ResponseTurn;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
-    Activity, Body, Clock, IdleTimer, NotReceived, Opened, Operation, Pace, Receive, Repeat, Scrubber, SseFailure,
+    Activity, Body, Clock, IdleTimer, NotReceived, Opened, Operation, Pace, Receive, Retries, Scrubber, SseFailure,
     SseReader, SystemClock, TransportError, event_error, root_cause,
 };
 
@@ -53,7 +53,8 @@ const TURNS_TO_END: u32 = 4;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::{CodexResponses, ResponseEventKind};
+/// use codex_backend::responses::ResponseEventKind;
+/// use codex_backend::CodexResponses;
 /// use futures_util::StreamExt;
 ///
 /// let mut stream = CodexResponses::new(&client).create("gpt-5.5", "You are terse.", "Say hello.").stream().await?;
@@ -192,7 +193,7 @@ impl ResponseStream {
             name: "responses.transcript",
             method: http::Method::GET,
             path: "(transcript)",
-            repeat: Repeat::Safe,
+            retries: Retries::Safe,
             pace: Pace::Stream,
         };
         let opened = Opened {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 /// A tool that the model may use.
 ///
 /// ```
-/// use codex_backend::{FunctionTool, ResponseTool};
+/// use codex_backend::responses::{FunctionTool, ResponseTool};
 /// use serde_json::json;
 ///
 /// let weather = FunctionTool::new(

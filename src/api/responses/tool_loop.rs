@@ -32,7 +32,7 @@ const ROUNDS: u32 = 16;
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use codex_backend::testing::{Backend, ScriptedResponse};
-/// use codex_backend::{FunctionTool, Tools};
+/// use codex_backend::responses::{FunctionTool, Tools};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Place {
@@ -201,14 +201,15 @@ impl ToolLoop {
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use codex_backend::testing::{Backend, ScriptedResponse};
-    /// # use codex_backend::{FunctionTool, Tools};
+    /// # use codex_backend::responses::{FunctionTool, Tools};
     /// # let backend = Backend::start()?;
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
     /// # backend.script_response(ScriptedResponse::function_call("roll", "{}"));
     /// # let schema = serde_json::json!({ "type": "object", "properties": {} });
     /// # let roll = FunctionTool::new("roll", "Rolls a die.", schema);
     /// # let tools = Tools::new().function(roll, |_: serde_json::Value| async { Ok::<_, std::io::Error>(4) });
-    /// use codex_backend::{ErrorKind, ResponseTurn};
+    /// use codex_backend::responses::ResponseTurn;
+    /// use codex_backend::ErrorKind;
     ///
     /// let request = client.codex_responses().create("gpt-5.5", "You are terse.", "Roll a die.");
     /// let request = request.in_turn(&ResponseTurn::new());

@@ -13,7 +13,8 @@ use http::HeaderValue;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-/// use codex_backend::{CodexResponses, ResponseTurn};
+/// use codex_backend::responses::ResponseTurn;
+/// use codex_backend::CodexResponses;
 ///
 /// let responses = CodexResponses::new(&client);
 /// let turn = ResponseTurn::new();

@@ -1,7 +1,7 @@
 use std::cmp::Ordering;
 
-use super::details::Turn;
-use super::status::{TaskStatus, TurnStatus};
+use super::details::TaskTurn;
+use super::status::{TaskStatus, TaskTurnStatus};
 
 /// One attempt at the current turn of a task. The first in order is the one with the lowest place; those without a place
 /// come last, the oldest first.
@@ -21,12 +21,13 @@ pub struct TaskAttempt {
 }
 
 /// The attempts in order. `own_diff` is that of the first turn given.
-pub(super) fn sort_attempts(turns: Vec<Turn>, own_diff: Option<&str>) -> Vec<TaskAttempt> {
-    let mut turns: Vec<(bool, Turn)> = turns.into_iter().enumerate().map(|(index, turn)| (index == 0, turn)).collect();
+pub(super) fn sort_attempts(turns: Vec<TaskTurn>, own_diff: Option<&str>) -> Vec<TaskAttempt> {
+    let mut turns: Vec<(bool, TaskTurn)> =
+        turns.into_iter().enumerate().map(|(index, turn)| (index == 0, turn)).collect();
     turns.sort_by(|(_, one), (_, other)| by_placement(one, other));
-    let attempt = |(index, (is_own, turn)): (usize, (bool, Turn))| TaskAttempt {
+    let attempt = |(index, (is_own, turn)): (usize, (bool, TaskTurn))| TaskAttempt {
         number: index + 1,
-        status: turn.turn_status.as_ref().map_or(TaskStatus::Pending, TurnStatus::task_status),
+        status: turn.turn_status.as_ref().map_or(TaskStatus::Pending, TaskTurnStatus::task_status),
         diff: turn.unified_diff().or(own_diff.filter(|_| is_own)).map(str::to_owned),
         messages: turn.messages().into_iter().map(str::to_owned).collect(),
         turn_id: turn.id,
@@ -39,7 +40,7 @@ pub(super) fn unified_diffs(attempts: Vec<TaskAttempt>) -> Vec<String> {
 }
 
 /// With a place before without; two places compare by themselves; else by age, then by id.
-pub(super) fn by_placement(one: &Turn, other: &Turn) -> Ordering {
+pub(super) fn by_placement(one: &TaskTurn, other: &TaskTurn) -> Ordering {
     match (one.attempt_placement, other.attempt_placement) {
         (Some(one), Some(other)) => one.cmp(&other),
         (Some(_), None) => Ordering::Less,

@@ -10,7 +10,7 @@ const MOST_ATTEMPTS: u32 = 4;
 /// A task to be started.
 ///
 /// ```
-/// use codex_backend::NewTask;
+/// use codex_backend::tasks::NewTask;
 ///
 /// let task = NewTask::new("env_web", "Fix the flaky test").branch("main").best_of(3);
 /// # let _ = task;
@@ -41,7 +41,7 @@ impl NewTask {
 
     /// The branch, or another name of a commit, to start from. Default: the environment's own. Blank is the default.
     ///
-    /// [`WorkingTree::branch`](crate::WorkingTree::branch) finds the one a user is on.
+    /// [`WorkingTree::branch`](crate::tasks::WorkingTree::branch) finds the one a user is on.
     pub fn branch(mut self, branch: impl Into<String>) -> Self {
         self.branch = Some(branch.into()).filter(|branch: &String| !branch.trim().is_empty());
         self

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::diff::DiffStats;
-use super::status::{TaskStatusDisplay, TaskSummary, TurnStatus, moment};
+use super::status::{TaskStatusDisplay, TaskSummary, TaskTurnStatus, moment};
 use crate::limits::{Wire, open_struct};
 
 open_struct! {
@@ -92,7 +92,7 @@ open_struct! {
     /// All that the backend tells of a task.
     ///
     /// ```
-    /// use codex_backend::TaskDetails;
+    /// use codex_backend::tasks::TaskDetails;
     ///
     /// let details: TaskDetails = serde_json::from_str(
     ///     r#"{ "current_assistant_turn": { "output_items": [
@@ -106,11 +106,11 @@ open_struct! {
         /// The task.
         task: CloudTask,
         /// What the user asked last.
-        current_user_turn: Option<Turn>,
+        current_user_turn: Option<TaskTurn>,
         /// What was answered.
-        current_assistant_turn: Option<Turn>,
+        current_assistant_turn: Option<TaskTurn>,
         /// The answer that holds the diff, where it is another one.
-        current_diff_task_turn: Option<Turn>,
+        current_diff_task_turn: Option<TaskTurn>,
         /// What is shown of its state. Some answers have it in the task.
         task_status_display: Option<TaskStatusDisplay>,
     }
@@ -148,38 +148,38 @@ open_struct! {
 
 open_struct! {
     /// One turn of a task.
-    pub Turn {
+    pub TaskTurn {
         /// Its id.
         id: Option<String>,
         /// Its place among the attempts at the same turn, counted from 0.
         attempt_placement: Option<i64>,
         /// How far it has come.
-        turn_status: Option<TurnStatus>,
+        turn_status: Option<TaskTurnStatus>,
         /// The other attempts.
         sibling_turn_ids: Vec<String>,
         /// When it was started, in seconds since 1970.
         created_at: Option<f64>,
         /// What went in.
-        input_items: Vec<TurnItem>,
+        input_items: Vec<TaskTurnItem>,
         /// What came out.
-        output_items: Vec<TurnItem>,
+        output_items: Vec<TaskTurnItem>,
         /// What was said on the way.
         worklog: Option<Worklog>,
         /// Why it failed.
-        error: Option<TurnError>,
+        error: Option<TaskTurnError>,
     }
 }
 
 open_struct! {
     /// Something that went into a turn or came out of it.
-    pub TurnItem {
+    pub TaskTurnItem {
         /// `message`, `output_diff`, `pr`, …
         #[serde(rename = "type")]
         kind: String,
         /// Who said it.
         role: Option<String>,
         /// What was said.
-        content: Vec<Fragment>,
+        content: Vec<TaskFragment>,
         /// The diff, for `output_diff`.
         diff: Option<String>,
         /// The diff, for `pr`.
@@ -225,13 +225,13 @@ open_struct! {
     /// The content of a message in a worklog.
     pub WorklogContent {
         /// Its parts.
-        parts: Vec<Fragment>,
+        parts: Vec<TaskFragment>,
     }
 }
 
 open_struct! {
     /// Why a turn failed.
-    pub TurnError {
+    pub TaskTurnError {
         /// The backend's code.
         code: Option<String>,
         /// The backend's sentence.
@@ -243,18 +243,18 @@ open_struct! {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
-pub enum Fragment {
+pub enum TaskFragment {
     /// Plain text.
     Text(String),
     /// An object.
-    Structured(StructuredFragment),
+    Structured(StructuredTaskFragment),
     /// Anything else.
     Other(Value),
 }
 
 open_struct! {
     /// A piece of content that says of what type it is.
-    pub StructuredFragment {
+    pub StructuredTaskFragment {
         /// `text`, `image`, …
         content_type: Option<String>,
         /// The text.
@@ -262,15 +262,15 @@ open_struct! {
     }
 }
 
-impl Wire for Fragment {}
+impl Wire for TaskFragment {}
 
-impl Fragment {
+impl TaskFragment {
     /// The text, where it is some.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text.as_str()).filter(|text| !text.trim().is_empty()),
-            Self::Structured(StructuredFragment { content_type: Some(kind), text: Some(text) }) => {
+            Self::Structured(StructuredTaskFragment { content_type: Some(kind), text: Some(text) }) => {
                 (kind.eq_ignore_ascii_case("text") && !text.is_empty()).then_some(text)
             }
             Self::Structured(_) | Self::Other(_) => None,
@@ -278,9 +278,9 @@ impl Fragment {
     }
 }
 
-impl TurnItem {
+impl TaskTurnItem {
     fn texts(&self) -> impl Iterator<Item = &str> {
-        self.content.iter().filter_map(Fragment::text)
+        self.content.iter().filter_map(TaskFragment::text)
     }
 
     fn unified_diff(&self) -> Option<&str> {
@@ -293,21 +293,21 @@ impl TurnItem {
     }
 }
 
-impl Turn {
+impl TaskTurn {
     /// The diff that the turn ended in.
     #[must_use]
     pub fn unified_diff(&self) -> Option<&str> {
-        self.output_items.iter().find_map(TurnItem::unified_diff)
+        self.output_items.iter().find_map(TaskTurnItem::unified_diff)
     }
 
     /// What the assistant said: in the answer, then on the way.
     #[must_use]
     pub fn messages(&self) -> Vec<&str> {
-        let answered = self.output_items.iter().filter(|item| item.kind == "message").flat_map(TurnItem::texts);
+        let answered = self.output_items.iter().filter(|item| item.kind == "message").flat_map(TaskTurnItem::texts);
         let worklog = self.worklog.iter().flat_map(|worklog| &worklog.messages);
         let on_the_way =
             worklog.filter(|message| message.is_of_assistant()).filter_map(|message| message.content.as_ref());
-        answered.chain(on_the_way.flat_map(|content| content.parts.iter().filter_map(Fragment::text))).collect()
+        answered.chain(on_the_way.flat_map(|content| content.parts.iter().filter_map(TaskFragment::text))).collect()
     }
 
     /// Why it failed, in one line.
@@ -343,14 +343,14 @@ impl TaskDetails {
         let asked = items.iter().filter(|item| {
             item.kind == "message" && item.role.as_deref().is_none_or(|role| role.eq_ignore_ascii_case("user"))
         });
-        let texts: Vec<&str> = asked.flat_map(TurnItem::texts).collect();
+        let texts: Vec<&str> = asked.flat_map(TaskTurnItem::texts).collect();
         (!texts.is_empty()).then(|| texts.join("\n\n"))
     }
 
     /// What the assistant said. Where it said nothing and the task failed, why.
     #[must_use]
     pub fn messages(&self) -> Vec<String> {
-        let said: Vec<String> = self.answers().flat_map(Turn::messages).map(str::to_owned).collect();
+        let said: Vec<String> = self.answers().flat_map(TaskTurn::messages).map(str::to_owned).collect();
         match self.failure() {
             Some(failure) if said.is_empty() => vec![format!("Task failed: {failure}")],
             _ => said,
@@ -360,13 +360,13 @@ impl TaskDetails {
     /// The diff that the task ended in, as unified diff. A task may end without.
     #[must_use]
     pub fn unified_diff(&self) -> Option<&str> {
-        self.answers().find_map(Turn::unified_diff)
+        self.answers().find_map(TaskTurn::unified_diff)
     }
 
     /// Why the task failed, in one line.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        self.current_assistant_turn.as_ref().and_then(Turn::failure)
+        self.current_assistant_turn.as_ref().and_then(TaskTurn::failure)
     }
 
     /// The task in short. The statistics are the backend's; where it has none, they are counted in the diff.
@@ -390,12 +390,12 @@ impl TaskDetails {
     }
 
     /// The turn whose attempts are told apart: the one with the diff, else the answer.
-    pub(super) fn attempt_turn(&self) -> Option<&Turn> {
+    pub(super) fn attempt_turn(&self) -> Option<&TaskTurn> {
         self.answers().find(|turn| turn.unified_diff().is_some()).or(self.current_assistant_turn.as_ref())
     }
 
     /// The turns to look for an answer in, in this order.
-    fn answers(&self) -> impl Iterator<Item = &Turn> {
+    fn answers(&self) -> impl Iterator<Item = &TaskTurn> {
         self.current_diff_task_turn.iter().chain(&self.current_assistant_turn)
     }
 }

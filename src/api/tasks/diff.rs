@@ -5,7 +5,7 @@ use super::status::WireDiffStats;
 /// How much a diff changes.
 ///
 /// ```
-/// use codex_backend::DiffStats;
+/// use codex_backend::tasks::DiffStats;
 ///
 /// let stats = DiffStats::of("diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1,2 @@\n-old\n+new\n+more\n");
 /// assert_eq!((stats.files_modified, stats.lines_added, stats.lines_removed), (1, 2, 1));

@@ -38,7 +38,7 @@ impl std::fmt::Display for TaskStatus {
 
 open_enum! {
     /// How far a turn has come, in the backend's words.
-    TurnStatus {
+    TaskTurnStatus {
         /// It waits.
         Pending = "pending",
         /// It runs.
@@ -52,7 +52,7 @@ open_enum! {
     }
 }
 
-impl TurnStatus {
+impl TaskTurnStatus {
     /// The same in the words for tasks. What this crate does not know counts as running.
     #[must_use]
     pub fn task_status(&self) -> TaskStatus {
@@ -94,7 +94,7 @@ open_struct! {
     /// What is shown of the latest turn's state.
     pub LatestTurnStatus {
         /// How far it has come.
-        turn_status: Option<TurnStatus>,
+        turn_status: Option<TaskTurnStatus>,
         /// How much it changed.
         diff_stats: Option<WireDiffStats>,
         /// The other attempts.

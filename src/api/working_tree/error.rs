@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let folder = tempfile::tempdir()?;
 /// # std::process::Command::new("git").args(["init", "-q"]).current_dir(&folder).status()?;
-/// use codex_backend::{GitError, WorkingTree};
+/// use codex_backend::tasks::{GitError, WorkingTree};
 ///
 /// let tree = WorkingTree::open(folder.path()).await?;
 /// let outside = "--- a/../../x\n+++ b/../../x\n@@ -1 +1 @@\n-a\n+b\n";

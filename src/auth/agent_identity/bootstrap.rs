@@ -10,7 +10,7 @@ use super::registration::{AgentDescription, register_agent, register_task};
 use super::{AgentIdentity, AgentKey, record};
 use crate::auth::chatgpt::{Tokens, check_account};
 use crate::auth::claims::Claims;
-use crate::auth::store::{CredentialStore, StoreError, StoreErrorKind, StoredCredentials, Swap};
+use crate::auth::store::{CredentialStore, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome};
 use crate::auth::{AuthContext, ChatGptSession};
 use crate::error::{AgentIdentityError, AuthError, ReauthReason};
 
@@ -31,7 +31,8 @@ const MOST_SAVES: u32 = 10;
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{AgentDescription, AgentIdentityError, ChatGptSession, FileStore, ManagedAgent};
+/// use codex_backend::auth::{AgentDescription, AgentIdentityError, FileStore, ManagedAgent};
+/// use codex_backend::ChatGptSession;
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let folder = tempfile::tempdir()?;
@@ -172,12 +173,12 @@ impl ManagedAgent {
             let (store, saved) = (self.session.store(), new.clone());
             let swapped = tokio::task::spawn_blocking(move || store.swap(Some(&expected), Some(&new))).await;
             match swapped.map_err(|error| AuthError::transient("saving the agent was cut off").with_source(error))?? {
-                Swap::Done => return Ok((saved, identity)),
-                Swap::Changed(None) => {
+                SwapOutcome::Done => return Ok((saved, identity)),
+                SwapOutcome::Changed(None) => {
                     let message = "the credentials were removed while an agent was registered";
                     return Err(AuthError::reauth_because(ReauthReason::Removed, message));
                 }
-                Swap::Changed(Some(meanwhile)) => {
+                SwapOutcome::Changed(Some(meanwhile)) => {
                     check_account(tokens, &Tokens::of(&meanwhile)?)?;
                     if let Some(theirs) = identity_in(&meanwhile, &tokens.account)
                         && (theirs.inner.task_id.is_some() || identity.inner.task_id.is_none())
@@ -210,7 +211,7 @@ pub(super) async fn keep_new_task(
             });
             let Some(task_id) = task_id else { return Ok(()) };
             *task_id = new.expose_secret().into();
-            if let Swap::Done = store.swap(Some(&kept), Some(&kept.with_document(document)))? {
+            if let SwapOutcome::Done = store.swap(Some(&kept), Some(&kept.with_document(document)))? {
                 return Ok(());
             }
         }

@@ -26,7 +26,7 @@ const V2_BYTES: usize = 83;
 /// An agent's private key (Ed25519). Clones share it; it is erased when the last one is dropped.
 ///
 /// ```
-/// use codex_backend::AgentKey;
+/// use codex_backend::auth::AgentKey;
 ///
 /// let key = AgentKey::generate()?;
 /// let kept = key.to_pkcs8_base64();

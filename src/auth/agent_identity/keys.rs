@@ -14,7 +14,7 @@ use super::single_flight::SingleFlight;
 use crate::auth::AuthContext;
 use crate::auth::service_call::ServiceCall;
 use crate::error::{AgentIdentityError, AuthError, Error};
-use crate::exchange::{Operation, Pace, Repeat};
+use crate::exchange::{Operation, Pace, Retries};
 
 /// How long keys are used without asking again.
 const LIFETIME: Duration = Duration::from_secs(10 * 60);
@@ -26,7 +26,7 @@ static FETCH: Operation = Operation {
     name: "auth.agent_identity_keys",
     method: Method::GET,
     path: "/agent-identities/jwks",
-    repeat: Repeat::Safe,
+    retries: Retries::Safe,
     pace: Pace::Bounded,
 };
 

@@ -11,7 +11,7 @@ use super::registration::register_task;
 use super::single_flight::SingleFlight;
 use super::{AgentIdentity, record};
 use crate::auth::store::CredentialStore;
-use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthProvider, Recovery, Refusal};
+use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthProvider, AuthRecovery, AuthRefusal};
 use crate::error::{AgentIdentityError, AuthError, ClockSkew};
 use crate::exchange::TASK_CODES;
 use crate::mode::{CodexBackend, sealed};
@@ -135,7 +135,7 @@ impl AuthProvider for RegisteredAgent {
         self.agent.headers(context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthFuture::boxed(self.agent.recover(refusal, context))
     }
 
@@ -151,7 +151,7 @@ impl AuthProvider for LazyAgent {
         self.agent.headers(context)
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthFuture::boxed(self.agent.recover(refusal, context))
     }
 
@@ -228,7 +228,7 @@ impl Agent {
         registration.await
     }
 
-    async fn recover(&self, refusal: &Refusal, context: &AuthContext) -> Result<Recovery, AuthError> {
+    async fn recover(&self, refusal: &AuthRefusal, context: &AuthContext) -> Result<AuthRecovery, AuthError> {
         let skewed = refusal.server_date.and_then(|date| Some((date, skew_to(date, &self.identity, context)?)));
         let code = refusal.code.as_deref().map(str::trim);
         let is_about_task = code.is_some_and(|code| TASK_CODES.iter().any(|known| code.eq_ignore_ascii_case(known)));
@@ -241,14 +241,14 @@ impl Agent {
             if self.current().is_none_or(|task| task.generation() == refusal.generation) {
                 self.replace(Some(refusal.generation), context).await?;
             }
-            return Ok(Recovery::Resend);
+            return Ok(AuthRecovery::Retry);
         }
         match skewed {
-            Some((date, _)) if refusal.count == 1 && self.identity.adopt(date, context) => Ok(Recovery::Resend),
+            Some((date, _)) if refusal.count == 1 && self.identity.adopt(date, context) => Ok(AuthRecovery::Retry),
             Some((_, skew)) => Err(AgentIdentityError::ClockSkew { code: code.map(str::to_owned), skew }.into()),
             // Refused beside the one that adopted the server's clock.
-            None if refusal.count == 1 && self.identity.has_adopted_clock() => Ok(Recovery::Resend),
-            None => Ok(Recovery::GiveUp),
+            None if refusal.count == 1 && self.identity.has_adopted_clock() => Ok(AuthRecovery::Retry),
+            None => Ok(AuthRecovery::GiveUp),
         }
     }
 }

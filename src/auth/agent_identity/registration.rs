@@ -18,7 +18,7 @@ use crate::auth::claims::Claims;
 use crate::auth::service_call::ServiceCall;
 use crate::auth::services::below;
 use crate::error::{AgentIdentityError, AuthError, AuthErrorKind, ClockSkew, Error, ErrorKind};
-use crate::exchange::{Answer, Operation, Pace, Repeat, RetryPolicy};
+use crate::exchange::{Answer, Operation, Pace, Retries, RetryPolicy};
 
 /// How often a registration is sent at the most.
 const MOST_ATTEMPTS: u32 = 3;
@@ -34,7 +34,7 @@ static REGISTER_AGENT: Operation = Operation {
     method: Method::POST,
     path: "/v1/agent/register",
     // Each attempt is a call of its own.
-    repeat: Repeat::IfNotActedOn,
+    retries: Retries::IfNotActedOn,
     pace: Pace::Bounded,
 };
 
@@ -42,14 +42,14 @@ static REGISTER_TASK: Operation = Operation {
     name: "auth.register_task",
     method: Method::POST,
     path: "/v1/agent/{agent_runtime_id}/task/register",
-    repeat: Repeat::IfNotActedOn,
+    retries: Retries::IfNotActedOn,
     pace: Pace::Bounded,
 };
 
 /// What a new agent says about the program it runs in. Sent once, with its registration.
 ///
 /// ```
-/// use codex_backend::AgentDescription;
+/// use codex_backend::auth::AgentDescription;
 ///
 /// let description = AgentDescription::new("report-bot", "1.4.0").session_source("exec");
 /// # let _ = description;

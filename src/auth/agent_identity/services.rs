@@ -16,7 +16,8 @@ const PRODUCTION_BACKENDS: [&str; 2] = ["chatgpt.com", "chat.openai.com"];
 /// `CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL` a known host or this machine. What is set in code wins over the variable.
 ///
 /// ```
-/// use codex_backend::{AgentAuthApi, Client};
+/// use codex_backend::auth::AgentAuthApi;
+/// use codex_backend::Client;
 ///
 /// let at = |base_url: &str, api| {
 ///     let builder = Client::builder().codex_base_url(base_url).agent_auth_api(api);

@@ -8,9 +8,9 @@ use url::Url;
 
 use super::document::{Answered, Tokens};
 use crate::auth::service_call::ServiceCall;
-use crate::auth::store::{CredentialStore, Renewal, StoredCredentials, Swap};
+use crate::auth::store::{CredentialStore, RefreshLease, StoredCredentials, SwapOutcome};
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
-use crate::exchange::{Exchange, Operation, Pace, Repeat};
+use crate::exchange::{Exchange, Operation, Pace, Retries};
 
 /// The client id of the ChatGPT sign-in, which refresh tokens are bound to.
 pub(in crate::auth) const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
@@ -27,7 +27,7 @@ static REDEEM: Operation = Operation {
     method: Method::POST,
     path: "/oauth/token",
     // A refresh token works once. When it is not certain that the server did not act, it must not see the token again.
-    repeat: Repeat::IfNotActedOn,
+    retries: Retries::IfNotActedOn,
     pace: Pace::Bounded,
 };
 
@@ -73,7 +73,7 @@ pub(super) async fn renew(
     endpoint: &TokenEndpoint,
     unsaved: impl Fn(&Known),
 ) -> Result<Renewed, AuthError> {
-    let mut renewal = store.begin_renewal(LOCK_PATIENCE)?;
+    let mut renewal = store.begin_refresh(LOCK_PATIENCE)?;
     let in_store = reload(store)?;
     let stored = if known.is_newer_than(&in_store) { known.stored.clone() } else { in_store.clone() };
     let (before, kept) = (Tokens::of(&known.stored)?, Tokens::of(&stored)?);
@@ -129,7 +129,7 @@ pub(super) async fn renew(
 /// Puts what the server gave into the store. It is the only copy there is of a token that works once, so a store that
 /// cannot be written now is tried again for a while; `unsaved` is told meanwhile.
 async fn save(
-    renewal: &mut dyn Renewal,
+    renewal: &mut dyn RefreshLease,
     answered: &Answered,
     before: &Tokens,
     mut base: StoredCredentials,
@@ -149,8 +149,8 @@ async fn save(
             check_account(before, &tokens)?;
         }
         match renewal.save(&in_store, &fresh) {
-            Ok(Swap::Done) => return Ok(Renewed::Redeemed(Known::saved(fresh))),
-            Ok(Swap::Changed(Some(meanwhile))) if Instant::now() < give_up => {
+            Ok(SwapOutcome::Done) => return Ok(Renewed::Redeemed(Known::saved(fresh))),
+            Ok(SwapOutcome::Changed(Some(meanwhile))) if Instant::now() < give_up => {
                 let theirs = Tokens::of(&meanwhile)?;
                 check_account(before, &theirs)?;
                 if !theirs.has_refresh_token_of(&redeemed) {
@@ -165,11 +165,11 @@ async fn save(
                     std::thread::sleep(SAVE_PAUSE);
                 }
             }
-            Ok(Swap::Changed(Some(meanwhile))) => {
+            Ok(SwapOutcome::Changed(Some(meanwhile))) => {
                 tracing::error!("renewed credentials could not be saved: the store changes all the time");
                 return Ok(Renewed::Redeemed(Known { stored: fresh, in_store: Some(meanwhile) }));
             }
-            Ok(Swap::Changed(None)) => {
+            Ok(SwapOutcome::Changed(None)) => {
                 return Err(AuthError::reauth(ReauthReason::Removed));
             }
             Err(error) => {

@@ -12,7 +12,9 @@ use super::renewal::{Known, Renewed, TokenEndpoint, check_account, renew};
 use crate::auth::claims::Claims;
 use crate::auth::headers::HeadersByThread;
 use crate::auth::store::{CredentialStore, StoredCredentials};
-use crate::auth::{AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthProvider, Recovery, Refusal};
+use crate::auth::{
+    AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthProvider, AuthRecovery, AuthRefusal,
+};
 use crate::error::{AuthError, AuthErrorKind, ReauthReason};
 use crate::mode::CodexBackend;
 
@@ -42,7 +44,8 @@ const TOO_YOUNG_TO_RENEW: Duration = Duration::from_secs(60);
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use codex_backend::{ChatGptSession, FileStore};
+/// use codex_backend::auth::FileStore;
+/// use codex_backend::ChatGptSession;
 ///
 /// # let backend = codex_backend::testing::Backend::start()?;
 /// # let folder = tempfile::tempdir()?;
@@ -132,7 +135,7 @@ impl ChatGptSession {
     /// How long the request that redeems a refresh token may take, for all clones. Default 30 s. When it passes, the server
     /// may have redeemed the token all the same.
     #[must_use]
-    pub fn renewal_time_limit(self, limit: Duration) -> Self {
+    pub fn refresh_timeout(self, limit: Duration) -> Self {
         self.shared.renewing().time_limit = limit;
         self
     }
@@ -183,7 +186,7 @@ impl AuthProvider for ChatGptSession {
         }
     }
 
-    fn refused<'a>(&'a self, refusal: &'a Refusal, context: &'a AuthContext) -> AuthFuture<'a, Recovery> {
+    fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthFuture::boxed(self.recover(refusal, context))
     }
 
@@ -226,10 +229,10 @@ impl ChatGptSession {
         if still_valid { Ok(current.headers.get()) } else { Err(error) }
     }
 
-    async fn recover(&self, refusal: &Refusal, context: &AuthContext) -> Result<Recovery, AuthError> {
+    async fn recover(&self, refusal: &AuthRefusal, context: &AuthContext) -> Result<AuthRecovery, AuthError> {
         let current = self.shared.current();
         if refusal.generation != current.headers.generation() {
-            return Ok(Recovery::Resend);
+            return Ok(AuthRecovery::Retry);
         }
         let adopted = self.shared.adopt_from_store(&current).await;
         if let Err(error) = &adopted {
@@ -237,15 +240,15 @@ impl ChatGptSession {
             self.shared.changes.send_replace(());
         }
         if adopted? {
-            return Ok(Recovery::Resend);
+            return Ok(AuthRecovery::Retry);
         }
         if self.shared.store.is_read_only() {
-            return Ok(Recovery::GiveUp);
+            return Ok(AuthRecovery::GiveUp);
         }
         if current.youth(context).is_some() {
-            return Ok(Recovery::GiveUp);
+            return Ok(AuthRecovery::GiveUp);
         }
-        self.shared.renewal(&current, context).await.map(|()| Recovery::Resend)
+        self.shared.renewal(&current, context).await.map(|()| AuthRecovery::Retry)
     }
 }
 
@@ -265,7 +268,7 @@ impl Shared {
         if let Some(reason) = dead.and_then(|(_, error)| error.reauth_reason()) {
             AuthHealth::ReauthRequired(reason)
         } else if renewing.running().is_some() {
-            AuthHealth::Renewing
+            AuthHealth::Refreshing
         } else if current.urgency(context) == Urgency::None {
             AuthHealth::Ready
         } else {

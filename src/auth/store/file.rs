@@ -14,7 +14,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::locks::{Lock, WRITE_PATIENCE, create_folder, folder_of, open_with_mode};
-use super::{CredentialStore, Renewal, StoreError, StoreErrorKind, StoredCredentials, Swap};
+use super::{CredentialStore, RefreshLease, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome};
 
 /// No real file comes near it.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -34,7 +34,7 @@ const NEW: &str = "new";
 /// file whose mode was wider than 0600 is tightened when it is written.
 ///
 /// ```
-/// use codex_backend::{CredentialStore, FileStore, StoredCredentials};
+/// use codex_backend::auth::{CredentialStore, FileStore, StoredCredentials};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// let store = FileStore::new(folder.path().join("auth.json"));
@@ -125,7 +125,7 @@ impl FileStore {
         &self,
         expected: Option<&StoredCredentials>,
         write: impl FnOnce(&Path) -> Result<(), StoreError>,
-    ) -> Result<Swap, StoreError> {
+    ) -> Result<SwapOutcome, StoreError> {
         if self.read_only {
             return Err(self.error(StoreErrorKind::ReadOnly, "it is opened for reading only"));
         }
@@ -142,10 +142,10 @@ impl FileStore {
         remove_leftovers(&target, NEW);
         let current = self.read()?;
         if current.as_ref() != expected {
-            return Ok(Swap::Changed(current));
+            return Ok(SwapOutcome::Changed(current));
         }
         write(&target)?;
-        Ok(Swap::Done)
+        Ok(SwapOutcome::Done)
     }
 
     /// The official tool's locks, in its order, and each once. Behind a link, those beside the file itself too: it may be
@@ -181,7 +181,11 @@ impl CredentialStore for FileStore {
         }
     }
 
-    fn swap(&self, expected: Option<&StoredCredentials>, new: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+    fn swap(
+        &self,
+        expected: Option<&StoredCredentials>,
+        new: Option<&StoredCredentials>,
+    ) -> Result<SwapOutcome, StoreError> {
         self.swap_locked(expected, |target| match new {
             Some(new) => self.temporary(target, NEW)?.replace(new),
             None if target.exists() => self.temporary(target, NEW)?.remove_target(),
@@ -193,7 +197,7 @@ impl CredentialStore for FileStore {
         self.read_only
     }
 
-    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+    fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         if self.read_only {
             return Err(self.error(StoreErrorKind::ReadOnly, "it is opened for reading only"));
         }
@@ -218,8 +222,8 @@ struct FileRenewal<'a> {
     _lock: File,
 }
 
-impl Renewal for FileRenewal<'_> {
-    fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<Swap, StoreError> {
+impl RefreshLease for FileRenewal<'_> {
+    fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<SwapOutcome, StoreError> {
         let reserved = self.temporary.take();
         self.store.swap_locked(Some(expected), |target| {
             let temporary = match reserved {

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use self::entry::{Entry, SERVICE};
 use super::locks::{Lock, WRITE_PATIENCE, create_folder};
-use super::{CredentialStore, Renewal, StoreError, StoreErrorKind, StoredCredentials, Swap};
+use super::{CredentialStore, RefreshLease, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome};
 
 /// Long enough for a person to find a password.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -30,7 +30,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// `auth.json`, and members that this crate does not know survive in it. Give each account a folder of its own.
 ///
 /// A keyring has no compare-and-swap, so [`swap`](CredentialStore::swap) and renewals take lock files in the folder,
-/// which is created if it is missing: those of the official tool, which takes them too, and of [`FileStore`](crate::FileStore).
+/// which is created if it is missing: those of the official tool, which takes them too, and of [`FileStore`](crate::auth::FileStore).
 /// A program that takes none is noticed when it has written before the comparison or just after the write. What was
 /// written is always read back. A file `auth.json` in the folder is neither read nor removed.
 ///
@@ -42,7 +42,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// since the official tool could not read that; it keeps them in an encrypted file there, which this store does not read.
 ///
 /// ```
-/// use codex_backend::{CredentialStore, KeyringStore, StoreErrorKind};
+/// use codex_backend::auth::{CredentialStore, KeyringStore, StoreErrorKind};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let codex_home = folder.path().join(".codex");
@@ -151,14 +151,18 @@ impl CredentialStore for KeyringStore {
         self.with_entry(Entry::read)
     }
 
-    fn swap(&self, expected: Option<&StoredCredentials>, new: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+    fn swap(
+        &self,
+        expected: Option<&StoredCredentials>,
+        new: Option<&StoredCredentials>,
+    ) -> Result<SwapOutcome, StoreError> {
         // Before anything looks at the account: it depends on whether the folder exists.
         let locks = self.write_locks()?;
         // Once without the locks: this is where the keyring may ask for its password, and the official tool waits for
         // the locks without an end.
         let current = self.load()?;
         if current.as_ref() != expected {
-            return Ok(Swap::Changed(current));
+            return Ok(SwapOutcome::Changed(current));
         }
         let mut held = Vec::new();
         for lock in locks {
@@ -171,7 +175,7 @@ impl CredentialStore for KeyringStore {
         })
     }
 
-    fn begin_renewal(&self, patience: Duration) -> Result<Box<dyn Renewal + '_>, StoreError> {
+    fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         let lock = Lock::for_renewal(&self.auth_json()?).take(&self.describe(), patience)?;
         for lock in self.write_locks()? {
             lock.open()?;
@@ -188,8 +192,8 @@ struct KeyringRenewal<'a> {
     _lock: File,
 }
 
-impl Renewal for KeyringRenewal<'_> {
-    fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<Swap, StoreError> {
+impl RefreshLease for KeyringRenewal<'_> {
+    fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<SwapOutcome, StoreError> {
         self.store.swap(Some(expected), Some(new))
     }
 }

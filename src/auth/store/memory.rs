@@ -1,11 +1,11 @@
 use std::sync::{Mutex, PoisonError};
 
-use super::{CredentialStore, StoreError, StoredCredentials, Swap};
+use super::{CredentialStore, StoreError, StoredCredentials, SwapOutcome};
 
 /// Keeps credentials in memory, for as long as the value lives.
 ///
 /// ```
-/// use codex_backend::{CredentialStore, MemoryStore, StoredCredentials};
+/// use codex_backend::auth::{CredentialStore, MemoryStore, StoredCredentials};
 ///
 /// let store = MemoryStore::new(StoredCredentials::from_json(r#"{"OPENAI_API_KEY":"sk-example"}"#)?);
 /// assert!(store.load()?.is_some());
@@ -33,12 +33,16 @@ impl CredentialStore for MemoryStore {
         Ok(self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    fn swap(&self, expected: Option<&StoredCredentials>, new: Option<&StoredCredentials>) -> Result<Swap, StoreError> {
+    fn swap(
+        &self,
+        expected: Option<&StoredCredentials>,
+        new: Option<&StoredCredentials>,
+    ) -> Result<SwapOutcome, StoreError> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.as_ref() != expected {
-            return Ok(Swap::Changed(kept.clone()));
+            return Ok(SwapOutcome::Changed(kept.clone()));
         }
         *kept = new.cloned();
-        Ok(Swap::Done)
+        Ok(SwapOutcome::Done)
     }
 }

@@ -1,7 +1,9 @@
 //! Reads a stream five times and prints the peak resident memory of a process that holds nothing but codex-backend: the
 //! other program of this package carries the code of all that is compared. `bench serve` prints an origin to read from.
 
-use codex_backend::{Client, Environment, ResponseEventKind};
+use codex_backend::responses::ResponseEventKind;
+use codex_backend::transport::Environment;
+use codex_backend::Client;
 use futures_util::StreamExt;
 
 #[tokio::main(flavor = "current_thread")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyring_core::{CredentialStore as Keyring, Error};
 
-use crate::auth::store::{StoreError, StoreErrorKind, StoredCredentials, Swap};
+use crate::auth::store::{StoreError, StoreErrorKind, StoredCredentials, SwapOutcome};
 use crate::exchange::Scrubber;
 
 pub(super) const SERVICE: &str = "Codex Auth";
@@ -49,10 +49,10 @@ impl Entry {
         &self,
         expected: Option<&StoredCredentials>,
         new: Option<&StoredCredentials>,
-    ) -> Result<Swap, StoreError> {
+    ) -> Result<SwapOutcome, StoreError> {
         let current = self.read()?;
         if current.as_ref() != expected {
-            return Ok(Swap::Changed(current));
+            return Ok(SwapOutcome::Changed(current));
         }
         match new {
             Some(new) => self.write(&new.to_json())?,
@@ -60,13 +60,13 @@ impl Entry {
         }
         let kept = self.read()?;
         if kept.as_ref() == new {
-            return Ok(Swap::Done);
+            return Ok(SwapOutcome::Done);
         }
         if kept.as_ref() == expected {
             let reason = "the keyring reported no error, and still keeps what it kept before";
             return Err(StoreError::new(StoreErrorKind::Unwritable, &self.store, reason));
         }
-        Ok(Swap::Changed(kept))
+        Ok(SwapOutcome::Changed(kept))
     }
 
     /// Writes as much as a renewal will, beside what is kept, and takes it away again.
@@ -255,7 +255,7 @@ mod tests {
     fn what_windows_has_no_room_for_is_refused_and_what_was_kept_stays() {
         let entry = windows_entry();
         let (fits, too_large) = (credentials_of_bytes(WINDOWS_LIMIT), credentials_of_bytes(WINDOWS_LIMIT + 2));
-        assert_eq!(entry.swap(None, Some(&fits)).unwrap(), Swap::Done);
+        assert_eq!(entry.swap(None, Some(&fits)).unwrap(), SwapOutcome::Done);
         let error = entry.swap(Some(&fits), Some(&too_large)).unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::TooLarge);
         assert_eq!(
