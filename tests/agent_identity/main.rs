@@ -12,6 +12,8 @@ mod headers;
 mod keys;
 mod loading;
 mod properties;
+#[path = "../support/rounds.rs"]
+mod rounds;
 mod secrets;
 mod support;
 mod tasks;

@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use super::rounds::rounds;
 use super::support::{ACCOUNT, Stage, after_epoch, agent_123, key, plain_http, record};
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
@@ -85,7 +86,7 @@ fn status_of(header: &str) -> Option<u16> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: rounds(32), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_id_task_and_moment_round_trips(id in id(), task in id(), second in 0_u64..253_402_300_800) {

@@ -1,3 +1,5 @@
+//! The agent of the vectors, and a backend that knows it.
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use codex_backend::auth::{AgentIdentity, AgentIdentityError, AgentKey, AgentProvider, AuthContext};

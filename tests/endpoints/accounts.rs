@@ -1,3 +1,5 @@
+//! Accounts, the profile and the settings of a user, and the messages of a workspace.
+
 use codex_backend::accounts::{NudgeEmail, WorkspaceMessageType};
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{ErrorKind, RetryPolicy};

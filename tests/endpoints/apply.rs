@@ -1,3 +1,5 @@
+//! The diff of a cloud task, applied to a working tree.
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

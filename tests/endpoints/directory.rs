@@ -1,3 +1,5 @@
+//! Connectors, plugins and the policy of a workspace.
+
 use std::time::{Duration, SystemTime};
 
 use codex_backend::auth::{AccountFacts, MemoryStore, PersonalAccessToken, StoredCredentials};

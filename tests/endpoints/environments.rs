@@ -1,3 +1,5 @@
+//! The environments of cloud tasks: listed, found for a repository, chosen.
+
 use codex_backend::ErrorKind;
 use codex_backend::environments::GitHubRepository;
 use codex_backend::testing::{Backend, Fault, Route};

@@ -12,9 +12,10 @@ mod directory;
 mod environments;
 #[cfg(feature = "managed-config")]
 mod managed_config;
+mod models;
 mod paging;
 mod parity;
-mod repeats;
+mod retries;
 mod tasks;
 mod tolerance;
 mod usage;

@@ -1,3 +1,5 @@
+//! Managed configuration: requirements, the bundle, and the cache.
+
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};

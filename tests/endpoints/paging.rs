@@ -1,3 +1,5 @@
+//! Lists of several pages.
+
 use codex_backend::tasks::TaskFilter;
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::transport::Environment;

@@ -1,15 +1,14 @@
-use std::future::IntoFuture;
-use std::time::Duration;
+//! What the tests of endpoints share.
+
+#[path = "../support/guard.rs"]
+mod guard;
 
 use codex_backend::testing::Backend;
 use codex_backend::{ChatGptTokens, Client, CodexBackend};
 
 use crate::clock::WaitLog;
 
-/// Turns a hang into a failure; no test depends on how long anything takes.
-pub(crate) async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future.into_future()).await.expect("hangs")
-}
+pub(crate) use self::guard::guard;
 
 /// A client whose waits pass at once.
 pub(crate) fn client(backend: &Backend) -> Client<CodexBackend> {

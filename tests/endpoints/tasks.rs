@@ -1,3 +1,5 @@
+//! Cloud tasks: created, listed, read.
+
 use codex_backend::tasks::{DiffStats, NewTask, TaskDetails, TaskFilter, TaskListItem, TaskStatus, TaskStatusDisplay};
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{ChatGptTokens, Client, CloudTasks, ErrorKind};

@@ -1,3 +1,5 @@
+//! Usage, its limits, and the credits that reset them.
+
 use codex_backend::ErrorKind;
 use codex_backend::limits::{LimitWindow, PlanType, RateLimitReachedReason};
 use codex_backend::testing::{Backend, Fault, Route};

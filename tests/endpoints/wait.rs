@@ -1,3 +1,5 @@
+//! Waiting for the end of a cloud task.
+
 use std::time::Duration;
 
 use codex_backend::tasks::TaskStatus;

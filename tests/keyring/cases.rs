@@ -1,3 +1,5 @@
+//! The tests, each of which runs in a process of its own; and the workers of the one with many processes.
+
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +19,8 @@ use codex_backend::{ChatGptSession, Client, CodexBackend, Error};
 use serde_json::{Value, json};
 
 use crate::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces, traced};
-use crate::desk::{Bus, Desk, HANGS, block_on, lookup, secret_tool_store, start_daemon, until, user_home};
+use crate::desk::{Bus, Desk, block_on, lookup, secret_tool_store, start_daemon, until, user_home};
+use crate::guard::HANGS;
 use crate::harness::{Test, run_tests};
 
 const EXPIRED: Duration = Duration::ZERO;

@@ -14,9 +14,7 @@ use codex_backend::auth::{CredentialStore, KeyringStore};
 use serde_json::Value;
 
 use crate::capture::{assert_hidden, capture_traces};
-
-/// Turns a hang into a failure; no test depends on how long anything takes.
-pub(crate) const HANGS: Duration = Duration::from_secs(120);
+use crate::guard::HANGS;
 
 /// The session bus that a test finds.
 #[derive(Clone, Copy, PartialEq)]

@@ -2,8 +2,7 @@
 //! What another program does with the keyring is done by `secret-tool`. Every secret in here holds the word `MARK`.
 //!
 //! The binary runs each test in a second process, whose environment it chooses. Where the programs that a test needs are
-//! missing, the test is passed over, and says so; with `CODEX_BACKEND_TEST_SECRET_SERVICE=required` it fails.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+//! missing, the test is skipped, and says so; with `CODEX_BACKEND_TEST_SECRET_SERVICE=required` it fails.
 
 #[cfg(target_os = "linux")]
 #[path = "../support/capture.rs"]
@@ -13,6 +12,9 @@ mod capture;
 mod cases;
 #[cfg(target_os = "linux")]
 mod desk;
+#[cfg(target_os = "linux")]
+#[path = "../support/guard.rs"]
+mod guard;
 #[cfg(target_os = "linux")]
 #[path = "../support/harness.rs"]
 mod harness;

@@ -1,4 +1,8 @@
-use std::future::IntoFuture;
+//! What the tests of responses share.
+
+#[path = "../support/guard.rs"]
+mod guard;
+
 use std::time::Duration;
 
 use codex_backend::responses::{ResponseEvent, ResponseRequest, ResponseStream};
@@ -6,10 +10,7 @@ use codex_backend::testing::{Backend, ScriptedResponse};
 use codex_backend::{Client, CodexBackend, Error, OpenAiApi, RetryPolicy};
 use futures_util::StreamExt;
 
-/// Turns a hang into a failure; no test depends on how long anything takes.
-pub(crate) async fn guard<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(60), future.into_future()).await.expect("hangs")
-}
+pub(crate) use self::guard::guard;
 
 pub(crate) fn codex(backend: &Backend) -> Client<CodexBackend> {
     let builder = backend.client().chatgpt(backend.chatgpt_tokens());

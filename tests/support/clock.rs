@@ -1,3 +1,5 @@
+//! A clock on which no wait takes time, for tests of retries and of polling.
+
 use std::future::{Future, pending, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -5,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use codex_backend::transport::Clock;
 
-/// Every wait from here on counts as a time limit.
+/// Every wait from here on counts as a time-out.
 const LIMITS_FROM: Duration = Duration::from_secs(30);
 
-/// A clock on which waits pass at once and are noted, and time limits (half a minute and more) never pass.
+/// A clock on which waits pass at once and are noted, and time-outs (half a minute and more) never pass.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WaitLog {
     waits: Arc<Mutex<Vec<Duration>>>,

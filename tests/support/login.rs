@@ -13,10 +13,10 @@ use codex_backend::testing::{Backend, RecordedRequest, Route};
 use codex_backend::{ChatGptSession, Client, CodexBackend, Error};
 use serde_json::{Value, json};
 
+use super::guard::HANGS;
+
 pub(crate) const EXPIRED: Duration = Duration::ZERO;
 pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
-/// Turns a hang into a failure; no test depends on how long anything takes.
-pub(crate) const HANGS: Duration = Duration::from_secs(120);
 
 pub(crate) struct Login {
     pub(crate) backend: Backend,

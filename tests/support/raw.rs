@@ -1,3 +1,5 @@
+//! An HTTP server for answers that the embedded backend would never give.
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};

@@ -1,0 +1,499 @@
+//! Signing out: what is forgotten, what is revoked, in which order, and what stays when something fails.
+//! Every secret in here holds the word `MARK`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use codex_backend::auth::{
+    AuthErrorKind, AuthSource, AuthSources, CredentialStore, FileStore, ForgottenCredentials, MemoryStore,
+    ReauthReason, RevocationOutcome, RevokedToken, SignOut, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome,
+};
+use codex_backend::mode::Unset;
+use codex_backend::testing::{Backend, Fault, ManualClock, RecordedRequest, Route};
+use codex_backend::transport::Environment;
+use codex_backend::{
+    AuthError, ChatGptSession, ChatGptTokens, Client, ClientBuilder, CodexAuth, ConfigError, RetryPolicy,
+};
+use serde_json::{Value, json};
+
+use crate::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces};
+use crate::support::login::{EXPIRED, HOUR, Login, block_on, until};
+use crate::support::raw::{RawServer, answer};
+
+const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
+
+fn signed_in() -> Login {
+    capture_traces();
+    Login::with_foreign_members(HOUR)
+}
+
+fn revoke(sign_out: &SignOut, builder: &ClientBuilder<Unset>) -> Result<RevocationOutcome, AuthError> {
+    let context = builder.auth_context().unwrap();
+    let outcome = block_on(sign_out.revoke(&context));
+    match &outcome {
+        Ok(revoked) => assert_debug_hides(revoked),
+        Err(error) => assert_error_hides(error),
+    }
+    outcome
+}
+
+fn once(backend: &Backend) -> ClientBuilder<Unset> {
+    backend.client().retry_policy(RetryPolicy::never())
+}
+
+fn revocations(backend: &Backend) -> Vec<Value> {
+    backend.requests_to(Route::REVOKE_TOKEN).iter().map(RecordedRequest::json).collect()
+}
+
+fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    capture_traces();
+    let path = folder.path().join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn text_of(path: impl AsRef<Path>) -> String {
+    path.as_ref().to_str().unwrap().to_owned()
+}
+
+fn kinds(forgotten: &ForgottenCredentials) -> Vec<StoreErrorKind> {
+    forgotten.failed.iter().map(StoreError::kind).collect()
+}
+
+/// Of a server that nobody runs.
+fn tokens() -> Value {
+    json!({
+        "auth_mode": "chatgpt",
+        "tokens": {
+            "id_token": "MARK", "access_token": "MARK-access-token", "refresh_token": "rt_MARK_0123456789",
+            "account_id": "acct-1",
+        },
+    })
+}
+
+fn credentials(value: &Value) -> StoredCredentials {
+    StoredCredentials::from_json(&value.to_string()).unwrap()
+}
+
+// ---- forget ----
+
+#[test]
+fn forgetting_empties_every_store_and_tells_no_server() {
+    let login = signed_in();
+    let memory = Arc::new(MemoryStore::new(credentials(&tokens())));
+    let sign_out = SignOut::of(FileStore::new(login.path())).and(memory.clone());
+    let forgotten = sign_out.forget();
+    assert_eq!(forgotten.removed, [text_of(login.path()), "memory".to_owned()]);
+    assert!(forgotten.failed.is_empty());
+    assert!(!login.path().exists() && memory.load().unwrap().is_none());
+    assert_eq!(login.temporaries(), [""; 0]);
+    assert!(login.backend.requests().is_empty());
+    // There is no more to forget.
+    let again = sign_out.forget();
+    assert!(again.removed.is_empty() && again.failed.is_empty());
+}
+
+#[test]
+fn whoever_holds_the_tokens_goes_on_until_they_are_to_be_refreshed() {
+    let login = signed_in();
+    let clock = ManualClock::starting_at(SystemTime::now());
+    let session = ChatGptSession::open(FileStore::new(login.path())).unwrap();
+    let client = login.backend.client().clock(clock.clone()).provider(session).build().unwrap();
+    let _forgotten = SignOut::of(FileStore::new(login.path())).forget();
+    block_on(client.usage().get().into_future()).unwrap();
+    clock.advance(HOUR);
+    let error = block_on(client.usage().get().into_future()).unwrap_err();
+    assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::Removed));
+    assert!(login.redeemed().is_empty() && !login.path().exists());
+}
+
+/// A store that does not do as it is told.
+#[derive(Debug)]
+enum Stubborn {
+    Unreadable,
+    Unwritable,
+    /// Whoever looks finds something else than the last time.
+    Restless(std::sync::atomic::AtomicU64),
+}
+
+impl CredentialStore for Stubborn {
+    fn describe(&self) -> String {
+        "a stubborn store".to_owned()
+    }
+
+    fn load(&self) -> Result<Option<StoredCredentials>, StoreError> {
+        match self {
+            Self::Unreadable => Err(StoreError::new(StoreErrorKind::Unreadable, self.describe(), "it is asleep")),
+            Self::Unwritable => Ok(Some(credentials(&tokens()))),
+            Self::Restless(count) => {
+                let count = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Ok(Some(credentials(&json!({ "OPENAI_API_KEY": "sk-MARK-12345", "count": count }))))
+            }
+        }
+    }
+
+    fn swap(&self, _: Option<&StoredCredentials>, _: Option<&StoredCredentials>) -> Result<SwapOutcome, StoreError> {
+        match self {
+            Self::Restless(_) => Ok(SwapOutcome::Changed(self.load()?)),
+            _ => Err(StoreError::new(StoreErrorKind::Unwritable, self.describe(), "it is full")),
+        }
+    }
+}
+
+#[test]
+fn one_store_that_fails_keeps_no_other_from_being_emptied() {
+    for (stubborn, kind) in [
+        (Stubborn::Unreadable, StoreErrorKind::Unreadable),
+        (Stubborn::Unwritable, StoreErrorKind::Unwritable),
+        (Stubborn::Restless(0.into()), StoreErrorKind::Locked),
+    ] {
+        let (folder, last) = (tempfile::tempdir().unwrap(), Arc::new(MemoryStore::new(credentials(&tokens()))));
+        let first = file(&folder, "first.json", r#"{"OPENAI_API_KEY":"sk-MARK-12345"}"#);
+        let forgotten = SignOut::of(FileStore::new(&first)).and(stubborn).and(last.clone()).forget();
+        assert_eq!(forgotten.removed, [text_of(&first), "memory".to_owned()]);
+        assert_eq!(kinds(&forgotten), [kind]);
+        assert!(forgotten.failed[0].to_string().contains("a stubborn store"));
+        forgotten.failed.iter().for_each(|error| assert_error_hides(error));
+        assert_debug_hides(&forgotten);
+        assert!(!first.exists() && last.load().unwrap().is_none());
+    }
+}
+
+#[test]
+fn what_is_broken_or_for_reading_only_is_told_and_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = file(&folder, "broken.json", "{\"MARK");
+    let read_only = file(&folder, "read-only.json", &tokens().to_string());
+    fs::create_dir(folder.path().join("folder.json")).unwrap();
+    let sign_out = SignOut::of(FileStore::new(&broken))
+        .and(FileStore::read_only(&read_only))
+        .and(FileStore::new(folder.path().join("folder.json")));
+    let forgotten = sign_out.forget();
+    let expected = [StoreErrorKind::Malformed, StoreErrorKind::ReadOnly, StoreErrorKind::Unreadable];
+    assert_eq!((kinds(&forgotten).as_slice(), forgotten.removed.len()), (&expected[..], 0));
+    forgotten.failed.iter().for_each(|error| assert_error_hides(error));
+    assert_eq!(fs::read_to_string(broken).unwrap(), "{\"MARK");
+    assert_eq!(fs::read_to_string(read_only).unwrap(), tokens().to_string());
+}
+
+#[test]
+fn a_store_that_keeps_nothing_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let sign_out = SignOut::of(FileStore::new(folder.path().join("auth.json")))
+        .and(FileStore::read_only(folder.path().join("read-only.json")))
+        .and(FileStore::new(missing.join("auth.json")))
+        .and(MemoryStore::default());
+    let forgotten = sign_out.forget();
+    assert!(forgotten.removed.is_empty() && forgotten.failed.is_empty(), "{forgotten:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn behind_a_link_it_is_the_file_that_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = file(&folder, "real.json", &tokens().to_string());
+    let link = folder.path().join("auth.json");
+    std::os::unix::fs::symlink("real.json", &link).unwrap();
+    assert_eq!(SignOut::of(FileStore::new(&link)).forget().removed, [text_of(&link)]);
+    assert!(link.is_symlink() && !target.exists());
+}
+
+#[test]
+fn a_refresh_under_way_does_not_bring_anything_back() {
+    let login = Login::with_foreign_members(EXPIRED);
+    login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
+    thread::scope(|scope| {
+        let call = scope.spawn(|| login.call());
+        until("the refresh", || !login.redeemed().is_empty());
+        let forgotten = SignOut::of(FileStore::new(login.path())).forget();
+        assert_eq!(forgotten.removed, [text_of(login.path())]);
+        // The call has what it needs, since the refresh was finished first.
+        call.join().unwrap().unwrap();
+    });
+    assert!(!login.path().exists());
+    assert_eq!((login.redeemed().len(), login.temporaries().len()), (1, 0));
+}
+
+// ---- revoke ----
+
+#[test]
+fn the_server_is_told_first_and_the_whole_family_ends() {
+    let login = signed_in();
+    let (before, copy) = (login.document(), login.folder().join("copy.json"));
+    fs::copy(login.path(), &copy).unwrap();
+    let sign_out = SignOut::of(FileStore::new(login.path()));
+    let revoked = revoke(&sign_out, &login.backend.client()).unwrap();
+    assert_eq!(revoked.token, RevokedToken::Refresh);
+    assert_eq!(
+        (revoked.forgotten.removed.as_slice(), revoked.forgotten.failed.len()),
+        (&[text_of(login.path())][..], 0)
+    );
+    assert!(revoked.to_string().contains("every program and machine"), "{revoked}");
+    assert!(!login.path().exists());
+    let expected = json!({
+        "token": before["tokens"]["refresh_token"], "token_type_hint": "refresh_token", "client_id": CLIENT_ID,
+    });
+    assert_eq!(revocations(&login.backend), [expected]);
+    let request = &login.backend.requests_to(Route::REVOKE_TOKEN)[0];
+    assert!(request.header("authorization").is_none() && request.header("cookie").is_none());
+
+    // A copy of the file can no longer be refreshed.
+    let clock = ManualClock::starting_at(SystemTime::now() + HOUR);
+    let session = ChatGptSession::open(FileStore::new(copy)).unwrap();
+    let client = login.backend.client().clock(clock).provider(session).build().unwrap();
+    let error = block_on(client.usage().get().into_future()).unwrap_err();
+    assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::Revoked));
+}
+
+#[test]
+fn without_a_refresh_token_the_access_token_is_revoked() {
+    for refresh_token in [Value::Null, json!("")] {
+        let login = signed_in();
+        let mut document = login.document();
+        document["tokens"]["refresh_token"] = refresh_token;
+        let access_token = document["tokens"]["access_token"].as_str().unwrap().to_owned();
+        fs::write(login.path(), document.to_string()).unwrap();
+        let revoked = revoke(&SignOut::of(FileStore::new(login.path())), &login.backend.client()).unwrap();
+        assert_eq!(revoked.token, RevokedToken::Access);
+        assert!(!revoked.to_string().contains("machine"), "{revoked}");
+        let expected = json!({ "token": access_token, "token_type_hint": "access_token" });
+        assert_eq!(revocations(&login.backend), [expected]);
+        let client = login.backend.client().chatgpt(ChatGptTokens::new(access_token)).build().unwrap();
+        assert_eq!(block_on(client.usage().get().into_future()).unwrap_err().code(), Some("token_revoked"));
+    }
+}
+
+#[test]
+fn what_the_server_does_not_confirm_is_not_forgotten() {
+    for (fault, transient) in [
+        (Fault::status(500).body("oops"), true),
+        (Fault::status(429), true),
+        (Fault::reset_before_headers(), true),
+        (Fault::status(400).body(r#"{"error":"invalid_request"}"#), false),
+        (Fault::status(401), false),
+        (Fault::redirect_to("http://127.0.0.1:9/oauth/revoke"), false),
+    ] {
+        let login = signed_in();
+        let before = login.document();
+        login.backend.inject(Route::REVOKE_TOKEN, fault);
+        let error = revoke(&SignOut::of(FileStore::new(login.path())), &once(&login.backend)).unwrap_err();
+        assert_eq!((error.is_transient(), error.needs_sign_in()), (transient, false), "{error:?}");
+        assert!(error.to_string().contains("have not been forgotten"), "{error}");
+        assert_eq!((login.document(), revocations(&login.backend).len()), (before, 1));
+        // They still work, and can be revoked.
+        login.call().unwrap();
+        assert!(revoke(&SignOut::of(FileStore::new(login.path())), &once(&login.backend)).is_ok());
+    }
+}
+
+#[test]
+fn a_failure_that_may_pass_is_tried_again() {
+    let login = signed_in();
+    login.backend.inject(Route::REVOKE_TOKEN, Fault::status(503));
+    let patient = login.backend.client().retry_policy(RetryPolicy::default().base_delay(Duration::from_millis(1)));
+    revoke(&SignOut::of(FileStore::new(login.path())), &patient).unwrap();
+    assert_eq!(revocations(&login.backend).len(), 2);
+}
+
+#[test]
+fn revoking_takes_ten_seconds_at_the_most() {
+    let login = signed_in();
+    login.backend.inject(Route::REVOKE_TOKEN, Fault::stall());
+    let clock = ManualClock::starting_at(SystemTime::now());
+    let context = login.backend.client().clock(clock.clone()).auth_context().unwrap();
+    let sign_out = SignOut::of(FileStore::new(login.path()));
+    let error = block_on(async move {
+        let revoking = tokio::spawn(async move { sign_out.revoke(&context).await });
+        clock.until_asleep_for(Duration::from_secs(10)).await;
+        clock.advance(Duration::from_secs(10));
+        revoking.await.unwrap().unwrap_err()
+    });
+    assert!(error.is_transient() && error.to_string().contains("10s"), "{error}");
+    assert!(login.path().exists());
+}
+
+#[test]
+fn other_credentials_can_only_be_forgotten() {
+    let backend = Backend::start().unwrap();
+    for document in [
+        json!({ "OPENAI_API_KEY": "sk-MARK-12345" }),
+        json!({ "OPENAI_API_KEY": "sk-MARK-12345", "tokens": tokens()["tokens"] }),
+        json!({ "personal_access_token": "at-MARK-12345" }),
+        json!({ "auth_mode": "agentIdentity", "agent_identity": "MARK", "tokens": tokens()["tokens"] }),
+        json!({ "auth_mode": "bedrockApiKey", "bedrock_api_key": { "api_key": "MARK", "region": "x" } }),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder, "auth.json", &document.to_string());
+        let sign_out = SignOut::of(FileStore::new(&path));
+        let error = revoke(&sign_out, &backend.client()).unwrap_err();
+        assert_eq!(error.kind(), AuthErrorKind::NotFound, "{document}");
+        assert!(path.exists() && error.to_string().contains("only be forgotten"), "{error}");
+        assert_eq!(sign_out.forget().removed, [text_of(&path)]);
+        assert!(!path.exists());
+    }
+    assert_eq!(
+        revoke(&SignOut::of(MemoryStore::default()), &backend.client()).unwrap_err().kind(),
+        AuthErrorKind::NotFound
+    );
+    assert!(backend.requests().is_empty());
+}
+
+#[test]
+fn the_first_store_that_holds_tokens_decides_and_all_are_emptied() {
+    let login = signed_in();
+    let folder = tempfile::tempdir().unwrap();
+    let key = file(&folder, "key.json", r#"{"OPENAI_API_KEY":"sk-MARK-12345"}"#);
+    let token = login.document()["tokens"]["refresh_token"].clone();
+    let sign_out = SignOut::of(MemoryStore::default()).and(FileStore::new(&key)).and(FileStore::new(login.path()));
+    let revoked = revoke(&sign_out, &login.backend.client()).unwrap();
+    assert_eq!(revocations(&login.backend)[0]["token"], token);
+    assert_eq!(revoked.forgotten.removed, [text_of(&key), text_of(login.path())]);
+}
+
+#[test]
+fn a_store_that_cannot_be_read_ends_it_before_anything_is_sent() {
+    let login = signed_in();
+    let folder = tempfile::tempdir().unwrap();
+    let broken = file(&folder, "broken.json", "{\"MARK");
+    let unknown = file(&folder, "unknown.json", r#"{"auth_mode":"MARK"}"#);
+    let incomplete = file(&folder, "incomplete.json", r#"{"auth_mode":"chatgpt","tokens":{"access_token":""}}"#);
+    for path in [broken, unknown, incomplete] {
+        let sign_out = SignOut::of(FileStore::new(&path)).and(FileStore::new(login.path()));
+        let error = revoke(&sign_out, &login.backend.client()).unwrap_err();
+        assert_ne!(error.kind(), AuthErrorKind::NotFound, "{error}");
+        assert!(path.exists() && login.path().exists());
+    }
+    assert!(login.backend.requests().is_empty());
+}
+
+#[test]
+fn tokens_of_a_view_for_reading_only_are_revoked_and_stay() {
+    let login = signed_in();
+    let revoked = revoke(&SignOut::of(FileStore::read_only(login.path())), &login.backend.client()).unwrap();
+    assert_eq!(kinds(&revoked.forgotten), [StoreErrorKind::ReadOnly]);
+    assert!(revoked.forgotten.removed.is_empty() && login.path().exists());
+    assert_eq!(revocations(&login.backend).len(), 1);
+}
+
+#[test]
+fn a_refresh_under_way_is_revoked_with_the_rest() {
+    let login = Login::with_foreign_members(EXPIRED);
+    login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
+    thread::scope(|scope| {
+        let call = scope.spawn(|| login.call());
+        until("the refresh", || !login.redeemed().is_empty());
+        let revoked = revoke(&SignOut::of(FileStore::new(login.path())), &login.backend.client()).unwrap();
+        assert!(revoked.forgotten.failed.is_empty());
+        // Which of the two the server hears first is not for us to say.
+        let _either = call.join().unwrap();
+    });
+    assert!(!login.path().exists());
+    assert_eq!(login.temporaries(), [""; 0]);
+}
+
+// ---- where ----
+
+/// Notes what it is asked, and is content with everything.
+fn service() -> RawServer {
+    RawServer::start(|_| answer("HTTP/1.1 200 OK", "{}"))
+}
+
+fn lines(server: &RawServer) -> Vec<String> {
+    server.requests().into_iter().map(|request| request.line).collect()
+}
+
+#[test]
+fn the_environment_says_where_tokens_are_revoked() {
+    capture_traces();
+    let (token_service, revoke_service) = (service(), service());
+    let token_url = format!("{}/oauth/token?unified=true", token_service.origin());
+    let revoke_url = format!("{}/somewhere/else?x=1", revoke_service.origin());
+    let (token, revocation) = ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", "CODEX_REVOKE_TOKEN_URL_OVERRIDE");
+    for (vars, expected) in [
+        // Without one of its own, beside the one for refreshes: another path, and no query.
+        (vec![(token, &token_url)], (vec!["POST /oauth/revoke HTTP/1.1"], vec![])),
+        (vec![(revocation, &revoke_url)], (vec![], vec!["POST /somewhere/else?x=1 HTTP/1.1"])),
+        (vec![(token, &token_url), (revocation, &revoke_url)], (vec![], vec!["POST /somewhere/else?x=1 HTTP/1.1"])),
+    ] {
+        let login = signed_in();
+        let refresh_token = login.document()["tokens"]["refresh_token"].clone();
+        let before = (token_service.requests().len(), revoke_service.requests().len());
+        let builder = login.backend.client().environment(Environment::from_vars(vars));
+        revoke(&SignOut::of(FileStore::new(login.path())), &builder).unwrap();
+        let sent = (lines(&token_service).split_off(before.0), lines(&revoke_service).split_off(before.1));
+        assert_eq!(
+            sent,
+            (expected.0.into_iter().map(str::to_owned).collect(), expected.1.into_iter().map(str::to_owned).collect())
+        );
+        assert!(login.backend.requests().is_empty() && !login.path().exists());
+        let requests = [token_service.requests(), revoke_service.requests()].concat();
+        let bodies = requests.iter().map(|request| serde_json::from_slice::<Value>(&request.body).unwrap());
+        assert!(bodies.into_iter().any(|body| body["token"] == refresh_token));
+    }
+}
+
+#[test]
+fn code_says_it_louder_than_the_environment() {
+    let login = signed_in();
+    let (in_code, in_environment) = (service(), service());
+    let vars = [
+        ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", format!("{}/oauth/token", in_environment.origin())),
+        ("CODEX_REVOKE_TOKEN_URL_OVERRIDE", format!("{}/oauth/revoke", in_environment.origin())),
+    ];
+    let builder = login.backend.client().environment(Environment::from_vars(vars));
+    let builder = builder.token_url(format!("{}/token", in_code.origin()));
+    revoke(&SignOut::of(FileStore::new(login.path())), &builder).unwrap();
+    assert_eq!(lines(&in_code), ["POST /oauth/revoke HTTP/1.1"]);
+    assert!(in_environment.requests().is_empty() && login.backend.requests().is_empty());
+}
+
+#[test]
+fn the_environment_sends_no_token_to_a_foreign_host() {
+    for variable in ["CODEX_REFRESH_TOKEN_URL_OVERRIDE", "CODEX_REVOKE_TOKEN_URL_OVERRIDE"] {
+        for url in ["https://evil.test/oauth/revoke", "https://auth.openai.com.evil.test/", "http://auth.openai.com/"] {
+            let builder = Client::builder().environment(Environment::from_vars([(variable, url)]));
+            let error = builder.auth_context().unwrap_err();
+            assert!(
+                matches!(&error, ConfigError::UntrustedAuthOrigin { setting, .. } if *setting == variable),
+                "{error}"
+            );
+        }
+    }
+}
+
+// ---- credentials found at run time ----
+
+#[test]
+fn credentials_that_were_found_know_their_store() {
+    let login = signed_in();
+    let sources = |source| AuthSources::none().and(source).environment(Environment::empty());
+    let load = |source| block_on(login.backend.client().load_auth(&sources(source))).unwrap();
+    let auth = load(AuthSource::AuthJson(login.path()));
+    let revoked = block_on(auth.revoke(&login.backend.client().auth_context().unwrap())).unwrap();
+    assert_eq!(revoked.forgotten.removed, [text_of(login.path())]);
+    assert_eq!(revocations(&login.backend).len(), 1);
+
+    fs::write(login.path(), r#"{"OPENAI_API_KEY":"sk-MARK-12345"}"#).unwrap();
+    let read_only = load(AuthSource::ReadOnlyAuthJson(login.path())).forget();
+    assert_eq!((kinds(&read_only), login.path().exists()), (vec![StoreErrorKind::ReadOnly], true));
+    assert_eq!(load(AuthSource::AuthJson(login.path())).forget().removed, [text_of(login.path())]);
+    assert!(!login.path().exists());
+}
+
+#[test]
+fn credentials_of_the_environment_are_in_no_store() {
+    let backend = Backend::start().unwrap();
+    let environment = Environment::from_vars([("CODEX_API_KEY", "sk-MARK-12345")]);
+    let auth = block_on(CodexAuth::load(&AuthSources::default().environment(environment))).unwrap();
+    let forgotten = auth.forget();
+    assert!(forgotten.removed.is_empty() && forgotten.failed.is_empty());
+    let error = block_on(auth.revoke(&backend.client().auth_context().unwrap())).unwrap_err();
+    assert_eq!(error.kind(), AuthErrorKind::NotFound);
+    assert_hidden(&format!("{error} {error:?}"));
+    assert!(backend.requests().is_empty());
+}
