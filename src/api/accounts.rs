@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::request::ApiRequest;
-use crate::api::endpoint::{endpoint, operations};
+use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::wire::{Tolerant, open_enum, open_struct, read_member};
 
 operations! {
@@ -38,7 +38,7 @@ endpoint! {
     /// ```
     ///
     /// Facts: routes of the Codex backend, as the official tool uses them.
-    pub Accounts accepts CodexBackend as accounts;
+    pub Accounts by new, accounts where CodexBackend: Accepts<Accounts>
 }
 
 impl Accounts {

@@ -14,7 +14,7 @@ pub use self::wire::{
 };
 use super::cache::TtlCache;
 use super::request::{ApiRequest, Needs, Page, PagedRequest, PreparedRequest, Requirement};
-use crate::api::endpoint::{endpoint, operations};
+use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
@@ -69,7 +69,7 @@ struct DirectoryKey {
     is_workspace: bool,
 }
 
-endpoint! { Connectors accepts CodexBackend as connectors, by with_caller; }
+endpoint! { Connectors by new, connectors where CodexBackend: Accepts<Connectors> }
 
 impl Connectors {
     fn with_caller(caller: Arc<Caller>) -> Self {

@@ -1,22 +1,26 @@
 //! How a family declares its handles and their operations. What is declared here is all there is: the table in the
 //! documentation, the programs that must not compile, and the routes of the embedded backend follow from it.
 
-/// Declares an endpoint's handle: the clients it accepts, and the method of [`Client`](crate::Client) that makes it.
+pub(crate) use crate::mode::{Accepts, Mode};
+
+/// Declares an endpoint's handle: the mode whose clients it accepts, its constructor, and the method of
+/// [`Client`](crate::Client) that makes it.
 ///
 /// ```text
 /// endpoint! {
 ///     /// What it is for …
-///     pub Usage accepts CodexBackend as usage;
+///     pub Usage by new, usage where CodexBackend: Accepts<Usage>
 /// }
 /// ```
 ///
-/// `, else OpenAiFiles` before the semicolon names the handle that clients of another mode use in its place, for the
-/// compiler's message.
+/// `, else OpenAiFiles` before `where` names the handle that clients of another mode use in its place, for the
+/// compiler's message. A handle for any client says `where AnyMode: Mode`. One that holds more than the client's caller is a
+/// struct of the family's own, made by its `with_caller`, and is declared without `pub`.
 ///
-/// A handle that holds more than the client's caller is a struct of the family's own, and says how it is made:
-/// `CodexModels accepts CodexBackend as codex_models, by with_caller;`.
+/// The bound and `new` are written out for their place: the compiler shows it when a client is not accepted, and would show
+/// this macro otherwise.
 macro_rules! endpoint {
-    ($(#[$meta:meta])* pub $handle:ident accepts $mode:ident as $accessor:ident $($rest:tt)*) => {
+    ($(#[$meta:meta])* pub $handle:ident by $($rest:tt)+) => {
         $(#[$meta])*
         #[derive(Debug, Clone)]
         pub struct $handle {
@@ -29,22 +33,15 @@ macro_rules! endpoint {
             }
         }
 
-        crate::api::endpoint::endpoint! { $handle accepts $mode as $accessor, by with_caller $($rest)* }
+        crate::api::endpoint::endpoint! { $handle by $($rest)+ }
     };
-    ($handle:ident accepts AnyMode as $accessor:ident, by $make:ident;) => {
-        crate::api::endpoint::endpoint! { @handle $handle AnyMode $make $accessor crate::mode::nothing, crate::mode::Mode }
+    ($handle:ident by $new:ident, $accessor:ident where $mode:ident: $($bound:tt)+) => {
+        crate::api::endpoint::endpoint! { @ $handle $new $accessor crate::mode::nothing, $mode $($bound)+ }
     };
-    ($handle:ident accepts $mode:ident as $accessor:ident, by $make:ident;) => {
-        crate::api::endpoint::endpoint! {
-            @handle $handle $mode $make $accessor crate::mode::nothing, crate::mode::Accepts<$handle>
-        }
+    ($handle:ident by $new:ident, $accessor:ident, else $elsewhere:ident where $mode:ident: $($bound:tt)+) => {
+        crate::api::endpoint::endpoint! { @ $handle $new $accessor crate::$elsewhere, $mode $($bound)+ }
     };
-    ($handle:ident accepts $mode:ident as $accessor:ident, by $make:ident, else $elsewhere:ident;) => {
-        crate::api::endpoint::endpoint! {
-            @handle $handle $mode $make $accessor crate::$elsewhere, crate::mode::Accepts<$handle>
-        }
-    };
-    (@handle $handle:ident $mode:ident $make:ident $accessor:ident $elsewhere:ty, $accepted:path) => {
+    (@ $handle:ident $new:ident $accessor:ident $elsewhere:ty, $mode:ident $($bound:tt)+) => {
         impl crate::mode::sealed::Sealed for $handle {}
         impl crate::mode::Endpoint for $handle {
             type Accepted = crate::mode::$mode;
@@ -54,11 +51,12 @@ macro_rules! endpoint {
         impl $handle {
             /// With a client that this endpoint accepts. The handle keeps what it needs of the client alive.
             #[must_use]
-            pub fn new<C>(client: &C) -> Self
+            pub fn $new<C>(client: &C) -> Self
             where
-                C: crate::client::AsClient<Mode: $accepted> + ?Sized,
+                C: crate::client::AsClient + ?Sized,
+                C::Mode: $($bound)+,
             {
-                Self::$make(client.as_client().caller().clone())
+                Self::with_caller(client.as_client().caller().clone())
             }
 
             #[allow(dead_code, reason = "a family may send its requests from elsewhere")]
@@ -72,9 +70,9 @@ macro_rules! endpoint {
             #[must_use]
             pub fn $accessor(&self) -> $handle
             where
-                M: $accepted,
+                M: $($bound)+,
             {
-                $handle::new(self)
+                $handle::$new(self)
             }
         }
     };

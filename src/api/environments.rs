@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 pub use self::github::GitHubRepository;
 use super::request::ApiRequest;
-use crate::api::endpoint::{endpoint, operations};
+use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::error::{Error, ErrorKind};
 use crate::wire::open_struct;
 
@@ -32,7 +32,7 @@ endpoint! {
     /// ```
     ///
     /// Facts: the `environments` routes of the Codex backend, as the official tool uses them.
-    pub CloudEnvironments accepts CodexBackend as cloud_environments;
+    pub CloudEnvironments by new, cloud_environments where CodexBackend: Accepts<CloudEnvironments>
 }
 
 impl CloudEnvironments {

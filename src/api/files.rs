@@ -14,7 +14,7 @@ use tokio::io::AsyncRead;
 pub use self::progress::UploadProgress;
 pub use self::request::{UploadMany, UploadRequest, UploadedFile};
 use self::source::Source;
-use crate::api::endpoint::endpoint;
+use crate::api::endpoint::{Accepts, endpoint};
 pub use crate::exchange::SignedUrl;
 
 endpoint! {
@@ -49,7 +49,7 @@ endpoint! {
     /// ```
     ///
     /// Facts: the `/files` routes of the Codex backend, as the official tool uses them.
-    pub OpenAiFileUpload accepts CodexBackend as file_upload, else OpenAiFiles;
+    pub OpenAiFileUpload by new, file_upload, else OpenAiFiles where CodexBackend: Accepts<OpenAiFileUpload>
 }
 
 impl OpenAiFileUpload {

@@ -14,7 +14,7 @@ pub use self::error::ManagedConfigError;
 pub use self::load::{ConfigLoadSource, LoadedConfig, ManagedLoad, ManagedRefreshes};
 pub use self::wire::{ConfigBundle, ConfigFragment, ConfigRequirements, DeliveredConfig, ManagedLayers};
 use super::request::{ApiRequest, Needs, Requirement};
-use crate::api::endpoint::{endpoint, operations};
+use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
 
@@ -64,7 +64,7 @@ pub struct ManagedConfig {
     account: Option<AccountFacts>,
 }
 
-endpoint! { ManagedConfig accepts CodexBackend as managed_config, by with_caller; }
+endpoint! { ManagedConfig by new, managed_config where CodexBackend: Accepts<ManagedConfig> }
 
 impl ManagedConfig {
     fn with_caller(caller: Arc<Caller>) -> Self {

@@ -17,7 +17,7 @@ pub use self::catalogue::{
     ModelVisibility, ReasoningLevel, TruncationPolicy,
 };
 use super::request::ApiRequest;
-use crate::api::endpoint::{endpoint, operations};
+use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, ToTheEnd};
@@ -111,7 +111,7 @@ pub enum RefreshStrategy {
     Offline,
 }
 
-endpoint! { CodexModels accepts CodexBackend as codex_models, by with_caller, else OpenAiModels; }
+endpoint! { CodexModels by new, codex_models, else OpenAiModels where CodexBackend: Accepts<CodexModels> }
 
 impl CodexModels {
     fn with_caller(caller: Arc<Caller>) -> Self {
@@ -314,7 +314,7 @@ endpoint! {
     /// assert_eq!(models[0].id, "gpt-test");
     /// # Ok(()) }
     /// ```
-    pub OpenAiModels accepts OpenAiApi as openai_models, else CodexModels;
+    pub OpenAiModels by new, openai_models, else CodexModels where OpenAiApi: Accepts<OpenAiModels>
 }
 
 impl OpenAiModels {

@@ -23,7 +23,7 @@ use super::files::progress::{ProgressCallback, UploadProgress};
 use super::files::source::Source;
 use super::request::{ApiRequest, PagedRequest, PreparedRequest, awaited};
 use super::responses::{DeletedObject, ListPage};
-use crate::api::endpoint::{endpoint, operations};
+use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
@@ -69,7 +69,7 @@ endpoint! {
     /// assert!(files.delete(&file.id).await?.deleted);
     /// # Ok(()) }
     /// ```
-    pub OpenAiFiles accepts OpenAiApi as openai_files, else OpenAiFileUpload;
+    pub OpenAiFiles by new, openai_files, else OpenAiFileUpload where OpenAiApi: Accepts<OpenAiFiles>
 }
 
 impl OpenAiFiles {

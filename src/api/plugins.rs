@@ -5,7 +5,7 @@ mod wire;
 use self::wire::PluginListAnswer;
 pub use self::wire::{Plugin, PluginInterface, PluginRelease, PluginScope, PluginSkill, PluginSkillInterface};
 use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
-use crate::api::endpoint::{endpoint, operations};
+use crate::api::endpoint::{Accepts, Mode, endpoint, operations};
 use crate::exchange::Operation;
 
 operations! {
@@ -44,7 +44,7 @@ endpoint! {
     /// ```
     ///
     /// Facts: the `plugins` routes of the Codex backend, as the official tool uses them.
-    pub Plugins accepts CodexBackend as plugins;
+    pub Plugins by new, plugins where CodexBackend: Accepts<Plugins>
 }
 
 impl Plugins {
@@ -107,7 +107,7 @@ endpoint! {
     /// assert!(backend.requests().iter().all(|request| request.header("authorization").is_none()));
     /// # Ok(()) }
     /// ```
-    pub FeaturedPlugins accepts AnyMode as featured_plugins;
+    pub FeaturedPlugins by new, featured_plugins where AnyMode: Mode
 }
 
 impl FeaturedPlugins {

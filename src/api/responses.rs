@@ -46,7 +46,7 @@ use self::request::{CODEX, OPENAI};
 use self::rules::Rules;
 use self::stream::ReceiveStream;
 use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
-use crate::api::endpoint::{endpoint, operations};
+use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::exchange::LONGEST_EVENT;
 use crate::mode::{CodexBackend, OpenAiApi};
 use crate::wire::{null_as_default, open_struct, wire_struct};
@@ -89,7 +89,7 @@ endpoint! {
     /// assert_eq!(answer.text(), "Hello, world");
     /// # Ok(()) }
     /// ```
-    pub CodexResponses accepts CodexBackend as codex_responses, else OpenAiResponses;
+    pub CodexResponses by new, codex_responses, else OpenAiResponses where CodexBackend: Accepts<CodexResponses>
 }
 
 endpoint! {
@@ -118,7 +118,7 @@ endpoint! {
     /// assert_eq!(responses.retrieve(&answer.id).await?.id, answer.id);
     /// # Ok(()) }
     /// ```
-    pub OpenAiResponses accepts OpenAiApi as openai_responses, else CodexResponses;
+    pub OpenAiResponses by new, openai_responses, else CodexResponses where OpenAiApi: Accepts<OpenAiResponses>
 }
 
 impl CodexResponses {

@@ -24,7 +24,7 @@ pub use self::status::{LatestTurnStatus, TaskState, TaskStatus, TaskStatusDispla
 pub use self::wait::{TaskChanges, TaskWait};
 use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
 pub use super::working_tree::{ApplyOutcome, ApplyStatus, GitError, WorkingTree};
-use crate::api::endpoint::{endpoint, operations};
+use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::error::{Error, ErrorKind};
 use crate::wire::open_struct;
 
@@ -55,7 +55,7 @@ endpoint! {
     /// ```
     ///
     /// Facts: the `tasks` routes of the Codex backend, as the official tool uses them.
-    pub CloudTasks accepts CodexBackend as cloud_tasks;
+    pub CloudTasks by new, cloud_tasks where CodexBackend: Accepts<CloudTasks>
 }
 
 impl CloudTasks {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::request::ApiRequest;
-use crate::api::endpoint::{endpoint, operations};
+use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::error::{Error, ErrorKind};
 use crate::limits::{
     Credits, LimitWindow, PlanType, RateLimitReachedReason, RateLimitSnapshot, RateLimitWindow, SpendControl,
@@ -44,7 +44,7 @@ endpoint! {
     /// assert_eq!(window.map(|window| window.used_percent), Some(37.0));
     /// # Ok(()) }
     /// ```
-    pub Usage accepts CodexBackend as usage;
+    pub Usage by new, usage where CodexBackend: Accepts<Usage>
 }
 
 impl Usage {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::cache::TtlCache;
 use super::request::{ApiRequest, Needs, Requirement};
-use crate::api::endpoint::{endpoint, operations};
+use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
 use crate::error::Error;
@@ -48,7 +48,7 @@ pub struct WorkspacePolicy {
     remembered: Arc<TtlCache<(String, String), bool>>,
 }
 
-endpoint! { WorkspacePolicy accepts CodexBackend as workspace_policy, by with_caller; }
+endpoint! { WorkspacePolicy by new, workspace_policy where CodexBackend: Accepts<WorkspacePolicy> }
 
 impl WorkspacePolicy {
     fn with_caller(caller: Arc<Caller>) -> Self {

@@ -17,39 +17,28 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     found
 }
 
-/// Reads `endpoint! { pub Name accepts Mode as accessor; }` and what it stands for.
+/// Reads `endpoint! { pub Name by new, accessor where Mode: Accepts<Name> }`.
 fn in_source(source: &str) -> Vec<Endpoint> {
     let code: Vec<&str> = source.lines().map(str::trim).filter(|line| !line.starts_with("//")).collect();
     let code = code.join(" ");
-    let word_after = |text: &str, before: &str| {
-        let rest = text.split_once(before)?.1;
-        Some(rest.split(|it: char| !it.is_alphanumeric() && it != '_').next()?.to_owned())
-    };
-    let by_macro = code.split("endpoint! {").skip(1).filter_map(|block| {
+    let declarations = code.split("endpoint! {").skip(1).filter_map(|block| {
+        let (name, rest) = block.split_once(" by new, ")?;
+        let (accessor, rest) = rest.split_once(" where ")?;
         Some(Endpoint {
-            name: word_after(block, "pub ")?,
-            accepts: word_after(block, " accepts ")?,
-            accessor: word_after(block, " as ")?,
+            name: name.rsplit(' ').next()?.to_owned(),
+            accepts: rest.split_once(": ")?.0.to_owned(),
+            accessor: accessor.split(',').next()?.to_owned(),
         })
     });
-    let by_hand = code.split("impl Endpoint for ").skip(1).filter_map(|block| {
-        let name = word_after(&format!(" {block}"), " ")?;
-        let before_type = code.split_once(&format!("(&self) -> {name} "))?.0;
-        Some(Endpoint {
-            accepts: word_after(block, "type Accepted = ")?,
-            accessor: before_type.rsplit(' ').next()?.to_owned(),
-            name,
-        })
-    });
-    by_macro.chain(by_hand).collect()
+    declarations.collect()
 }
 
 #[test]
-fn both_forms_of_a_declaration_are_read() {
-    let by_hand = "impl Endpoint for Things {\n    type Accepted = OpenAiApi;\n}\n\
-                   impl<M> Client<M> {\n    pub fn things(&self) -> Things\n    where\n        M: Accepts<Things>,\n{}}";
-    let by_macro = "endpoint! {\n    /// A pub thing as such.\n    #[derive(Debug)]\n    pub Things accepts OpenAiApi as things;\n}";
-    for source in [by_hand, by_macro] {
+fn declarations_are_read() {
+    for source in [
+        "endpoint! {\n    /// A thing by new, where CodexBackend: Accepts.\n    pub Things by new, things where OpenAiApi: Accepts<Things>\n}",
+        "endpoint! { Things by new, things, else CodexThings where OpenAiApi: Accepts<Things> }",
+    ] {
         let [Endpoint { name, accepts, accessor }] = &in_source(source)[..] else { panic!("{source}") };
         assert_eq!((&name[..], &accepts[..], &accessor[..]), ("Things", "OpenAiApi", "things"), "{source}");
     }

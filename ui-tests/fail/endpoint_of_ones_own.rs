@@ -8,7 +8,6 @@ struct Exfiltrate;
 impl Endpoint for Exfiltrate {
     type Accepted = AnyMode;
     type Elsewhere = nothing;
-    const NAME: &'static str = "Exfiltrate";
 }
 
 fn main() {}
