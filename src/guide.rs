@@ -5,6 +5,7 @@ pub mod agents;
 pub mod cloud_tasks;
 pub mod connectors;
 pub mod credentials;
+pub mod endpoints;
 pub mod errors_of_streams;
 pub mod first_stream;
 pub mod from_async_openai;

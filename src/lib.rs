@@ -1,14 +1,13 @@
-//! A client for the Codex backend (the ChatGPT-hosted API: models, files, usage, …) and the public OpenAI API, in which **the
-//! kind of authentication a client holds is part of its type**.
+//! A client for the Codex backend (the ChatGPT-hosted API behind OpenAI's Codex tools) and for the public OpenAI API, in which
+//! **the kind of authentication a client holds is part of its type**.
 //!
-//! [`OpenAiFileUpload`] accepts a [`Client<CodexBackend>`](Client) and nothing else. Hand it a client with an API key,
-//! and the program does not compile; the compiler says what to do.
+//! Uploading files for Codex tools takes a person's ChatGPT sign-in. Here a client says in its type that it has one:
 //!
 //! ```
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), codex_backend::Error> {
 //! use codex_backend::{ChatGptTokens, Client, CodexBackend, OpenAiFileUpload};
 //!
-//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let backend = codex_backend::testing::Backend::start().unwrap();
 //! # let (access_token, base_url) = (backend.issue_access_token("acct-1"), backend.codex_base_url());
 //! let client: Client<CodexBackend> = Client::builder()
 //!     .application("report-bot", "1.4.0")
@@ -21,84 +20,49 @@
 //! # Ok(()) }
 //! ```
 //!
+//! With an API key the same program does not compile:
+//!
 //! ```compile_fail,E0277
 //! # use codex_backend::{Client, OpenAiFileUpload};
-//! let api = Client::builder().api_key("sk-example").build()?;
-//! OpenAiFileUpload::new(&api); // error[E0277]: `OpenAiFileUpload` does not accept a `Client<OpenAiApi>`
+//! let client = Client::builder().api_key("sk-example").build()?;
+//! OpenAiFileUpload::new(&client);
 //! # Ok::<(), codex_backend::ConfigError>(())
+//! ```
+//!
+//! ```text
+//! error[E0277]: `OpenAiFileUpload` does not accept a `Client<OpenAiApi>`
+//!   |
+//!   | OpenAiFileUpload::new(&client);
+//!   |                       ^^^^^^^ `OpenAiFileUpload` needs a `Client<CodexBackend>`
+//!   |
+//!   = note: in its place, clients of another mode use: `OpenAiFiles`
 //! ```
 //!
 //! # Endpoints
 //!
-//! | endpoint | accepts | method and path | sent again after a failure | time limit |
-//! | --- | --- | --- | --- | --- |
-//! | [`OpenAiFileUpload`] | `Client<CodexBackend>` | `POST /files` | only if the server did not act on it | attempt, call |
-//! | | | `PUT` to a signed URL, without credentials | yes, if the source can be read again | idle |
-//! | | | `POST /files/{file_id}/uploaded` | yes | attempt, call |
-//! | [`Usage`] | `Client<CodexBackend>` | `GET {prefix}/usage` | yes | attempt, call |
-//! | | | `GET {prefix}/rate-limit-reset-credits` | yes | attempt, call |
-//! | | | `POST {prefix}/rate-limit-reset-credits/consume` | yes | attempt, call |
-//! | | | `POST {prefix}/usage/thread_usage/query` | yes | attempt, call |
-//! | [`Accounts`] | `Client<CodexBackend>` | `GET {prefix}/accounts/check` | yes | attempt, call |
-//! | | | `GET {prefix}/profiles/me` | yes | attempt, call |
-//! | | | `GET {prefix}/workspace-messages` | yes | attempt, call |
-//! | | | `GET {prefix}/settings/user` | yes | attempt, call |
-//! | | | `POST {prefix}/accounts/send_add_credits_nudge_email` | never | attempt, call |
-//! | [`CloudTasks`] | `Client<CodexBackend>` | `GET {prefix}/tasks/list` | yes | attempt, call |
-//! | | | `GET {prefix}/tasks/{task_id}` | yes | attempt, call |
-//! | | | `GET {prefix}/tasks/{task_id}/turns/{turn_id}/sibling_turns` | yes | attempt, call |
-//! | | | `POST {prefix}/tasks` | only if the server did not act on it | attempt, call |
-//! | [`CloudEnvironments`] | `Client<CodexBackend>` | `GET {prefix}/environments` | yes | attempt, call |
-//! | | | `GET {prefix}/environments/by-repo/github/{owner}/{repo}` | yes | attempt, call |
-//! | [`ManagedConfig`](struct.ManagedConfig.html) | `Client<CodexBackend>` | `GET {prefix}/config/requirements` | yes | attempt, call |
-//! | | | `GET {prefix}/config/bundle` | yes | attempt, call |
-//! | [`Connectors`] | `Client<CodexBackend>` | `GET /connectors/directory/list` | yes | attempt, call |
-//! | | | `GET /connectors/directory/list_workspace` | yes | attempt, call |
-//! | | | `POST /ps/apps/batch` | yes | attempt, call |
-//! | [`WorkspacePolicy`] | `Client<CodexBackend>` | `GET /accounts/{account_id}/settings` | yes | attempt, call |
-//! | [`Plugins`] | `Client<CodexBackend>` | `GET /ps/plugins/list` | yes | attempt, call |
-//! | | | `GET /ps/plugins/installed` | yes | attempt, call |
-//! | | | `GET /ps/plugins/{plugin_id}` | yes | attempt, call |
-//! | [`FeaturedPlugins`] | any client | `GET /plugins/featured` | yes | attempt, call |
-//! | [`CodexResponses`] | `Client<CodexBackend>` | `POST {codex}/responses` | until the first event of the body has come | stream idle |
-//! | | | `POST {codex}/responses/compact` | yes | stream idle |
-//! | [`CodexModels`] | `Client<CodexBackend>` | `GET {codex}/models` | yes | 5 s |
-//! | [`OpenAiResponses`] | `Client<OpenAiApi>` | `POST /responses` | if it is not kept, until the first event has come; else only if the server did not act on it | stream idle |
-//! | | | `GET /responses/{response_id}` | yes | attempt, call |
-//! | | | `GET /responses/{response_id}`, followed | yes | stream idle |
-//! | | | `DELETE /responses/{response_id}` | only if the server did not act on it | attempt, call |
-//! | | | `POST /responses/{response_id}/cancel` | yes | attempt, call |
-//! | | | `GET /responses/{response_id}/input_items` | yes | attempt, call |
-//! | | | `POST /responses/input_tokens` | yes | attempt, call |
-//! | | | `POST /responses/compact` | yes | stream idle |
-//! | [`OpenAiModels`] | `Client<OpenAiApi>` | `GET /models` | yes | attempt, call |
-//! | | | `GET /models/{model}` | yes | attempt, call |
-//! | [`OpenAiFiles`] | `Client<OpenAiApi>` | `POST /files` | only if the server did not act on it, and the source can be read again | idle |
-//! | | | `GET /files` | yes | attempt, call |
-//! | | | `GET /files/{file_id}` | yes | attempt, call |
-//! | | | `GET /files/{file_id}/content` | until its head has come | idle |
-//! | | | `DELETE /files/{file_id}` | only if the server did not act on it | attempt, call |
-//! | | | `POST /uploads` | only if the server did not act on it | attempt, call |
-//! | | | `POST /uploads/{upload_id}/parts` | yes | idle |
-//! | | | `POST /uploads/{upload_id}/complete` | only if the server did not act on it | attempt, call |
-//! | | | `POST /uploads/{upload_id}/cancel` | yes | attempt, call |
+//! A handle is made from a client: `Usage::new(&client)`, or `client.usage()`. [One page](guide::endpoints) lists all
+//! requests, with their retries and time-outs.
 //!
-//! Paths follow the client's base URL. `{prefix}` is `/wham` below a base URL with `/backend-api`, else `/api/codex`;
-//! `{codex}` is `/codex` or `/api/codex` in the same way. A path without either is the same everywhere, and is served by the
-//! ChatGPT host alone, below `/backend-api`.
-//!
-//! # Which client do I hold?
-//!
-//! * [`mode`] explains modes and the gate. [`CodexBackend`], [`OpenAiApi`] and [`NoAuth`] are the modes there are.
-//! * A client whose mode is known only at run time is an [`AnyClient`]; narrow it once.
-//! * Credentials of any kind go through one [`AuthProvider`]; write your own where none fits.
-//! * [`CodexAuth`] finds the user's credentials, in the variables and files that [`AuthSources`] names, and
-//!   [`ClientBuilder::build_any`] or [`ClientBuilder::codex_auth`] makes a client of them.
-//! * ChatGPT tokens that are kept in a store, such as the `auth.json` of the official tool, and renewed in time, are a
-//!   [`ChatGptSession`]. Give each account a store of its own.
-//! * A service without a user's tokens is an [`AgentIdentity`]; [`guide::agents`] says how to run many of them.
-//! * [`guide::credentials`] goes through sources, stores and accounts.
-//! * To adopt the auth alone and send requests with another HTTP stack, take [`Client::auth_headers`].
+//! | handle | what it does | made by |
+//! | --- | --- | --- |
+//! | **For a `Client<CodexBackend>`** | ChatGPT tokens, an agent identity, a personal access token, … | |
+//! | [`CodexResponses`] | asks models, in streams of typed events | `codex_responses()` |
+//! | [`CodexModels`] | the models that the account may use | `codex_models()` |
+//! | [`OpenAiFileUpload`] | uploads files that Codex tools and models refer to | `file_upload()` |
+//! | [`CloudTasks`] | starts cloud tasks, waits for them, reads their diffs | `cloud_tasks()` |
+//! | [`CloudEnvironments`] | the environments that cloud tasks run in | `cloud_environments()` |
+//! | [`Usage`] | how much of the plan's limits is used, and credits | `usage()` |
+//! | [`Accounts`] | the user's accounts, profile, messages and settings | `accounts()` |
+//! | [`Connectors`] | the directory of connectors (apps) | `connectors()` |
+//! | [`Plugins`] | the directory of plugins | `plugins()` |
+//! | [`WorkspacePolicy`] | what the workspace allows | `workspace_policy()` |
+//! | [`ManagedConfig`](struct.ManagedConfig.html) | what administrators demand (feature `managed-config`) | `managed_config()` |
+//! | **For a `Client<OpenAiApi>`** | an API key | |
+//! | [`OpenAiResponses`] | asks models, in one piece or in streams of typed events | `openai_responses()` |
+//! | [`OpenAiModels`] | the models that the key may use | `openai_models()` |
+//! | [`OpenAiFiles`] | uploads, lists, reads and deletes files | `openai_files()` |
+//! | **For any client** | also a `Client<NoAuth>`, without credentials | |
+//! | [`FeaturedPlugins`] | the plugins that are featured | `featured_plugins()` |
 //!
 //! # How do I …?
 //!
@@ -106,18 +70,31 @@
 //! * [let a model call functions](guide::tools)
 //! * [get JSON of a known form](guide::structured_output)
 //! * [understand how a stream ended](guide::errors_of_streams)
-//! * [move over from async-openai](guide::from_async_openai)
+//! * [upload a file](guide::upload)
 //! * [tell a user how much is used](guide::usage)
 //! * [run a cloud task, and apply what it changed](guide::cloud_tasks)
 //! * [list connectors and plugins](guide::connectors)
+//! * [use credentials that are on this machine](guide::credentials)
+//! * [keep credentials in a store of my own](guide::credential_store)
+//! * [run a service without a user's tokens](guide::agents)
+//! * [test my application](guide::testing)
+//! * [send requests with another HTTP stack](Client::auth_headers), and take the auth alone from here
+//! * [move over from async-openai](guide::from_async_openai)
+//!
+//! # Which client do I hold?
+//!
+//! * [`mode`] explains modes and the gate. [`CodexBackend`], [`OpenAiApi`] and [`NoAuth`] are the modes there are.
+//! * Where the mode is known only at run time, hold an [`AnyClient`] and narrow it once: `as_codex_backend()?`.
+//! * Credentials of any kind go through one [`AuthProvider`]; [`auth`] lists those that are built in.
 //!
 //! # What every call does
 //!
 //! * **Auth** headers are asked of the provider before each attempt. If they cannot be complete, nothing is sent. After a
-//!   401 the provider may renew them; one call is sent three times at the most because of that.
+//!   401 the provider may refresh them; one call is sent three times at the most because of that.
 //! * **Origins**: credentials go to the hosts they belong to and to loopback, and nowhere else
-//!   ([`ClientBuilder::dangerously_allow_origin`] is the exception). Redirects are errors.
-//! * **Repeats** and waits follow the [`RetryPolicy`], **time limits** the [`Timeouts`].
+//!   ([`ClientBuilder::dangerously_allow_origin`] is the exception). Redirects are errors. A client that has a base URL on
+//!   loopback never reaches production.
+//! * **Retries** and waits follow the [`RetryPolicy`], **time-outs** the [`Timeouts`].
 //! * **Errors** are one [`Error`] with a [`kind`](Error::kind); they never hold a credential.
 //! * **Spans**: each call is a `tracing` span `codex_backend.call` at debug level, with the operation, the mode, the
 //!   method and the path's template; each attempt is an event with status, request id and duration.
@@ -129,12 +106,12 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `agent-identity` | yes | agent identities: a signing key in place of a token |
+//! | `rustls-ring` | yes | TLS by rustls with ring. Without it only `http` to loopback works, or a [`Transport`](transport::Transport) of your own |
 //! | `keyring` | no | `KeyringStore`: credentials in the keyring of the operating system. Needs no system library |
-//! | `rustls-ring` | yes | TLS by rustls with ring. Without it only `http` to loopback works, or a [`Transport`] of your own |
-//! | `managed-config` | no | [`ManagedConfig`]: what administrators demand, in TOML, with a signed cache |
-//! | `zstd` | no | `ResponseRequest::compressed`, for requests to the Codex backend |
+//! | `managed-config` | no | [`ManagedConfig`](struct.ManagedConfig.html): what administrators demand, in TOML, with a signed cache |
 //! | `schemars` | no | JSON schemas of Rust types, for structured output and for the arguments of functions |
 //! | `testing` | no | the embedded backend, `codex_backend::testing`, for tests of yours |
+//! | `zstd` | no | `ResponseRequest::compressed`, for requests to the Codex backend |
 //!
 //! Cargo unifies features: beside this crate, an application's own use of reqwest 0.13 has TLS by rustls **without** a
 //! default provider, unless the application turns on one of reqwest's TLS features. If it uses reqwest without any, it

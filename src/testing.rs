@@ -99,6 +99,12 @@ impl Route {
     pub fn all() -> impl Iterator<Item = Self> {
         rows().map(|row| row.route)
     }
+
+    /// The operations whose requests it is for, by their names in errors and spans: one, or that of the backend and that of
+    /// the OpenAI API.
+    pub fn operations(self) -> impl Iterator<Item = &'static str> {
+        rows().filter(move |row| row.route == self).flat_map(|row| row.ways.iter().map(|way| way.operation.name))
+    }
 }
 
 impl Backend {

@@ -31,7 +31,7 @@ impl Client<Unset> {
 /// Builds a [`Client`]. `S` is the mode, or [`Unset`] until credentials are chosen.
 ///
 /// Credentials are chosen once (a second choice does not compile), and `build()` exists only when they are. Everything
-/// else has a default and may come in any order.
+/// else has a default and may come in any order. A clone starts a second client with the same settings.
 ///
 /// | setting | default |
 /// | --- | --- |
@@ -58,6 +58,13 @@ pub struct ClientBuilder<S> {
     settings: Settings,
     provider: Option<Result<Arc<dyn ErasedProvider>, AuthError>>,
     state: PhantomData<fn() -> S>,
+}
+
+/// With the same settings and credentials. Clients that are built of clones share their provider, and nothing else.
+impl<S> Clone for ClientBuilder<S> {
+    fn clone(&self) -> Self {
+        Self { settings: self.settings.clone(), provider: self.provider.clone(), state: PhantomData }
+    }
 }
 
 /// What does not depend on the mode.

@@ -2,6 +2,9 @@
 
 #[path = "../support/clock.rs"]
 mod clock;
+#[path = "../support/declarations.rs"]
+#[allow(dead_code, reason = "not all of it is looked at here")]
+mod declarations;
 #[path = "../support/raw.rs"]
 mod raw;
 mod support;

@@ -5,6 +5,7 @@ mod support {
     #[allow(dead_code, reason = "secrets are told here in more ways than by their mark")]
     pub(crate) mod capture;
     pub(crate) mod clock;
+    pub(crate) mod declarations;
     pub(crate) mod guard;
     pub(crate) mod raw;
     pub(crate) mod rounds;

@@ -2,6 +2,9 @@
 
 mod accepted;
 mod compiler;
+#[path = "../support/declarations.rs"]
+#[allow(dead_code, reason = "not all of it is looked at here")]
+mod declarations;
 mod declared;
 
 use std::collections::BTreeMap;
@@ -79,12 +82,12 @@ fn each_mistake_is_one_error_with_its_headline() {
 /// Every endpoint refuses every mode that it does not accept, made from a client and as the client's method.
 #[test]
 fn every_endpoint_refuses_each_wrong_mode() {
-    let endpoints = declared::endpoints();
+    let endpoints = declarations::endpoints();
     assert!(endpoints.iter().any(|endpoint| endpoint.name == "OpenAiFileUpload"), "{endpoints:?}");
     let mut lines = Vec::new();
     for endpoint in endpoints.iter().filter(|endpoint| endpoint.accepts != "AnyMode") {
         for mode in declared::modes().into_iter().filter(|mode| *mode != endpoint.accepts) {
-            let declared::Endpoint { name, accessor, .. } = endpoint;
+            let declarations::Endpoint { name, accessor, .. } = endpoint;
             let headline = format!("E0277: `{name}` does not accept a `Client<{mode}>`");
             let client = format!("client: &codex_backend::Client<codex_backend::{mode}>");
             lines.push((format!("fn f({client}) {{ codex_backend::{name}::new(client); }}"), headline.clone()));

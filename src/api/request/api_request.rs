@@ -1,8 +1,10 @@
 //! A request that is awaited for its typed answer.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -34,8 +36,16 @@ use crate::wire::{Tolerant, Wire};
 /// ```
 #[must_use = "a request does nothing unless awaited"]
 pub struct ApiRequest<T> {
-    request: PreparedRequest,
-    answer: ReadAnswer<T>,
+    operation: &'static str,
+    state: State<T>,
+}
+
+enum State<T> {
+    Prepared(PreparedRequest, ReadAnswer<T>),
+    /// Behind a lock that is never taken, so that a request can be shared though the future cannot.
+    Sent(Mutex<BoxFuture<'static, Result<T, Error>>>),
+    /// While it goes from one to the other.
+    Between,
 }
 
 /// What is made of the answer.
@@ -69,7 +79,7 @@ impl PreparedRequest {
     /// Bytes, at most that many of them.
     pub(crate) fn bytes_up_to(self, longest: usize) -> ApiRequest<Bytes> {
         let decode = |answer: &Answer, _: &'static Operation| Ok(answer.body.clone());
-        ApiRequest { request: self, answer: ReadAnswer::Whole(ToTheEnd { longest }, Box::new(decode)) }
+        ApiRequest::new(self, ReadAnswer::Whole(ToTheEnd { longest }, Box::new(decode)))
     }
 
     /// Whatever is made of its head and body.
@@ -77,7 +87,7 @@ impl PreparedRequest {
         self,
         decode: impl FnOnce(&Answer, &'static Operation) -> Result<T, Error> + Send + Sync + 'static,
     ) -> ApiRequest<T> {
-        ApiRequest { request: self, answer: ReadAnswer::Whole(ToTheEnd::DEFAULT, Box::new(decode)) }
+        ApiRequest::new(self, ReadAnswer::Whole(ToTheEnd::DEFAULT, Box::new(decode)))
     }
 
     /// What is received in a way of its own, such as a stream.
@@ -89,20 +99,32 @@ impl PreparedRequest {
             let receive = receive(&request);
             Box::pin(request.send(receive))
         };
-        ApiRequest { request: self, answer: ReadAnswer::Received(Box::new(send)) }
+        ApiRequest::new(self, ReadAnswer::Received(Box::new(send)))
+    }
+}
+
+impl<T> ApiRequest<T> {
+    fn new(request: PreparedRequest, answer: ReadAnswer<T>) -> Self {
+        Self { operation: request.operation.name, state: State::Prepared(request, answer) }
     }
 }
 
 impl<T: Send + 'static> ApiRequest<T> {
     /// Other time-outs than the client's.
-    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.request.options.timeouts = Some(timeouts);
-        self
+    pub fn with_timeouts(self, timeouts: Timeouts) -> Self {
+        self.set(|options| options.timeouts = Some(timeouts))
     }
 
     /// Another retry policy than the client's.
-    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
-        self.request.options.retry = Some(policy);
+    pub fn with_retry_policy(self, policy: RetryPolicy) -> Self {
+        self.set(|options| options.retry = Some(policy))
+    }
+
+    /// Changes nothing once it has been polled.
+    fn set(mut self, set: impl FnOnce(&mut CallOptions)) -> Self {
+        if let State::Prepared(request, _) = &mut self.state {
+            set(&mut request.options);
+        }
         self
     }
 
@@ -120,63 +142,84 @@ impl<T: Send + 'static> ApiRequest<T> {
     /// # Ok(()) }
     /// ```
     pub fn with_raw(self) -> ApiRequest<WithRaw<T>> {
-        let answer = match self.answer {
-            ReadAnswer::Whole(receive, decode) => ReadAnswer::Whole(
-                receive,
+        self.map(
+            |decode| {
                 Box::new(|answer, operation| {
                     let value = decode(answer, operation)?;
                     // An answer that is not read is not held to be JSON either.
                     Ok(WithRaw { value, raw: serde_json::from_slice(&answer.body).unwrap_or_default() })
-                }),
-            ),
-            ReadAnswer::Received(receive) => ReadAnswer::Received(Box::new(|request| {
-                let received = receive(request);
-                Box::pin(async { Ok(WithRaw { value: received.await?, raw: Value::Null }) })
-            })),
-        };
-        ApiRequest { request: self.request, answer }
+                })
+            },
+            |value| Ok(WithRaw { value, raw: Value::Null }),
+        )
     }
 
     /// What is made of the answer, by someone who may refuse it.
-    pub(crate) fn and_then<U>(
+    pub(crate) fn and_then<U: Send + 'static>(
         self,
-        check: impl FnOnce(T) -> Result<U, Error> + Send + Sync + 'static,
+        check: impl FnOnce(T) -> Result<U, Error> + Clone + Send + Sync + 'static,
     ) -> ApiRequest<U> {
-        let answer = match self.answer {
-            ReadAnswer::Whole(receive, decode) => {
-                ReadAnswer::Whole(receive, Box::new(|answer, operation| check(decode(answer, operation)?)))
+        let of_received = check.clone();
+        self.map(|decode| Box::new(|answer, operation| check(decode(answer, operation)?)), of_received)
+    }
+
+    /// Another value, made while the answer is at hand, or of what was received.
+    fn map<U: Send + 'static>(
+        self,
+        of_answer: impl FnOnce(Decode<T>) -> Decode<U>,
+        of_received: impl FnOnce(T) -> Result<U, Error> + Send + Sync + 'static,
+    ) -> ApiRequest<U> {
+        let state = match self.state {
+            State::Prepared(request, ReadAnswer::Whole(receive, decode)) => {
+                State::Prepared(request, ReadAnswer::Whole(receive, of_answer(decode)))
             }
-            ReadAnswer::Received(receive) => ReadAnswer::Received(Box::new(|request| {
-                let received = receive(request);
-                Box::pin(async { check(received.await?) })
-            })),
+            State::Prepared(request, ReadAnswer::Received(receive)) => {
+                let receive = |request| -> BoxFuture<'static, _> {
+                    let received = receive(request);
+                    Box::pin(async { of_received(received.await?) })
+                };
+                State::Prepared(request, ReadAnswer::Received(Box::new(receive)))
+            }
+            State::Sent(sent) => {
+                let sent = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
+                State::Sent(Mutex::new(Box::pin(async { of_received(sent.await?) })))
+            }
+            State::Between => State::Between,
         };
-        ApiRequest { request: self.request, answer }
+        ApiRequest { operation: self.operation, state }
     }
 
     pub(crate) fn with_options(mut self, options: CallOptions) -> Self {
-        self.request = self.request.with_options(options);
-        self
-    }
-
-    async fn run(self) -> Result<T, Error> {
-        let Self { request, answer } = self;
-        match answer {
-            ReadAnswer::Whole(receive, decode) => {
-                let operation = request.operation;
-                decode(&request.answer(receive).await?, operation)
-            }
-            ReadAnswer::Received(receive) => receive(request).await,
+        if let State::Prepared(request, answer) = self.state {
+            self.state = State::Prepared(request.with_options(options), answer);
         }
+        self
     }
 }
 
-impl<T: Send + 'static> IntoFuture for ApiRequest<T> {
-    type Output = Result<T, Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+async fn send<T: Send + 'static>(request: PreparedRequest, answer: ReadAnswer<T>) -> Result<T, Error> {
+    match answer {
+        ReadAnswer::Whole(receive, decode) => {
+            let operation = request.operation;
+            decode(&request.answer(receive).await?, operation)
+        }
+        ReadAnswer::Received(receive) => receive(request).await,
+    }
+}
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+impl<T: Send + 'static> Future for ApiRequest<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::Prepared(..) = self.state
+            && let State::Prepared(request, answer) = std::mem::replace(&mut self.state, State::Between)
+        {
+            self.state = State::Sent(Mutex::new(Box::pin(send(request, answer))));
+        }
+        match &mut self.state {
+            State::Sent(sent) => sent.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll(context),
+            State::Prepared(..) | State::Between => Poll::Pending,
+        }
     }
 }
 
@@ -197,10 +240,7 @@ pub(crate) use awaited;
 
 impl<T> fmt::Debug for ApiRequest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiRequest")
-            .field("operation", &self.request.operation.name)
-            .field("options", &self.request.options)
-            .finish_non_exhaustive()
+        f.debug_struct("ApiRequest").field("operation", &self.operation).finish_non_exhaustive()
     }
 }
 
@@ -221,4 +261,16 @@ pub struct WithRaw<T> {
     pub value: T,
     /// All that the server said. `null` where the answer is not JSON, or is not read to its end.
     pub raw: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared<T: Send + Sync + Unpin>() {}
+
+    #[test]
+    fn a_request_can_be_sent_and_shared() {
+        shared::<ApiRequest<String>>();
+    }
 }

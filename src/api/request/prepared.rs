@@ -263,3 +263,61 @@ impl Requirement {
         }
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::exchange::Pace;
+    use crate::testing::Backend;
+
+    static THING: Operation = Operation {
+        name: "things.get",
+        method: http::Method::GET,
+        path: "{prefix}/things/{thing_id}/{part}",
+        retries: Retries::Safe,
+        pace: Pace::Bounded,
+    };
+
+    fn request(backend: &Backend) -> PreparedRequest {
+        let client = backend.client().chatgpt(backend.chatgpt_tokens()).build().unwrap();
+        PreparedRequest::new(client.caller(), &THING)
+    }
+
+    #[test]
+    #[should_panic(expected = "`things.get` has no `{id}` in its path")]
+    fn an_id_that_the_template_does_not_have_fails_tests() {
+        let _request = request(&Backend::start().unwrap()).segment("id", "1");
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "`things.get`: the path")]
+    async fn a_template_that_is_not_filled_in_whole_fails_tests() {
+        let request = request(&Backend::start().unwrap()).segment("thing_id", "1");
+        let _answer = request.status_only().await;
+    }
+
+    #[tokio::test]
+    async fn braces_in_an_id_are_encoded_and_no_template() {
+        let backend = Backend::start().unwrap();
+        let request = request(&backend).segment("thing_id", "{part}").segment("part", "{x}/..");
+        request.status_only().await.unwrap_err();
+        let target = backend.requests()[0].target.clone();
+        assert_eq!(target, "/backend-api/wham/things/%7Bpart%7D/%7Bx%7D%2F..");
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_with_optional_auth_keeps_its_headers_body_and_path_style() {
+        let (backend, elsewhere) = (Backend::start().unwrap(), Backend::start().unwrap());
+        let codex = format!("http://{}", elsewhere.address());
+        let client = backend.client().codex_base_url(codex).api_key(backend.api_key()).build().unwrap();
+        let request = PreparedRequest::new(client.caller(), &THING).segment("thing_id", "1").segment("part", "2");
+        let request = request.header(http::header::CACHE_CONTROL, "no-store").body(&serde_json::json!({ "a": 1 }));
+        request.with_optional_auth().status_only().await.unwrap_err();
+        let sent = &elsewhere.requests()[0];
+        assert_eq!(sent.target, "/api/codex/things/1/2");
+        assert_eq!(sent.header("cache-control"), Some("no-store"));
+        assert_eq!(sent.header("content-type"), Some("application/json"));
+        assert_eq!((sent.header("authorization"), sent.body.as_ref()), (None, &br#"{"a":1}"#[..]));
+        assert!(backend.requests().is_empty());
+    }
+}
