@@ -7,7 +7,7 @@ use http::StatusCode;
 /// What the server said when it refused auth headers.
 ///
 /// ```
-/// use codex_backend::Refusal;
+/// use codex_backend::auth::AuthRefusal;
 ///
 /// let refusal = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, 7).with_code("token_expired");
 /// assert_eq!((refusal.generation, refusal.code.as_deref()), (7, Some("token_expired")));

@@ -40,6 +40,7 @@ pub struct ApiRequest<T> {
     state: State<T>,
 }
 
+#[allow(clippy::large_enum_variant, reason = "it is sent where it is made, and put on the heap once, then")]
 enum State<T> {
     Prepared(PreparedRequest, ReadAnswer<T>),
     /// Behind a lock that is never taken, so that a request can be shared though the future cannot.

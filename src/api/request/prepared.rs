@@ -265,6 +265,7 @@ impl Requirement {
 }
 
 #[cfg(all(test, feature = "testing"))]
+#[allow(clippy::unwrap_used, reason = "in a helper of tests")]
 mod tests {
     use super::*;
     use crate::exchange::Pace;
