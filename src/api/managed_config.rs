@@ -10,19 +10,14 @@ use std::sync::Arc;
 
 pub use self::cache::{CacheStatus, ConfigCache};
 pub use self::document::ManagedDocument;
+pub(crate) use self::document::{BUNDLE, REQUIREMENTS};
 pub use self::error::ManagedConfigError;
 pub use self::load::{ConfigLoadSource, LoadedConfig, ManagedLoad, ManagedRefreshes};
 pub use self::wire::{ConfigBundle, ConfigFragment, ConfigRequirements, DeliveredConfig, ManagedLayers};
-use super::request::{ApiRequest, Needs, Requirement};
-use crate::api::endpoint::{Accepts, endpoint, operations};
+use super::request::ApiRequest;
+use crate::api::endpoint::{Accepts, endpoint};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
-
-operations! {
-    for ManagedConfig;
-    REQUIREMENTS: "managed_config.requirements" = GET "{prefix}/config/requirements", Safe, Bounded;
-    BUNDLE: "managed_config.bundle" = GET "{prefix}/config/bundle", Safe, Bounded;
-}
 
 /// What administrators demand of Codex on the machines of their users: the requirements, and their successor, the bundle.
 /// Feature `managed-config`. Accepts a `Client<CodexBackend>`.
@@ -81,26 +76,22 @@ impl ManagedConfig {
     /// The requirements as the backend has them. `GET {prefix}/config/requirements`. An account whose plan has none is
     /// not asked about ([`ErrorKind::NotEligible`](crate::ErrorKind::NotEligible)).
     pub fn requirements(&self) -> ApiRequest<ConfigRequirements> {
-        self.request(&REQUIREMENTS).requiring(self.requirement()).json()
+        document::request(&self.caller, self.account.clone())
     }
 
     /// The bundle as the backend has it. `GET {prefix}/config/bundle`. An account whose plan has none is not asked about
     /// ([`ErrorKind::NotEligible`](crate::ErrorKind::NotEligible)).
     pub fn bundle(&self) -> ApiRequest<ConfigBundle> {
-        self.request(&BUNDLE).requiring(self.requirement()).json()
+        document::request(&self.caller, self.account.clone())
     }
 
     /// Loads the requirements, with all care. See [`ManagedLoad`].
     pub fn load_requirements(&self) -> ManagedLoad<ConfigRequirements> {
-        ManagedLoad::new(self.clone())
+        ManagedLoad::new(self.caller.clone(), self.account.clone())
     }
 
     /// Loads the bundle, with all care. See [`ManagedLoad`].
     pub fn load_bundle(&self) -> ManagedLoad<ConfigBundle> {
-        ManagedLoad::new(self.clone())
-    }
-
-    fn requirement(&self) -> Requirement {
-        Requirement { account: self.account.clone(), needs: Needs::ManagedPlan }
+        ManagedLoad::new(self.caller.clone(), self.account.clone())
     }
 }

@@ -2,11 +2,12 @@
 
 mod cache_file;
 mod catalogue;
+mod entry;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,6 +17,7 @@ pub use self::catalogue::{
     InstructionsVariables, ModelCatalogue, ModelInfo, ModelMessages, ModelNotice, ModelServiceTier, ModelUpgrade,
     ModelVisibility, ReasoningLevel, TruncationPolicy,
 };
+use self::entry::{Entry, Key};
 use super::request::ApiRequest;
 use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::call::Caller;
@@ -82,21 +84,6 @@ struct Kept {
     refreshing: tokio::sync::Mutex<()>,
     /// The last version that a header told and that was looked into.
     etag_seen: Mutex<Option<String>>,
-}
-
-/// A catalogue, whose it is, and when it came.
-#[derive(Debug, Clone)]
-struct Entry {
-    key: Key,
-    fetched_at: SystemTime,
-    catalogue: Arc<ModelCatalogue>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Key {
-    base_url: String,
-    account_id: Option<String>,
-    client_version: String,
 }
 
 /// When the catalogue is asked for, and when what is kept will do.

@@ -1,3 +1,5 @@
+//! Connectors, as the directory and the batch request describe them.
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! The name of a GitHub repository, and how it is read from a remote's URL.
+
 use std::fmt;
 
 /// A repository at GitHub.

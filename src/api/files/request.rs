@@ -58,7 +58,7 @@ struct Upload {
     caller: Arc<Caller>,
     options: CallOptions,
     finalize_interval: Duration,
-    finalize_time_limit: Duration,
+    finalize_timeout: Duration,
 }
 
 impl UploadRequest {
@@ -71,7 +71,7 @@ impl UploadRequest {
                 caller,
                 options: CallOptions::default(),
                 finalize_interval: Duration::from_millis(250),
-                finalize_time_limit: Duration::from_secs(30),
+                finalize_timeout: Duration::from_secs(30),
             },
         }
     }
@@ -108,8 +108,8 @@ impl UploadRequest {
     }
 
     /// How long to go on asking, from the first time. Default 30 s.
-    pub fn with_finalize_time_limit(mut self, limit: Duration) -> Self {
-        self.upload.finalize_time_limit = limit;
+    pub fn with_finalize_timeout(mut self, limit: Duration) -> Self {
+        self.upload.finalize_timeout = limit;
         self
     }
 
@@ -175,13 +175,13 @@ impl Upload {
                 }
                 ("retry", _) => {
                     let waited = clock.monotonic().saturating_sub(asked_since);
-                    if waited >= self.finalize_time_limit {
+                    if waited >= self.finalize_timeout {
                         return fail(
                             ErrorKind::UploadNotReady,
                             format!("the server was not ready with `{file_name}` after {waited:.0?}"),
                         );
                     }
-                    clock.sleep(self.finalize_interval.min(self.finalize_time_limit - waited)).await;
+                    clock.sleep(self.finalize_interval.min(self.finalize_timeout - waited)).await;
                 }
                 (status, Some(reason)) => {
                     let (status, reason) = (clean.clean_line(status), clean.clean_line(&reason));

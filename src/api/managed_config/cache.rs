@@ -1,3 +1,5 @@
+//! The file in which managed configuration is kept: its form, its signature, reading and writing.
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

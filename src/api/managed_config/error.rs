@@ -1,3 +1,5 @@
+//! Why managed configuration could not be loaded.
+
 use std::time::Duration;
 
 use crate::error::Error;

@@ -1,3 +1,5 @@
+//! Loading with cache, retries and a time-out, and refreshes at an interval.
+
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
@@ -9,15 +11,15 @@ use std::time::Duration;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
 
-use super::ManagedConfig;
 use super::cache::{CacheStatus, ConfigCache};
-use super::document::ManagedDocument;
+use super::document::{ManagedDocument, request};
 use super::error::ManagedConfigError;
 use crate::auth::AccountFacts;
+use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, Clock, RetryPolicy, Timeouts};
 
-/// Loading managed configuration, made by [`ManagedConfig::load_bundle`] and [`ManagedConfig::load_requirements`];
+/// Loading managed configuration, made by [`ManagedConfig::load_bundle`](super::ManagedConfig::load_bundle) and [`ManagedConfig::load_requirements`](super::ManagedConfig::load_requirements);
 /// `.await` it.
 ///
 /// 1. An account whose plan has none, or whose plan is not known, gets nothing, and nothing is sent.
@@ -41,10 +43,11 @@ use crate::exchange::{CallOptions, Clock, RetryPolicy, Timeouts};
 /// ```
 #[must_use = "loading does nothing unless awaited"]
 pub struct ManagedLoad<T> {
-    config: ManagedConfig,
+    caller: Arc<Caller>,
+    account: Option<AccountFacts>,
     cache: Option<ConfigCache>,
     fail_open: bool,
-    time_limit: Duration,
+    timeout: Duration,
     attempts: u32,
     document: PhantomData<fn() -> T>,
 }
@@ -85,12 +88,13 @@ impl<T> LoadedConfig<T> {
 }
 
 impl<T: ManagedDocument> ManagedLoad<T> {
-    pub(super) fn new(config: ManagedConfig) -> Self {
+    pub(super) fn new(caller: Arc<Caller>, account: Option<AccountFacts>) -> Self {
         Self {
-            config,
+            caller,
+            account,
             cache: None,
             fail_open: false,
-            time_limit: Duration::from_secs(15),
+            timeout: Duration::from_secs(15),
             attempts: 5,
             document: PhantomData,
         }
@@ -109,8 +113,8 @@ impl<T: ManagedDocument> ManagedLoad<T> {
     }
 
     /// How long all of it may take. Default 15 s.
-    pub fn with_time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = limit;
+    pub fn with_timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
         self
     }
 
@@ -165,11 +169,11 @@ impl<T: ManagedDocument> ManagedLoad<T> {
     }
 
     async fn run(&self, look_into_cache: bool) -> Result<LoadedConfig<T>, ManagedConfigError> {
-        let until = self.clock().monotonic().saturating_add(self.time_limit);
-        let account = match &self.config.account {
+        let until = self.clock().monotonic().saturating_add(self.timeout);
+        let account = match &self.account {
             Some(account) => account.clone(),
             None => {
-                let account = self.config.caller.account(T::operation(), &self.options(self.time_limit)).await;
+                let account = self.caller.account(T::operation(), &self.options(self.timeout)).await;
                 account.map_err(|error| self.not_to_mend(error))?
             }
         };
@@ -199,15 +203,14 @@ impl<T: ManagedDocument> ManagedLoad<T> {
 
     /// Asks until there is an answer, as often as may be and until the time is over.
     async fn ask(&self, account: &AccountFacts, until: Duration) -> Result<T, ManagedConfigError> {
-        // The account is the one that the cache is about, too.
-        let config = self.config.clone().with_account(account.clone());
         let left = || until.saturating_sub(self.clock().monotonic());
         let mut attempt = 1;
         loop {
             if left().is_zero() {
-                return Err(ManagedConfigError::Timeout { limit: self.time_limit, last: None });
+                return Err(ManagedConfigError::Timeout { limit: self.timeout, last: None });
             }
-            let error = match T::request(&config).with_options(self.options(left())).await {
+            let error = match request::<T>(&self.caller, Some(account.clone())).with_options(self.options(left())).await
+            {
                 Ok(document) => return Ok(document),
                 Err(error) => error,
             };
@@ -216,7 +219,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
                 return Err(ManagedConfigError::Auth(error));
             }
             if left().is_zero() {
-                return Err(ManagedConfigError::Timeout { limit: self.time_limit, last: Some(error) });
+                return Err(ManagedConfigError::Timeout { limit: self.timeout, last: Some(error) });
             }
             if attempt >= self.attempts {
                 return Err(ManagedConfigError::RequestFailed { attempts: attempt, last: error });
@@ -230,7 +233,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
 
     fn not_to_mend(&self, error: Error) -> ManagedConfigError {
         if error.is_timeout() {
-            ManagedConfigError::Timeout { limit: self.time_limit, last: Some(error) }
+            ManagedConfigError::Timeout { limit: self.timeout, last: Some(error) }
         } else {
             ManagedConfigError::Auth(error)
         }
@@ -244,7 +247,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
 
     async fn cached(&self, account: &AccountFacts) -> Option<Result<T, CacheStatus>> {
         let (cache, account) = (self.cache.clone()?, account.clone());
-        let now = self.config.caller.exchange().now();
+        let now = self.caller.exchange().now();
         let read = tokio::task::spawn_blocking(move || cache.read::<T::Kept>(T::cache_format(), &account, now)).await;
         let status = match read.unwrap_or(Err(CacheStatus::Unreadable)) {
             Ok(kept) => {
@@ -267,7 +270,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
 
     async fn keep(&self, account: &AccountFacts, document: &T) {
         let Some(cache) = self.cache.clone() else { return };
-        let (account, kept, now) = (account.clone(), document.keep(), self.config.caller.exchange().now());
+        let (account, kept, now) = (account.clone(), document.keep(), self.caller.exchange().now());
         let write = move || cache.write(T::cache_format(), &account, now, &kept);
         let written =
             tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
@@ -277,7 +280,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
     }
 
     fn clock(&self) -> &Arc<dyn Clock> {
-        self.config.caller.exchange().clock()
+        self.caller.exchange().clock()
     }
 }
 
@@ -309,7 +312,7 @@ impl<T> fmt::Debug for ManagedLoad<T> {
         f.debug_struct("ManagedLoad")
             .field("cache", &self.cache)
             .field("fail_open", &self.fail_open)
-            .field("time_limit", &self.time_limit)
+            .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }

@@ -1,3 +1,5 @@
+//! Requirements and bundle, as the backend sends them.
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

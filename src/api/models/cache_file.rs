@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::catalogue::ModelCatalogue;
-use super::{Entry, Key};
+use super::entry::{Entry, Key};
 use crate::exchange::tellable;
 
 /// Its content.

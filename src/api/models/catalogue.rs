@@ -1,3 +1,5 @@
+//! The catalogue of models of the Codex backend, as it is received.
+
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 

@@ -1,3 +1,5 @@
+//! Plugins, as the lists and the single answer describe them.
+
 use crate::wire::{open_enum, open_struct};
 
 open_struct! {

@@ -46,7 +46,7 @@ pub struct TaskWait {
     task_id: String,
     interval: Duration,
     longest_interval: Duration,
-    time_limit: Duration,
+    timeout: Duration,
 }
 
 impl TaskWait {
@@ -56,7 +56,7 @@ impl TaskWait {
             task_id: task_id.to_owned(),
             interval: Duration::from_secs(2),
             longest_interval: Duration::from_secs(30),
-            time_limit: Duration::from_secs(60 * 60),
+            timeout: Duration::from_secs(60 * 60),
         }
     }
 
@@ -73,8 +73,8 @@ impl TaskWait {
     }
 
     /// How long to wait in all, from the first request on. Default 1 h; then [`ErrorKind::TaskNotReady`].
-    pub fn with_time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = limit;
+    pub fn with_timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
         self
     }
 
@@ -114,7 +114,7 @@ impl Watch {
         loop {
             if let Some(pause) = self.pause {
                 let waited = clock.monotonic().saturating_sub(self.started);
-                let Some(left) = self.wait.time_limit.checked_sub(waited).filter(|left| !left.is_zero()) else {
+                let Some(left) = self.wait.timeout.checked_sub(waited).filter(|left| !left.is_zero()) else {
                     let message = format!("the task was not done after {waited:.0?}");
                     return Err(Error::new(ErrorKind::TaskNotReady, DETAILS.name, message).sent(true));
                 };

@@ -1,3 +1,5 @@
+//! Applies a diff to a working tree, in the steps that `git` needs.
+
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 

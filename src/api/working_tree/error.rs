@@ -1,3 +1,5 @@
+//! What can go wrong when a diff is applied.
+
 use std::io;
 use std::path::PathBuf;
 

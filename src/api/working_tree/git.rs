@@ -1,3 +1,5 @@
+//! Runs `git` in a working tree.
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
