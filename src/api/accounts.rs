@@ -1,4 +1,18 @@
-//! The user's accounts, profile, settings and messages.
+//! Accounts: which accounts a user may choose from, the user's profile and settings, messages of the workspace.
+//!
+//! Everything is reached through [`Accounts`], for a `Client<CodexBackend>`. To switch accounts, take an id from
+//! [`check`](Accounts::check) and build another client with it
+//! ([`ChatGptTokens::account_id`](crate::ChatGptTokens::account_id)): a client has one account.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! let found = client.accounts().check().await?;
+//! let ids: Vec<&str> = found.accounts.iter().map(|account| account.id.as_str()).collect();
+//! assert!(ids.contains(&found.default_account_id.as_deref().unwrap()));
+//! # Ok(()) }
+//! ```
 
 use std::collections::HashMap;
 

@@ -1,4 +1,19 @@
-//! Connectors: apps of others that ChatGPT can be connected with.
+//! Connectors (apps of third parties that ChatGPT can be connected with): their directory, and details of single ones.
+//!
+//! Everything is reached through [`Connectors`], for a `Client<CodexBackend>`.
+//! [`directory`](Connectors::directory) is the list to show to a user, cached for an hour; [`list`](Connectors::list) and
+//! [`list_workspace`](Connectors::list_workspace) are the requests behind it; [`batch`](Connectors::batch) gets the tools of
+//! single connectors. This crate lists connectors; it does not install them or call their tools.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! let connectors = client.connectors();
+//! let directory = connectors.directory().await?;
+//! println!("install {} at {}", directory[0].name, directory[0].install_url);
+//! # Ok(()) }
+//! ```
 
 mod wire;
 

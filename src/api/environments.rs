@@ -1,4 +1,18 @@
-//! The environments in which cloud tasks run.
+//! The environments in which [cloud tasks](crate::tasks) run.
+//!
+//! Everything is reached through [`CloudEnvironments`], for a `Client<CodexBackend>`.
+//! [`list`](CloudEnvironments::list) gets all of them, [`resolve`](CloudEnvironments::resolve) the one that a user names, and
+//! [`detect`](CloudEnvironments::detect) the one that fits the repository in a working tree.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! for environment in client.cloud_environments().list().await? {
+//!     println!("{} {}", environment.id, environment.label.as_deref().unwrap_or_default());
+//! }
+//! # Ok(()) }
+//! ```
 
 mod github;
 

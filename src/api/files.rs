@@ -1,4 +1,18 @@
-//! Uploading files to the Codex backend.
+//! Uploads to the Codex backend. For files of the OpenAI API see [`openai_files`](crate::openai_files).
+//!
+//! Everything is reached through [`OpenAiFileUpload`], for a `Client<CodexBackend>`. Its methods name the source of the
+//! content: [`path`](OpenAiFileUpload::path), [`bytes`](OpenAiFileUpload::bytes), [`reader`](OpenAiFileUpload::reader) or
+//! [`stream`](OpenAiFileUpload::stream). Each returns an [`UploadRequest`]; awaited, it gives an [`UploadedFile`], whose
+//! [`uri`](UploadedFile::uri) is what models and tools take. [`many`](OpenAiFileUpload::many) runs several uploads at a time.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! let file = client.file_upload().bytes("notes.txt", "hello").await?;
+//! assert!(file.uri().starts_with("sediment://file_"));
+//! # Ok(()) }
+//! ```
 
 pub(super) mod progress;
 pub(crate) mod request;

@@ -1,4 +1,20 @@
-//! What administrators demand of Codex on the machines of their users.
+//! Managed configuration: the settings and requirements that administrators set for their users. Feature `managed-config`.
+//!
+//! Everything is reached through [`ManagedConfig`], for a `Client<CodexBackend>`.
+//! [`load_bundle`](ManagedConfig::load_bundle) is for the start of a program: with a cache, retries and a time-out. The result
+//! is TOML, which [`ConfigFragment::parse`] reads into a type of yours.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! let loaded = client.managed_config().load_bundle().await?;
+//! match loaded.value {
+//!     Some(bundle) => println!("{} requirements", bundle.requirements().len()),
+//!     None => println!("{:?}", loaded.source), // here: `NotEligible`, since the plan is Pro
+//! }
+//! # Ok(()) }
+//! ```
 
 mod cache;
 mod document;

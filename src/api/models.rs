@@ -1,4 +1,20 @@
-//! Which models there are.
+//! Model lists: which models an account or an API key can use, and their properties.
+//!
+//! [`CodexModels`] is for a `Client<CodexBackend>`: a [`ModelCatalogue`] with a cache and a default model. [`OpenAiModels`] is
+//! for a `Client<OpenAiApi>`: the bare list of the OpenAI API.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! use codex_backend::models::RefreshStrategy;
+//!
+//! let catalogue = client.codex_models().catalogue(RefreshStrategy::OnlineIfUncached).await?;
+//! for model in catalogue.presented() {
+//!     println!("{}: {}", model.slug, model.display_name);
+//! }
+//! # Ok(()) }
+//! ```
 
 mod cache_file;
 mod catalogue;

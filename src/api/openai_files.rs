@@ -1,4 +1,20 @@
-//! The files of the OpenAI API.
+//! Files of the OpenAI API: upload, list, download, delete. For uploads to the Codex backend see [`files`](crate::files).
+//!
+//! Everything is reached through [`OpenAiFiles`], for a `Client<OpenAiApi>`. Files up to 512 MiB are sent in one request
+//! ([`path`](OpenAiFiles::path), [`bytes`](OpenAiFiles::bytes), [`reader`](OpenAiFiles::reader)), larger ones in parts
+//! ([`large_path`](OpenAiFiles::large_path)).
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().api_key(backend.api_key()).build()?;
+//! use codex_backend::openai_files::OpenAiFilePurpose;
+//!
+//! let files = client.openai_files();
+//! let file = files.bytes("notes.txt", "hello", OpenAiFilePurpose::UserData).await?;
+//! assert_eq!(files.content_up_to(&file.id, 1024).await?, "hello");
+//! # Ok(()) }
+//! ```
 
 mod file;
 pub(crate) mod large;

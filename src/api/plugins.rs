@@ -1,4 +1,16 @@
-//! The directory of plugins, and what of it anyone may read.
+//! Plugins for Codex: the directory, the installed ones, and the featured ones.
+//!
+//! [`Plugins`] is for a `Client<CodexBackend>`. [`FeaturedPlugins`] accepts any client, also one without credentials.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().without_credentials().build()?;
+//! for plugin_id in client.featured_plugins().list().await? {
+//!     println!("{plugin_id}");
+//! }
+//! # Ok(()) }
+//! ```
 
 mod wire;
 

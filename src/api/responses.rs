@@ -1,4 +1,26 @@
-//! The Responses API: requests typed by mode, streams of events, and the items of a conversation.
+//! The Responses API: ask a model, with text, images, files and tools, and read the answer as a stream of events.
+//!
+//! [`CodexResponses`] is for a `Client<CodexBackend>`, [`OpenAiResponses`] for a `Client<OpenAiApi>`. Both make a
+//! [`ResponseRequest`], whose setters depend on the client: what a route refuses does not compile.
+//!
+//! | to | see |
+//! | --- | --- |
+//! | send a request | [`stream`](ResponseRequest::stream), [`send`](ResponseRequest::send) (OpenAI API only) |
+//! | read the answer | [`ResponseStream`], [`ResponseEventKind`], [`CollectedResponse`] |
+//! | build an input, or give an output back as input | [`ResponseItem`], [`ContentPart`] |
+//! | let the model call functions | [`Tools`], [`run_tools`](ResponseRequest::run_tools), [`FunctionTool`] |
+//! | get JSON that fits a schema | [`json_schema`](ResponseRequest::json_schema) |
+//! | shorten a conversation | [`compact`](ResponseRequest::compact) |
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! let answer = client.codex_responses().create("gpt-5.5", "Be terse.", "Hello").stream().await?.collect().await?;
+//! println!("{}", answer.text());
+//! # assert!(!answer.text().is_empty());
+//! # Ok(()) }
+//! ```
 
 mod collected;
 mod conversation;

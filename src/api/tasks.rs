@@ -1,4 +1,23 @@
-//! Cloud tasks: work that the Codex backend does in a cloud environment.
+//! Cloud tasks: work that the Codex backend does in a cloud environment, from a prompt to a diff on your disk.
+//!
+//! Everything is reached through [`CloudTasks`], for a `Client<CodexBackend>`: [`create`](CloudTasks::create) starts a task,
+//! [`wait`](CloudTasks::wait) polls it until it is done, [`diff`](CloudTasks::diff) gets the result, and
+//! [`WorkingTree::apply`] applies it with `git`. Where a task runs is the matter of [`environments`](crate::environments).
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! # backend.add_tasks(2);
+//! use futures_util::TryStreamExt;
+//!
+//! let tasks: Vec<_> = client.cloud_tasks().list().items().try_collect().await?;
+//! for task in tasks.iter().map(|task| task.summary()) {
+//!     println!("{} {:?} {}", task.id, task.status, task.title);
+//! }
+//! # assert_eq!(tasks.len(), 2);
+//! # Ok(()) }
+//! ```
 
 mod attempts;
 mod create;

@@ -1,4 +1,18 @@
-//! How much of the plan's limits is used, credits that reset them, and what single threads used.
+//! Usage: how much of the plan's rate limits is used, the credits that reset a limit, and the usage of single threads.
+//!
+//! Everything is reached through [`Usage`], for a `Client<CodexBackend>`. The types that errors and streams share with it
+//! (windows, credits, plans) are in [`limits`](crate::limits).
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! for limit in client.usage().get().await?.snapshots() {
+//!     let Some(window) = limit.primary else { continue };
+//!     println!("{}: {} % of {:?} used", limit.limit_id, window.used_percent, window.kind());
+//! }
+//! # Ok(()) }
+//! ```
 
 use std::collections::HashSet;
 

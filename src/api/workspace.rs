@@ -1,4 +1,18 @@
-//! What a workspace allows its members.
+//! Workspace settings: what a workspace allows its members.
+//!
+//! Everything is reached through [`WorkspacePolicy`], for a `Client<CodexBackend>` whose account is a workspace.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # backend.add_account_with_plan("acct-team", "team");
+//! # let tokens = codex_backend::ChatGptTokens::new(backend.issue_access_token("acct-team"));
+//! # let client = backend.client().chatgpt(tokens).build()?;
+//! if client.workspace_policy().allows_plugins().await? {
+//!     println!("members may use plugins");
+//! }
+//! # Ok(()) }
+//! ```
 
 use std::sync::Arc;
 use std::time::Duration;
