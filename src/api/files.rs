@@ -38,14 +38,13 @@ endpoint! {
     /// content is streamed to that URL, **without** any auth header; the backend is polled until it has processed the file.
     /// Memory does not grow with the file.
     ///
-    /// | request | retried after a failure | bounded by |
+    /// | request | retried after a failure | time-out |
     /// | --- | --- | --- |
     /// | `POST /files` | only if the server did not act on it | [`Timeouts`](crate::Timeouts) `attempt`, `call` |
-    /// | `PUT` to the signed URL | yes, from the start, if the source is a path or bytes | `idle` alone |
-    /// | `POST /files/{id}/uploaded` | yes; also sent again while the backend answers `retry` | `attempt`, `call`; for 30 s |
+    /// | `PUT` to the signed URL | yes, from the start, if the source is a path or bytes | `idle` only |
+    /// | `POST /files/{id}/uploaded` | yes; also polled while the backend answers `retry` | `attempt`, `call`; polling for 30 s |
     ///
-    /// Dropping the future cancels the upload; what has been sent may stay on the server as an unfinished file that
-    /// nobody can use.
+    /// Dropping the future cancels the upload. An unfinished file, which nobody can use, may remain on the server.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -67,8 +66,8 @@ endpoint! {
 }
 
 impl OpenAiFileUpload {
-    /// Uploads the file at a path, under its own name. The file is read while it is sent; if it changes meanwhile, the
-    /// upload fails and nothing is finalized.
+    /// Uploads the file at a path, under its own name, up to 512 MiB. The file is read while it is sent. If it changes
+    /// meanwhile, the upload fails with [`ErrorKind::FileChanged`](crate::ErrorKind::FileChanged) and is not finalized.
     pub fn path(&self, path: impl Into<PathBuf>) -> UploadRequest {
         self.upload(Source::Path(path.into()), None)
     }
@@ -97,7 +96,7 @@ impl OpenAiFileUpload {
         self.upload(Source::stream(length, stream), Some(file_name.into()))
     }
 
-    /// Runs several uploads, a bounded number at a time, and gives all results in the order of the requests.
+    /// Runs several uploads, four at a time by default, and returns all results in the order of the requests.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

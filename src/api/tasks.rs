@@ -78,12 +78,12 @@ endpoint! {
 }
 
 impl CloudTasks {
-    /// The current tasks of all environments, the latest first, 20 to a page. `GET {prefix}/tasks/list`.
+    /// The current tasks of all environments, newest first, 20 per page. `GET {prefix}/tasks/list`.
     pub fn list(&self) -> PagedRequest<TaskListItem> {
         self.list_matching(TaskFilter::default())
     }
 
-    /// The tasks that a filter lets through; otherwise as [`list`](Self::list).
+    /// The tasks that match a filter; otherwise as [`list`](Self::list).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -113,7 +113,7 @@ impl CloudTasks {
         })
     }
 
-    /// All that the backend tells of a task. `GET {prefix}/tasks/{task_id}`.
+    /// The details of a task: prompt, messages, diff. `GET {prefix}/tasks/{task_id}`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -152,8 +152,8 @@ impl CloudTasks {
         })
     }
 
-    /// All attempts at the current turn of a task: its own, and its siblings. Two requests where there are siblings, else
-    /// one.
+    /// All attempts at the current turn of a task: its own, and its siblings. One request, or two if there are
+    /// siblings.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -188,8 +188,8 @@ impl CloudTasks {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NoDiff`] where there is none: the task may still be running, or there are fewer attempts. Otherwise
-    /// when a request fails.
+    /// [`ErrorKind::NoDiff`] when there is none: the task may still be running, or have fewer attempts. Otherwise when
+    /// a request fails.
     pub async fn diff(&self, task_id: &str, attempt: usize) -> Result<String, Error> {
         let diffs = unified_diffs(self.attempts(task_id).await?);
         let count = diffs.len();
@@ -216,7 +216,7 @@ impl CloudTasks {
         TaskWait::new(self.caller.clone(), task_id)
     }
 
-    /// Where a person sees the task.
+    /// The web page of the task, for people.
     ///
     /// ```
     /// use codex_backend::{ChatGptTokens, Client, CloudTasks};
@@ -234,7 +234,7 @@ impl CloudTasks {
         format!("{}/codex/tasks/{id}", site.strip_suffix("/codex").unwrap_or(site))
     }
 
-    /// The id in what a person gives: an id, or the URL of a task.
+    /// The task id in a user's input: an id, or the URL of a task. `None` if it is neither.
     #[must_use]
     pub fn task_id(text: &str) -> Option<&str> {
         let path = text.trim().split(['#', '?']).next().unwrap_or_default();
@@ -264,7 +264,7 @@ impl Default for TaskFilter {
 }
 
 impl TaskFilter {
-    /// How many tasks to a page: 1 to 20. Default 20.
+    /// The number of tasks per page: 1 to 20. Default 20.
     #[must_use]
     pub fn page_size(mut self, tasks: u32) -> Self {
         self.page_size = tasks;
@@ -278,7 +278,7 @@ impl TaskFilter {
         self
     }
 
-    /// Tasks of one environment alone, by its id.
+    /// Only tasks of the environment with this id.
     #[must_use]
     pub fn environment(mut self, environment_id: impl Into<String>) -> Self {
         self.environment_id = Some(environment_id.into());

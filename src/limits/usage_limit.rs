@@ -18,11 +18,11 @@ use super::rate_limit::RateLimitSnapshot;
 pub struct UsageLimit {
     /// The plan whose limit it is.
     pub plan_type: Option<PlanType>,
-    /// When the limit resets; has passed only where the server told a moment that had, and no time left.
+    /// When the limit resets. In the past only if the server sent such a time and no remaining time.
     pub resets_at: Option<SystemTime>,
-    /// The limit that was reached, where the server describes it.
+    /// The limit that was reached, if the server describes it.
     pub rate_limits: Option<RateLimitSnapshot>,
-    /// An offer of the server, for the user to read.
+    /// A message of the server for the user, such as an offer to upgrade.
     pub promo_message: Option<String>,
 }
 

@@ -44,7 +44,7 @@ pub(super) mod private {
         /// Whether everything in it is TOML.
         fn validate(&self) -> Result<(), ManagedConfigError>;
 
-        /// Whether the administrators demand nothing.
+        /// Whether nothing is set.
         fn is_empty(&self) -> bool;
 
         fn keep(&self) -> Self::Kept;
@@ -53,7 +53,7 @@ pub(super) mod private {
     }
 }
 
-/// Asks for a document as the backend has it, if the account's plan has one.
+/// Requests a document, if the account's plan has managed configuration.
 pub(super) fn request<T: ManagedDocument>(caller: &Arc<Caller>, account: Option<AccountFacts>) -> ApiRequest<T> {
     PreparedRequest::new(caller, T::operation()).requiring(Requirement { account, needs: Needs::ManagedPlan }).json()
 }

@@ -19,17 +19,18 @@ use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, Clock, RetryPolicy, Timeouts};
 
-/// Loading managed configuration, made by [`ManagedConfig::load_bundle`](super::ManagedConfig::load_bundle) and [`ManagedConfig::load_requirements`](super::ManagedConfig::load_requirements);
-/// `.await` it.
+/// A load of managed configuration, made by [`ManagedConfig::load_bundle`](super::ManagedConfig::load_bundle) and
+/// [`ManagedConfig::load_requirements`](super::ManagedConfig::load_requirements); `.await` it.
 ///
-/// 1. An account whose plan has none, or whose plan is not known, gets nothing, and nothing is sent.
-/// 2. What a [cache](Self::with_cache) still holds is taken, and nothing is sent.
-/// 3. Otherwise the backend is asked, five times at the most, with waits of 0.2, 0.4, 0.8 and 1.6 s between (more or less
-///    a tenth). A 401 is mended inside of an attempt where the credentials can be renewed, and ends the loading where not.
-/// 4. What the administrators wrote has to be TOML, or the loading fails at once. Then it is kept in the cache.
+/// 1. If the account's plan has no managed configuration, or is not known, the result is empty, and nothing is sent.
+/// 2. If a [cache](Self::with_cache) has it, that is the result, and nothing is sent.
+/// 3. Otherwise it is requested, in at most five attempts, with waits of 0.2, 0.4, 0.8 and 1.6 s between them (± 10 %).
+///    After a 401 the credentials are refreshed within the same attempt; if that is not possible, loading fails.
+/// 4. The content has to be TOML, or loading fails at once. Then it is written to the cache.
 ///
-/// All of it takes 15 s at the most. If it fails, **it fails**: the administrators cannot be known to demand nothing.
-/// [`fail_open`](Self::fail_open) is for programs that go on without.
+/// The time-out for all of it is 15 s. A failure is an **error**, not an empty result, because whether the
+/// administrators require anything is then not known. [`fail_open`](Self::fail_open) is for programs that continue
+/// without.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -52,18 +53,18 @@ pub struct ManagedLoad<T> {
     document: PhantomData<fn() -> T>,
 }
 
-/// What came of loading.
+/// The result of loading.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LoadedConfig<T> {
-    /// What the administrators demand. `None` where they demand nothing, or where nothing could be loaded and the caller
-    /// goes on without.
+    /// The configuration. `None` if nothing is set, or if loading failed and [`fail_open`](ManagedLoad::fail_open) was
+    /// set.
     pub value: Option<T>,
     /// Where it comes from.
     pub source: ConfigLoadSource,
-    /// What the look into the cache came to, where there is one and it was looked into.
+    /// The result of reading the cache; `None` if it was not read.
     pub cache: Option<CacheStatus>,
-    /// Why nothing could be loaded, for [`ConfigLoadSource::FailedOpen`].
+    /// The error, for [`ConfigLoadSource::FailedOpen`].
     pub failure: Option<ManagedConfigError>,
 }
 
@@ -75,9 +76,9 @@ pub enum ConfigLoadSource {
     Backend,
     /// From the cache; nothing was sent.
     Cache,
-    /// From nowhere: the account's plan has none, or is not known. Nothing was sent.
+    /// Nowhere: the account's plan has no managed configuration, or is not known. Nothing was sent.
     NotEligible,
-    /// From nowhere: it could not be loaded, and the caller goes on without.
+    /// Nowhere: loading failed, and [`fail_open`](ManagedLoad::fail_open) was set.
     FailedOpen,
 }
 
@@ -100,35 +101,35 @@ impl<T: ManagedDocument> ManagedLoad<T> {
         }
     }
 
-    /// Where it is kept between starts of the program. Default: nowhere. What cannot be written is left out, and logged.
+    /// A cache for the next start of the program. Default: none. A failure to write it is logged and not an error.
     pub fn with_cache(mut self, cache: ConfigCache) -> Self {
         self.cache = Some(cache);
         self
     }
 
-    /// Goes on without, where it cannot be loaded, in place of an error.
+    /// If loading fails, returns [`ConfigLoadSource::FailedOpen`] without a value instead of an error.
     pub fn fail_open(mut self) -> Self {
         self.fail_open = true;
         self
     }
 
-    /// How long all of it may take. Default 15 s.
+    /// The time-out for loading, all attempts included. Default 15 s; then [`ManagedConfigError::Timeout`].
     pub fn with_timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// How often to ask at the most; at least 1. Default 5.
+    /// The maximum number of attempts; at least 1. Default 5.
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// Loads it anew each time the interval has passed, past the cache, and keeps it there. The official tool takes 15
-    /// minutes. What fails meanwhile leaves the cache as it was, and the next time comes all the same. The stream ends
-    /// when the account no longer has managed configuration, and after an error about credentials.
+    /// Loads it again after each interval, without reading the cache, and writes it there. The official tool uses 15
+    /// minutes. After an error the cache is unchanged and the stream continues. It ends when the account no longer has
+    /// managed configuration, and after [`ManagedConfigError::Auth`].
     ///
-    /// Nothing runs by itself: the stream moves while it is polled. Drop it to end it.
+    /// Nothing runs in the background: loading happens while the stream is polled, and ends when it is dropped.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -161,7 +162,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
     async fn run_or_go_on(self) -> Result<LoadedConfig<T>, ManagedConfigError> {
         match self.run(true).await {
             Err(failure) if self.fail_open => {
-                tracing::warn!(%failure, "going on without managed configuration");
+                tracing::warn!(%failure, "continuing without managed configuration");
                 Ok(LoadedConfig { failure: Some(failure), ..LoadedConfig::nothing(ConfigLoadSource::FailedOpen) })
             }
             outcome => outcome,
@@ -201,7 +202,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
         Ok(LoadedConfig { value, cache, ..LoadedConfig::nothing(ConfigLoadSource::Backend) })
     }
 
-    /// Asks until there is an answer, as often as may be and until the time is over.
+    /// Requests it until there is an answer, or attempts or time are used up.
     async fn ask(&self, account: &AccountFacts, until: Duration) -> Result<T, ManagedConfigError> {
         let left = || until.saturating_sub(self.clock().monotonic());
         let mut attempt = 1;
@@ -224,7 +225,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
             if attempt >= self.attempts {
                 return Err(ManagedConfigError::RequestFailed { attempts: attempt, last: error });
             }
-            tracing::debug!(attempt, %error, "managed configuration will be asked for again");
+            tracing::debug!(attempt, %error, "the request for managed configuration will be retried");
             let pause = Duration::from_millis(200).saturating_mul(1 << (attempt - 1).min(16));
             self.clock().sleep(pause.mul_f64(0.9 + fastrand::f64() / 5.0).min(left())).await;
             attempt += 1;
@@ -239,7 +240,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
         }
     }
 
-    /// One attempt, that ends when the time does. Repeats are counted here, and not by the client.
+    /// One attempt, within the time that is left. Retries are counted here, not by the client.
     fn options(&self, left: Duration) -> CallOptions {
         let timeouts = Timeouts::default().attempt(left).call(left);
         CallOptions { timeouts: Some(timeouts), retry: Some(RetryPolicy::never()), ..CallOptions::default() }
@@ -261,7 +262,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
         };
         match status {
             CacheStatus::Unreadable | CacheStatus::Malformed | CacheStatus::BadSignature => {
-                tracing::warn!(?status, "the cache of managed configuration is of no use");
+                tracing::warn!(?status, "the cache of managed configuration cannot be used");
             }
             _ => tracing::debug!(?status, "the cache of managed configuration does not have it"),
         }
@@ -275,7 +276,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
         let written =
             tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         if let Err(error) = written {
-            tracing::warn!(%error, "managed configuration cannot be kept in its cache");
+            tracing::warn!(%error, "managed configuration could not be written to its cache");
         }
     }
 
@@ -293,7 +294,7 @@ impl<T: ManagedDocument> IntoFuture for ManagedLoad<T> {
     }
 }
 
-/// Managed configuration, anew each time an interval has passed; made by [`ManagedLoad::refreshes_every`].
+/// Managed configuration, loaded again after each interval; made by [`ManagedLoad::refreshes_every`].
 #[must_use = "a stream does nothing unless polled"]
 pub struct ManagedRefreshes<T> {
     refreshes: BoxStream<'static, Result<LoadedConfig<T>, ManagedConfigError>>,
