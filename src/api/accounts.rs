@@ -52,11 +52,13 @@ endpoint! {
     /// ```
     ///
     /// Facts: routes of the Codex backend, as the official tool uses them.
+    #[doc(alias("organization", "workspace", "profile"))]
     pub Accounts by new, accounts where CodexBackend: Accepts<Accounts>
 }
 
 impl Accounts {
     /// The accounts that the user can choose from. `GET {prefix}/accounts/check`.
+    #[doc(alias("account switch", "organization"))]
     pub fn check(&self) -> ApiRequest<AccountsCheck> {
         self.request(&CHECK).json()
     }

@@ -46,6 +46,7 @@ endpoint! {
     /// ```
     ///
     /// Facts: the `environments` routes of the Codex backend, as the official tool uses them.
+    #[doc(alias("cloud environment"))]
     pub CloudEnvironments by new, cloud_environments where CodexBackend: Accepts<CloudEnvironments>
 }
 

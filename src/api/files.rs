@@ -62,6 +62,7 @@ endpoint! {
     /// ```
     ///
     /// Facts: the `/files` routes of the Codex backend, as the official tool uses them.
+    #[doc(alias("upload", "attachment"))]
     pub OpenAiFileUpload by new, file_upload, else OpenAiFiles where CodexBackend: Accepts<OpenAiFileUpload>
 }
 

@@ -69,6 +69,7 @@ use crate::call::Caller;
 /// ```
 ///
 /// Facts: the `config` routes of the Codex backend, as the official tool uses them.
+#[doc(alias("requirements.toml", "mdm", "policy"))]
 #[derive(Debug, Clone)]
 pub struct ManagedConfig {
     caller: Arc<Caller>,

@@ -83,6 +83,7 @@ const OVERALL: Duration = Duration::from_secs(5);
 /// # assert_eq!(model.slug, "gpt-test");
 /// # Ok(()) }
 /// ```
+#[doc(alias("model list", "list models"))]
 #[derive(Clone)]
 pub struct CodexModels {
     caller: Arc<Caller>,
@@ -319,6 +320,7 @@ endpoint! {
     /// assert_eq!(models[0].id, "gpt-test");
     /// # Ok(()) }
     /// ```
+    #[doc(alias("model list", "list models"))]
     pub OpenAiModels by new, openai_models, else CodexModels where OpenAiApi: Accepts<OpenAiModels>
 }
 

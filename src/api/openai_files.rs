@@ -85,6 +85,7 @@ endpoint! {
     /// assert!(files.delete(&file.id).await?.deleted);
     /// # Ok(()) }
     /// ```
+    #[doc(alias("upload", "download", "attachment"))]
     pub OpenAiFiles by new, openai_files, else OpenAiFileUpload where OpenAiApi: Accepts<OpenAiFiles>
 }
 
@@ -174,6 +175,7 @@ impl OpenAiFiles {
 
     /// The content of a file, as a stream. It is retried until the response head has arrived; a content that breaks off
     /// is an error.
+    #[doc(alias("download"))]
     pub fn content(&self, file_id: &str) -> ApiRequest<OpenAiFileContent> {
         let request = self.request(&CONTENT).segment("file_id", file_id);
         request.received(|request| ReceiveContent { clock: request.clock(), idle: request.idle() })

@@ -56,6 +56,7 @@ endpoint! {
     /// ```
     ///
     /// Facts: the `plugins` routes of the Codex backend, as the official tool uses them.
+    #[doc(alias("marketplace"))]
     pub Plugins by new, plugins where CodexBackend: Accepts<Plugins>
 }
 

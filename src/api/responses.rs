@@ -111,6 +111,7 @@ endpoint! {
     /// assert_eq!(answer.text(), "Hello, world");
     /// # Ok(()) }
     /// ```
+    #[doc(alias("chat completion", "chat completions", "prompt"))]
     pub CodexResponses by new, codex_responses, else OpenAiResponses where CodexBackend: Accepts<CodexResponses>
 }
 
@@ -140,6 +141,7 @@ endpoint! {
     /// assert_eq!(responses.retrieve(&answer.id).await?.id, answer.id);
     /// # Ok(()) }
     /// ```
+    #[doc(alias("chat completion", "chat completions", "prompt"))]
     pub OpenAiResponses by new, openai_responses, else CodexResponses where OpenAiApi: Accepts<OpenAiResponses>
 }
 

@@ -74,6 +74,7 @@ endpoint! {
     /// ```
     ///
     /// Facts: the `tasks` routes of the Codex backend, as the official tool uses them.
+    #[doc(alias("cloud task", "task"))]
     pub CloudTasks by new, cloud_tasks where CodexBackend: Accepts<CloudTasks>
 }
 
@@ -190,6 +191,7 @@ impl CloudTasks {
     ///
     /// [`ErrorKind::NoDiff`] when there is none: the task may still be running, or have fewer attempts. Otherwise when
     /// a request fails.
+    #[doc(alias("patch"))]
     pub async fn diff(&self, task_id: &str, attempt: usize) -> Result<String, Error> {
         let diffs = unified_diffs(self.attempts(task_id).await?);
         let count = diffs.len();

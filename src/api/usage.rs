@@ -57,6 +57,7 @@ endpoint! {
     /// assert_eq!(window.map(|window| window.used_percent), Some(37.0));
     /// # Ok(()) }
     /// ```
+    #[doc(alias("rate limit", "quota", "usage limit", "credits"))]
     pub Usage by new, usage where CodexBackend: Accepts<Usage>
 }
 

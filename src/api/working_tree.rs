@@ -35,6 +35,7 @@ use super::environments::GitHubRepository;
 /// assert_eq!(std::fs::read_to_string(folder.path().join("x"))?, "b\n");
 /// # Ok(()) }
 /// ```
+#[doc(alias("diff", "patch", "apply"))]
 #[derive(Debug, Clone)]
 pub struct WorkingTree {
     git: Git,

@@ -55,6 +55,7 @@ const USE_PLUGINS: &str = "chatgpt.workspace_plugin.use";
 /// ```
 ///
 /// Facts: the `accounts/{account_id}/settings` route of the Codex backend, as the official tool uses it.
+#[doc(alias("organization", "workspace"))]
 #[derive(Debug, Clone)]
 pub struct WorkspacePolicy {
     caller: Arc<Caller>,

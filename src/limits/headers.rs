@@ -176,6 +176,7 @@ impl WindowOfEvent {
 /// assert_eq!((tokens.remaining, tokens.resets_in), (Some(149_984), Some(Duration::from_secs(360))));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("rate limit", "x-ratelimit"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenAiRateLimits {

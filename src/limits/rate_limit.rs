@@ -180,6 +180,7 @@ open_enum! {
 /// assert_eq!((primary.used_percent, primary.window_minutes), (37.0, Some(300)));
 /// # Ok(()) }
 /// ```
+#[doc(alias("rate limit", "quota"))]
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RateLimitSnapshot {

@@ -13,6 +13,7 @@ use super::rate_limit::RateLimitSnapshot;
 ///
 /// Wire: the members `plan_type`, `resets_at` (Unix seconds) and `resets_in_seconds` of the error object of a 429 with
 /// type `usage_limit_reached`, or of the same error inside a stream; and the headers `x-codex-…` beside it.
+#[doc(alias("usage limit", "quota"))]
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct UsageLimit {

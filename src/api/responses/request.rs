@@ -340,6 +340,7 @@ impl<M> ResponseRequest<M> {
     ///
     /// The schema is strict: every object lists all its properties as `required` and has
     /// `"additionalProperties": false`.
+    #[doc(alias("structured output", "json schema", "response_format"))]
     pub fn json_schema(self, name: impl Into<String>, schema: Value) -> Self {
         let mut format = json!({ "type": "json_schema", "name": name.into(), "strict": true });
         format["schema"] = schema;

@@ -68,6 +68,7 @@ const TURNS_TO_END: u32 = 4;
 /// assert_eq!(text, "Hello, world");
 /// # Ok(()) }
 /// ```
+#[doc(alias("sse", "server-sent events", "stream"))]
 pub struct ResponseStream {
     body: Body,
     reader: SseReader,

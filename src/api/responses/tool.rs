@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 /// assert_eq!(serde_json::to_value(&tools)?[1], json!({ "type": "web_search" }));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
+#[doc(alias("tool"))]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -71,6 +72,7 @@ impl ResponseTool {
 }
 
 /// A function of the application's.
+#[doc(alias("tool", "function calling"))]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct FunctionTool {

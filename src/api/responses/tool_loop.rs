@@ -57,6 +57,7 @@ const ROUNDS: u32 = 16;
 /// assert_eq!((answer.rounds, answer.last.text().as_str()), (2, "Hello, world"));
 /// # Ok(()) }
 /// ```
+#[doc(alias("tool", "function calling"))]
 #[derive(Clone, Default)]
 pub struct Tools {
     functions: BTreeMap<String, Function>,
