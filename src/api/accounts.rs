@@ -51,7 +51,7 @@ endpoint! {
     /// # Ok(()) }
     /// ```
     ///
-    /// Facts: routes of the Codex backend, as the official tool uses them.
+    /// Based on the `accounts`, `profiles` and `settings` routes of the Codex backend, as the official tool uses them.
     #[doc(alias("organization", "workspace", "profile"))]
     pub Accounts by new, accounts where CodexBackend: Accepts<Accounts>
 }

@@ -69,7 +69,7 @@ const TIME_TO_LIVE: Duration = Duration::from_secs(60 * 60);
 ///
 /// A handle and its clones share one cache of the whole directory, by account, for one hour. So keep the handle.
 ///
-/// Facts: the `connectors` and `apps` routes of the Codex backend, as the official tool uses them.
+/// Based on the `connectors` and `apps` routes of the Codex backend, as the official tool uses them.
 #[doc(alias("apps"))]
 #[derive(Debug, Clone)]
 pub struct Connectors {

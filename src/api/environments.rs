@@ -45,7 +45,7 @@ endpoint! {
     /// # Ok(()) }
     /// ```
     ///
-    /// Facts: the `environments` routes of the Codex backend, as the official tool uses them.
+    /// Based on the `environments` routes of the Codex backend, as the official tool uses them.
     #[doc(alias("cloud environment"))]
     pub CloudEnvironments by new, cloud_environments where CodexBackend: Accepts<CloudEnvironments>
 }

@@ -61,7 +61,7 @@ endpoint! {
     /// # Ok(()) }
     /// ```
     ///
-    /// Facts: the `/files` routes of the Codex backend, as the official tool uses them.
+    /// Based on the `/files` routes of the Codex backend, as the official tool uses them.
     #[doc(alias("upload", "attachment"))]
     pub OpenAiFileUpload by new, file_upload, else OpenAiFiles where CodexBackend: Accepts<OpenAiFileUpload>
 }

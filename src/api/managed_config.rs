@@ -68,7 +68,7 @@ use crate::call::Caller;
 /// # Ok(()) }
 /// ```
 ///
-/// Facts: the `config` routes of the Codex backend, as the official tool uses them.
+/// Based on the `config` routes of the Codex backend, as the official tool uses them.
 #[doc(alias("requirements.toml", "mdm", "policy"))]
 #[derive(Debug, Clone)]
 pub struct ManagedConfig {

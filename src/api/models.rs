@@ -83,6 +83,8 @@ const OVERALL: Duration = Duration::from_secs(5);
 /// # assert_eq!(model.slug, "gpt-test");
 /// # Ok(()) }
 /// ```
+///
+/// Based on the `models` route of the Codex backend, as the official tool uses it.
 #[doc(alias("model list", "list models"))]
 #[derive(Clone)]
 pub struct CodexModels {

@@ -55,7 +55,7 @@ endpoint! {
     /// # Ok(()) }
     /// ```
     ///
-    /// Facts: the `plugins` routes of the Codex backend, as the official tool uses them.
+    /// Based on the `plugins` routes of the Codex backend, as the official tool uses them.
     #[doc(alias("marketplace"))]
     pub Plugins by new, plugins where CodexBackend: Accepts<Plugins>
 }

@@ -111,6 +111,8 @@ endpoint! {
     /// assert_eq!(answer.text(), "Hello, world");
     /// # Ok(()) }
     /// ```
+    ///
+    /// Based on the `responses` routes of the Codex backend, as the official tool uses them.
     #[doc(alias("chat completion", "chat completions", "prompt"))]
     pub CodexResponses by new, codex_responses, else OpenAiResponses where CodexBackend: Accepts<CodexResponses>
 }

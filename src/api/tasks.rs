@@ -73,7 +73,7 @@ endpoint! {
     /// # Ok(()) }
     /// ```
     ///
-    /// Facts: the `tasks` routes of the Codex backend, as the official tool uses them.
+    /// Based on the `tasks` routes of the Codex backend, as the official tool uses them.
     #[doc(alias("cloud task", "task"))]
     pub CloudTasks by new, cloud_tasks where CodexBackend: Accepts<CloudTasks>
 }

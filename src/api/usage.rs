@@ -57,6 +57,8 @@ endpoint! {
     /// assert_eq!(window.map(|window| window.used_percent), Some(37.0));
     /// # Ok(()) }
     /// ```
+    ///
+    /// Based on the `usage` and `rate-limit-reset-credits` routes of the Codex backend, as the official tool uses them.
     #[doc(alias("rate limit", "quota", "usage limit", "credits"))]
     pub Usage by new, usage where CodexBackend: Accepts<Usage>
 }

@@ -54,7 +54,7 @@ const USE_PLUGINS: &str = "chatgpt.workspace_plugin.use";
 /// # Ok(()) }
 /// ```
 ///
-/// Facts: the `accounts/{account_id}/settings` route of the Codex backend, as the official tool uses it.
+/// Based on the `accounts/{account_id}/settings` route of the Codex backend, as the official tool uses it.
 #[doc(alias("organization", "workspace"))]
 #[derive(Debug, Clone)]
 pub struct WorkspacePolicy {

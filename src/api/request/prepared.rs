@@ -30,7 +30,7 @@ pub(crate) struct PreparedRequest {
     requirement: Option<Requirement>,
     destination: Destination,
     refused: Option<Error>,
-    /// The answer's body, where it is known before anything is asked.
+    /// The answer's body, if it is known without a request.
     known: Option<&'static str>,
 }
 
@@ -230,7 +230,7 @@ impl PreparedRequest {
 }
 
 impl Requirement {
-    /// The account's id as a part of a path, where it is needed, if the account is one that the endpoint is for.
+    /// The account's id as a part of a path, where the path has it. An error if the endpoint is not for this account.
     async fn check(
         self,
         caller: &Caller,

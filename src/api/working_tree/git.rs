@@ -60,7 +60,7 @@ impl Git {
         &self.root
     }
 
-    /// Runs to its end on the blocking pool, whatever becomes of the future.
+    /// Runs to its end on the blocking pool, even if the future is dropped.
     pub(super) async fn run(&self, arguments: &[&str], input: Option<Bytes>) -> Result<Ran, GitError> {
         let name = arguments.first().copied().unwrap_or_default().to_owned();
         let mut command = Command::new(&self.program);
