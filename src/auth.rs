@@ -1,4 +1,43 @@
-//! Request auth: the [`AuthProvider`] trait that every kind of credential goes through, and the providers built in.
+//! Credentials: their kinds, where they are found and stored, and the [`AuthProvider`] trait behind all of them.
+//!
+//! Where to start: [`CodexAuth`] finds the credentials that a user of the official tool has. An application that has its own
+//! credentials gives them to the [`ClientBuilder`](crate::ClientBuilder). The [guide](crate::guide::credentials) has more.
+//!
+//! | credentials | type | mode |
+//! | --- | --- | --- |
+//! | whatever the environment or `auth.json` holds | [`CodexAuth`] | known at run time |
+//! | ChatGPT tokens in a store, refreshed when due | [`ChatGptSession`] | `CodexBackend` |
+//! | a ChatGPT access token that does not change | [`ChatGptTokens`] | `CodexBackend` |
+//! | ChatGPT tokens that a host application refreshes | [`HostTokens`] | `CodexBackend` |
+//! | a personal access token | [`PersonalAccessToken`] | `CodexBackend` |
+//! | a workload identity, exchanged for tokens | [`WorkloadIdentity`] | `CodexBackend` |
+//! | a signing key instead of a token (feature `agent-identity`) | [`AgentIdentity`] | `CodexBackend` |
+//! | a bearer token that a command prints | [`BearerCommand`] | `OpenAiApi` |
+//! | an API key | [`ApiKey`] | `OpenAiApi` |
+//! | complete headers from elsewhere | [`ReadyMadeHeaders`] | `CodexBackend` |
+//! | anything else | implement [`AuthProvider`] | your choice |
+//!
+//! Stored credentials are in a [`CredentialStore`]: [`FileStore`] (`auth.json`), `KeyringStore` (feature `keyring`),
+//! [`MemoryStore`], or one of your own. [`SignOut`] revokes and deletes them.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! use codex_backend::auth::AuthSources;
+//!
+//! # let home = tempfile::tempdir()?;
+//! # std::fs::write(home.path().join("auth.json"), backend.issue_auth_json("acct-1", std::time::Duration::from_secs(3600)))?;
+//! # let environment = codex_backend::transport::Environment::from_vars([("CODEX_HOME", home.path().as_os_str())]);
+//! let sources = AuthSources::default();
+//! # let sources = sources.environment(environment);
+//! let builder = codex_backend::Client::builder();
+//! # let builder = backend.client();
+//! let auth = builder.load_auth(&sources).await?; // looks at the variables, then at `auth.json`
+//! println!("{} from {}", auth.mode(), auth.source());
+//! let client = builder.codex_auth(&auth)?.build()?;
+//! client.usage().get().await?;
+//! # Ok(()) }
+//! ```
 
 mod account;
 #[cfg(feature = "agent-identity")]

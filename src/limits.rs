@@ -1,4 +1,8 @@
-//! Plans, rate limits and usage limits: types that errors and endpoints share.
+//! Rate limits, usage limits, credits and plans: the types that errors, streams and [`Usage`](crate::Usage) share.
+//!
+//! A [`RateLimitSnapshot`] tells how much of one limit of the Codex backend is used: [`usage`](crate::usage) returns it, and so
+//! do streams. [`OpenAiRateLimits`] are the `x-ratelimit-…` headers of the OpenAI API. A [`UsageLimit`] is in the error when
+//! the plan's limit is reached ([`Error::usage_limit`](crate::Error::usage_limit)).
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,7 +1,24 @@
-//! The type-level vocabulary: modes, the gate, and the sentences the compiler says about them.
+//! Modes: the type parameter of a [`Client`](crate::Client), and the bounds on it.
 //!
-//! A *mode* names the route a client may take, not the credential it holds: ChatGPT tokens and agent identity are
-//! both [`CodexBackend`]. Import modes by name; a glob import makes the compiler print their full paths.
+//! A *mode* names the route that a client takes, not the kind of its credentials: ChatGPT tokens and agent identities are both
+//! [`CodexBackend`]. The other modes are [`OpenAiApi`] and [`NoAuth`]. A function that takes a client of several modes has
+//! the bound [`Accepts<Endpoint>`](Accepts) or [`Mode`]. Import modes by name: after a glob import the compiler prints their
+//! full paths.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! use codex_backend::mode::Accepts;
+//! use codex_backend::{Client, Usage};
+//!
+//! async fn print_plan<M: Accepts<Usage>>(client: &Client<M>) -> Result<(), codex_backend::Error> {
+//!     println!("{:?}", Usage::new(client).get().await?.plan_type);
+//!     Ok(())
+//! }
+//! print_plan(&client).await?;
+//! # Ok(()) }
+//! ```
 
 pub(crate) mod mistakes;
 pub mod responses;

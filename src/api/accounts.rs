@@ -1,4 +1,18 @@
-//! The user's accounts, profile, settings and messages.
+//! Accounts: which accounts a user may choose from, the user's profile and settings, messages of the workspace.
+//!
+//! Everything is reached through [`Accounts`], for a `Client<CodexBackend>`. To switch accounts, take an id from
+//! [`check`](Accounts::check) and build another client with it
+//! ([`ChatGptTokens::account_id`](crate::ChatGptTokens::account_id)): a client has one account.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! let found = client.accounts().check().await?;
+//! let ids: Vec<&str> = found.accounts.iter().map(|account| account.id.as_str()).collect();
+//! assert!(ids.contains(&found.default_account_id.as_deref().unwrap()));
+//! # Ok(()) }
+//! ```
 
 use std::collections::HashMap;
 
@@ -37,17 +51,19 @@ endpoint! {
     /// # Ok(()) }
     /// ```
     ///
-    /// Facts: routes of the Codex backend, as the official tool uses them.
+    /// Based on the `accounts`, `profiles` and `settings` routes of the Codex backend, as the official tool uses them.
+    #[doc(alias("organization", "workspace", "profile"))]
     pub Accounts by new, accounts where CodexBackend: Accepts<Accounts>
 }
 
 impl Accounts {
-    /// The accounts that the user may choose from. `GET {prefix}/accounts/check`.
+    /// The accounts that the user can choose from. `GET {prefix}/accounts/check`.
+    #[doc(alias("account switch", "organization"))]
     pub fn check(&self) -> ApiRequest<AccountsCheck> {
         self.request(&CHECK).json()
     }
 
-    /// How much the user has used over time. `GET {prefix}/profiles/me`.
+    /// The user's usage statistics: tokens by day, streaks. `GET {prefix}/profiles/me`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -61,7 +77,7 @@ impl Accounts {
         self.request(&PROFILE).json()
     }
 
-    /// What the workspace tells its members. `GET {prefix}/workspace-messages`, past all caches.
+    /// The messages of the workspace to its members. `GET {prefix}/workspace-messages`, with `Cache-Control: no-store`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -76,7 +92,7 @@ impl Accounts {
         self.request(&WORKSPACE_MESSAGES).header(CACHE_CONTROL, "no-store").json()
     }
 
-    /// The user's settings. `GET {prefix}/settings/user`, past all caches.
+    /// The user's settings. `GET {prefix}/settings/user`, with `Cache-Control: no-cache, no-store`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -90,11 +106,11 @@ impl Accounts {
         self.request(&USER_SETTINGS).header(CACHE_CONTROL, "no-cache, no-store").json()
     }
 
-    /// Has the backend send an e-mail to the owner of the workspace, that asks for more.
+    /// Has the backend send an e-mail to the owner of the workspace that asks for more credits or a higher limit.
     /// `POST {prefix}/accounts/send_add_credits_nudge_email`.
     ///
-    /// **Each request may be one e-mail**, so it is sent once and never again, whatever the retry policy says; it goes
-    /// out a second time only after a 401, which the backend answers before it does anything.
+    /// **Each request may send one e-mail**, so it is never retried, whatever the retry policy says. Only after a 401,
+    /// which the backend answers before it does anything, it is sent once more with fresh credentials.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -127,10 +143,10 @@ struct NudgeEmailRequest {
     credit_type: NudgeEmail,
 }
 
-/// The accounts that the user may choose from, in the backend's order.
+/// The accounts that the user can choose from, in the backend's order.
 ///
-/// Wire: `accounts` is a list, or a map of ids in the order of `account_ordering`; both are read into one form. In a map,
-/// entries outside the ordering, and those without an `account_id`, are none to choose.
+/// Wire: `accounts` is a list, or a map by id. A map is read in the order of `account_ordering`; entries that are not
+/// in it, and entries without an `account_id`, are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "AccountsAnswer")]
 #[non_exhaustive]
@@ -139,7 +155,7 @@ pub struct AccountsCheck {
     pub accounts: Vec<AccountEntry>,
     /// The order in which to show them, by id.
     pub account_ordering: Vec<String>,
-    /// The one to take where the user does not choose.
+    /// The account to use if the user does not choose.
     pub default_account_id: Option<String>,
 }
 
@@ -153,7 +169,7 @@ open_struct! {
         name: Option<String>,
         /// A picture to show.
         profile_picture_url: Option<String>,
-        /// `personal` or `workspace`; empty where the backend does not tell.
+        /// `personal` or `workspace`; empty if the backend does not say.
         structure: String,
     }
 }
@@ -175,7 +191,7 @@ enum ListOrMap {
     Map(HashMap<String, Value>),
 }
 
-/// What stands in a map under an account's id. What is not of that form is passed over.
+/// An entry of the map. What does not have this form is skipped.
 #[derive(Deserialize)]
 struct MapEntry {
     account: Option<MapAccount>,
@@ -216,24 +232,24 @@ open_struct! {
     /// The user's profile.
     #[derive(Eq)]
     pub Profile {
-        /// How much the user has used.
+        /// The usage statistics.
         stats: ProfileStats,
     }
 }
 
 open_struct! {
-    /// How much a user has used over time.
+    /// A user's usage statistics.
     #[derive(Eq)]
     pub ProfileStats {
-        /// All tokens so far.
+        /// All tokens ever used.
         lifetime_tokens: Option<i64>,
-        /// The most tokens of a day.
+        /// The highest number of tokens in one day.
         peak_daily_tokens: Option<i64>,
         /// The longest turn, in seconds.
         longest_running_turn_sec: Option<i64>,
-        /// For how many days in a row there was use, up to now.
+        /// The number of consecutive days with usage, up to now.
         current_streak_days: Option<i64>,
-        /// The most days in a row.
+        /// The highest number of consecutive days with usage.
         longest_streak_days: Option<i64>,
         /// Tokens by day.
         daily_usage_buckets: Vec<DailyUsage>,
@@ -246,13 +262,13 @@ open_struct! {
     pub DailyUsage {
         /// The day, as the backend writes it (`2026-04-23`).
         start_date: String,
-        /// How many.
+        /// The number of tokens.
         tokens: i64,
     }
 }
 
 open_struct! {
-    /// What a workspace tells its members.
+    /// The messages of a workspace to its members.
     #[derive(Eq)]
     pub WorkspaceMessages {
         /// The messages.
@@ -272,7 +288,7 @@ open_struct! {
         message_body: String,
         /// When it was written, as the backend writes it.
         created_at: Option<String>,
-        /// When it was taken back, as the backend writes it.
+        /// When it was withdrawn, as the backend writes it.
         archived_at: Option<String>,
     }
 }
@@ -280,7 +296,7 @@ open_struct! {
 open_enum! {
     /// How a [`WorkspaceMessage`] is meant to be shown.
     WorkspaceMessageType {
-        /// One line, always in sight.
+        /// One line, always visible.
         Headline = "headline",
         /// An announcement.
         Announcement = "announcement",

@@ -1,4 +1,4 @@
-//! What endpoints remember for a while.
+//! A cache with a time to live, for endpoints.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,7 +30,7 @@ impl<K: Eq + Hash, V: Clone> TtlCache<K, V> {
         self.entries().get(key).filter(|entry| self.is_fresh(entry, now)).map(|entry| entry.value.clone())
     }
 
-    /// Takes the place of what was kept, and drops what has become too old meanwhile.
+    /// Replaces the entry of the key, and drops all entries that have expired.
     pub(crate) fn keep(&self, key: K, value: V) {
         let now = self.clock.monotonic();
         let mut entries = self.entries();

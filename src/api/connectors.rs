@@ -1,4 +1,19 @@
-//! Connectors: apps of others that ChatGPT can be connected with.
+//! Connectors (apps of third parties that ChatGPT can be connected with): their directory, and details of single ones.
+//!
+//! Everything is reached through [`Connectors`], for a `Client<CodexBackend>`.
+//! [`directory`](Connectors::directory) is the list to show to a user, cached for an hour; [`list`](Connectors::list) and
+//! [`list_workspace`](Connectors::list_workspace) are the requests behind it; [`batch`](Connectors::batch) gets the tools of
+//! single connectors. This crate lists connectors; it does not install them or call their tools.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! let connectors = client.connectors();
+//! let directory = connectors.directory().await?;
+//! println!("install {} at {}", directory[0].name, directory[0].install_url);
+//! # Ok(()) }
+//! ```
 
 mod wire;
 
@@ -27,13 +42,15 @@ operations! {
     BATCH: "connectors.batch" = POST "/ps/apps/batch", Safe, Bounded;
 }
 
-/// How long a directory is remembered.
+/// How long a directory is cached.
 const TIME_TO_LIVE: Duration = Duration::from_secs(60 * 60);
 
-/// The directory of connectors: apps of others that ChatGPT can be connected with. Accepts a `Client<CodexBackend>`.
+/// The directory of connectors: apps of third parties that ChatGPT can be connected with. Accepts a
+/// `Client<CodexBackend>`.
 ///
-/// The backend has to know the account, so credentials that do not tell theirs are an error before anything is sent
-/// ([`ErrorKind::NoAccountId`]). These routes are at the ChatGPT host alone, below `/backend-api`.
+/// Requests need an account id: if neither the credentials nor [`with_account`](Self::with_account) have one, the error
+/// is [`ErrorKind::NoAccountId`], before anything is sent. Only the ChatGPT host has these routes, below
+/// `/backend-api`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -45,14 +62,15 @@ const TIME_TO_LIVE: Duration = Duration::from_secs(60 * 60);
 /// for connector in connectors.directory().await?.iter() {
 ///     println!("{} {}", connector.name, connector.install_url);
 /// }
-/// assert_eq!(connectors.directory().await?[0].name, "Google Drive"); // remembered, not asked for again
+/// assert_eq!(connectors.directory().await?[0].name, "Google Drive"); // from the cache
 /// # assert_eq!(backend.requests().len(), 2);
 /// # Ok(()) }
 /// ```
 ///
-/// A handle and its clones share what they remember: the whole directory, for an hour, for each account. Keep the handle.
+/// A handle and its clones share one cache of the whole directory, by account, for one hour. So keep the handle.
 ///
-/// Facts: the `connectors` and `apps` routes of the Codex backend, as the official tool uses them.
+/// Based on the `connectors` and `apps` routes of the Codex backend, as the official tool uses them.
+#[doc(alias("apps"))]
 #[derive(Debug, Clone)]
 pub struct Connectors {
     caller: Arc<Caller>,
@@ -60,7 +78,7 @@ pub struct Connectors {
     directories: Arc<TtlCache<DirectoryKey, Arc<[Connector]>>>,
 }
 
-/// Whose directory it is.
+/// The account whose directory it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct DirectoryKey {
     base_url: String,
@@ -77,14 +95,14 @@ impl Connectors {
         Self { caller, account: None, directories: Arc::new(directories) }
     }
 
-    /// What is known about the account, in place of what the credentials tell.
+    /// Sets what is known about the account. Default: what the credentials say.
     #[must_use]
     pub fn with_account(mut self, account: impl Into<AccountFacts>) -> Self {
         self.account = Some(account.into());
         self
     }
 
-    /// The directory as the backend has it, page by page. `GET /connectors/directory/list`.
+    /// The directory as the backend sends it, page by page. `GET /connectors/directory/list`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -106,8 +124,8 @@ impl Connectors {
         })
     }
 
-    /// What the workspace has of its own. `GET /connectors/directory/list_workspace`. For workspaces alone
-    /// ([`ErrorKind::NotAWorkspace`]).
+    /// The workspace's own connectors. `GET /connectors/directory/list_workspace`. For any other account the error is
+    /// [`ErrorKind::NotAWorkspace`], before anything is sent.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -128,12 +146,13 @@ impl Connectors {
             .and_then(|answer| Ok(answer.apps))
     }
 
-    /// The whole directory, of the workspace too where the account is one: hidden ones left out, each once, in the order
-    /// of their names. Remembered for an hour.
+    /// The whole directory, and the workspace's own connectors if the account is a workspace: without hidden ones and
+    /// duplicates, sorted by name. Cached for one hour.
     ///
     /// # Errors
     ///
-    /// When the directory cannot be had. That of the workspace may be missing.
+    /// When a request for the directory fails. A failure of the workspace's own list is only logged: those connectors
+    /// are then missing.
     pub async fn directory(&self) -> Result<Arc<[Connector]>, Error> {
         let account = match &self.account {
             Some(account) => account.clone(),
@@ -152,13 +171,13 @@ impl Connectors {
         if let Some(remembered) = self.directories.get(&key) {
             return Ok(remembered);
         }
-        // What is asked for is what is remembered, whatever becomes of the credentials meanwhile.
+        // The key of the cache fits the requests, even if the credentials change meanwhile.
         let asking = Self { account: Some(account), ..self.clone() };
         let mut apps = asking.list().all().await?;
         if key.is_workspace {
             match asking.list_workspace().await {
                 Ok(of_workspace) => apps.extend(of_workspace),
-                Err(error) => tracing::warn!(%error, "the workspace's own connectors are not known"),
+                Err(error) => tracing::warn!(%error, "the workspace's own connectors could not be fetched"),
             }
         }
         let directory: Arc<[Connector]> = merged(apps).into();
@@ -166,12 +185,13 @@ impl Connectors {
         Ok(directory)
     }
 
-    /// Forgets what is remembered.
+    /// Empties the cache.
     pub fn forget(&self) {
         self.directories.clear();
     }
 
-    /// More about single connectors. `POST /ps/apps/batch`.
+    /// Details of single connectors, with their tools if `include_tools` is set. `POST /ps/apps/batch`. At least one id
+    /// is required.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -207,23 +227,23 @@ struct BatchRequest {
     include_tools: bool,
 }
 
-/// A connector, in the form in which it is shown.
+/// A connector, prepared to be shown to a user.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Connector {
     /// Its id.
     pub id: String,
-    /// Its name; where it has none, its id.
+    /// Its name; if it has none, its id.
     pub name: String,
     /// What it is for.
     pub description: Option<String>,
-    /// Where a person installs it.
+    /// The page on which a person installs it.
     pub install_url: String,
-    /// All that the directory tells of it.
+    /// The whole entry of the directory.
     pub app: DirectoryApp,
 }
 
-/// Where a person installs a connector.
+/// The page on which a person installs a connector.
 ///
 /// ```
 /// use codex_backend::connectors::connector_install_url;
@@ -239,7 +259,7 @@ pub fn connector_install_url(name: &str, id: &str) -> String {
     format!("https://chatgpt.com/apps/{slug}/{}", path_segment(id).unwrap_or_default())
 }
 
-/// Hidden ones left out, each once, in the order of their names.
+/// Without hidden ones and duplicates, sorted by name.
 fn merged(apps: Vec<DirectoryApp>) -> Vec<Connector> {
     let mut order: Vec<String> = Vec::new();
     let mut by_id: HashMap<String, DirectoryApp> = HashMap::new();

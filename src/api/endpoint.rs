@@ -1,5 +1,5 @@
-//! How a family declares its handles and their operations. What is declared here is all there is: the table in the
-//! documentation, the programs that must not compile, and the routes of the embedded backend follow from it.
+//! How a family declares its handles and their operations. The table in the documentation, the programs that must not
+//! compile, and the routes of the embedded backend follow from these declarations.
 
 pub(crate) use crate::mode::{Accepts, Mode};
 
@@ -17,8 +17,8 @@ pub(crate) use crate::mode::{Accepts, Mode};
 /// compiler's message. A handle for any client says `where AnyMode: Mode`. One that holds more than the client's caller is a
 /// struct of the family's own, made by its `with_caller`, and is declared without `pub`.
 ///
-/// The bound and `new` are written out for their place: the compiler shows it when a client is not accepted, and would show
-/// this macro otherwise.
+/// The bound and `new` are written out in the declaration, because the compiler shows that place when a client is not
+/// accepted. Otherwise it would show this macro.
 macro_rules! endpoint {
     ($(#[$meta:meta])* pub $handle:ident by $($rest:tt)+) => {
         $(#[$meta])*
@@ -49,7 +49,7 @@ macro_rules! endpoint {
         }
 
         impl $handle {
-            /// With a client that this endpoint accepts. The handle keeps what it needs of the client alive.
+            /// A handle that sends its requests through this client. It stays usable after the client is dropped.
             #[must_use]
             pub fn $new<C>(client: &C) -> Self
             where
@@ -79,9 +79,8 @@ macro_rules! endpoint {
 }
 pub(crate) use endpoint;
 
-/// Declares the operations of a handle, one a row: the name that errors and spans show, method and path template, when it is
-/// retried after a failure, and what bounds it. Where the table in the documentation says either in other words than usual,
-/// `as` gives them.
+/// Declares the operations of a handle, one a row: the name that errors and spans show, method and path template, when
+/// it is retried after a failure, and what bounds it. `as` replaces the usual words in the documentation's table.
 ///
 /// ```text
 /// operations! {

@@ -1,4 +1,18 @@
-//! The environments in which cloud tasks run.
+//! The environments in which [cloud tasks](crate::tasks) run.
+//!
+//! Everything is reached through [`CloudEnvironments`], for a `Client<CodexBackend>`.
+//! [`list`](CloudEnvironments::list) gets all of them, [`resolve`](CloudEnvironments::resolve) the one that a user names, and
+//! [`detect`](CloudEnvironments::detect) the one that fits the repository in a working tree.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! for environment in client.cloud_environments().list().await? {
+//!     println!("{} {}", environment.id, environment.label.as_deref().unwrap_or_default());
+//! }
+//! # Ok(()) }
+//! ```
 
 mod github;
 
@@ -31,17 +45,18 @@ endpoint! {
     /// # Ok(()) }
     /// ```
     ///
-    /// Facts: the `environments` routes of the Codex backend, as the official tool uses them.
+    /// Based on the `environments` routes of the Codex backend, as the official tool uses them.
+    #[doc(alias("cloud environment"))]
     pub CloudEnvironments by new, cloud_environments where CodexBackend: Accepts<CloudEnvironments>
 }
 
 impl CloudEnvironments {
-    /// All environments, as the backend orders them. `GET {prefix}/environments`.
+    /// All environments, in the backend's order. `GET {prefix}/environments`.
     pub fn list(&self) -> ApiRequest<Vec<CloudEnvironment>> {
         self.request(&LIST).list()
     }
 
-    /// The environments that a repository has. `GET {prefix}/environments/by-repo/github/{owner}/{repo}`.
+    /// The environments of a repository. `GET {prefix}/environments/by-repo/github/{owner}/{repo}`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -59,12 +74,13 @@ impl CloudEnvironments {
         request.segment("owner", &repository.owner).segment("repo", &repository.name).list()
     }
 
-    /// All environments, those of the repositories included: each once, with its repository, pinned ones first, then by
-    /// name. What fails while something else is found is passed over.
+    /// All environments, those of the repositories included: without duplicates, with the repository where known,
+    /// pinned ones first, then sorted by name. One request for each repository, then one for the list. A request that
+    /// fails is skipped as long as another one found something.
     ///
     /// # Errors
     ///
-    /// When the list cannot be had, and no repository has an environment.
+    /// When the request for the list fails, and no repository has an environment.
     pub async fn merged(&self, repositories: &[GitHubRepository]) -> Result<Vec<CloudEnvironment>, Error> {
         let mut merged = Merged::default();
         for repository in repositories {
@@ -76,7 +92,9 @@ impl CloudEnvironments {
         match self.list().await {
             Ok(all) => all.into_iter().for_each(|environment| merged.add(environment)),
             Err(error) if merged.environments.is_empty() => return Err(error),
-            Err(error) => tracing::warn!(%error, "only the environments of the repositories are known"),
+            Err(error) => {
+                tracing::warn!(%error, "the list of environments could not be fetched")
+            }
         }
         let mut merged = merged.environments;
         merged.sort_by_cached_key(|environment| {
@@ -86,8 +104,9 @@ impl CloudEnvironments {
         Ok(merged)
     }
 
-    /// The environment that fits best: one of the repositories', else one of all; the one with that label, or the only
-    /// one, or a pinned one, or the one with the most tasks.
+    /// The environment that fits best: among those of the repositories, or if they have none, among all. The first of
+    /// these rules that finds one decides: the one with the label, the only one, a pinned one, the one with the most
+    /// tasks.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -105,7 +124,7 @@ impl CloudEnvironments {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::EnvironmentNotFound`] where there is none, or the error of the list.
+    /// [`ErrorKind::EnvironmentNotFound`] when there is none; otherwise when the request for the list fails.
     pub async fn detect(
         &self,
         repositories: &[GitHubRepository],
@@ -122,12 +141,12 @@ impl CloudEnvironments {
             .ok_or_else(|| Error::new(ErrorKind::EnvironmentNotFound, LIST.name, "there is no environment").sent(true))
     }
 
-    /// The environment that a person means: by its id, else by its label, without regard to case.
+    /// The environment that a user names: by its id, else by its label, ignoring case.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::AmbiguousEnvironment`] where several have that label, [`ErrorKind::EnvironmentNotFound`] where none
-    /// has; otherwise when the list cannot be had.
+    /// [`ErrorKind::AmbiguousEnvironment`] when several have that label, [`ErrorKind::EnvironmentNotFound`] when none
+    /// has; otherwise when the request for the list fails.
     pub async fn resolve(&self, id_or_label: &str) -> Result<CloudEnvironment, Error> {
         let wanted = id_or_label.trim();
         let mut all = self.list().await?;
@@ -160,9 +179,9 @@ open_struct! {
         label: Option<String>,
         /// Whether the user has pinned it.
         is_pinned: Option<bool>,
-        /// How many tasks ran in it.
+        /// The number of tasks that ran in it.
         task_count: Option<i64>,
-        /// The repository it was found by; not a part of the answer.
+        /// The repository through which it was found. Not part of the answer.
         #[serde(skip)]
         repository: Option<GitHubRepository>,
     }
@@ -188,7 +207,7 @@ struct Merged {
 }
 
 impl Merged {
-    /// Pinned if any of them is; the first name and repository stay.
+    /// Pinned if any of the duplicates is; the first name and repository are kept.
     fn add(&mut self, environment: CloudEnvironment) {
         match self.places.get(&environment.id) {
             Some(place) => {

@@ -1,4 +1,18 @@
-//! Uploading files to the Codex backend.
+//! Uploads to the Codex backend. For files of the OpenAI API see [`openai_files`](crate::openai_files).
+//!
+//! Everything is reached through [`OpenAiFileUpload`], for a `Client<CodexBackend>`. Its methods name the source of the
+//! content: [`path`](OpenAiFileUpload::path), [`bytes`](OpenAiFileUpload::bytes), [`reader`](OpenAiFileUpload::reader) or
+//! [`stream`](OpenAiFileUpload::stream). Each returns an [`UploadRequest`]; awaited, it gives an [`UploadedFile`], whose
+//! [`uri`](UploadedFile::uri) is what models and tools take. [`many`](OpenAiFileUpload::many) runs several uploads at a time.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! let file = client.file_upload().bytes("notes.txt", "hello").await?;
+//! assert!(file.uri().starts_with("sediment://file_"));
+//! # Ok(()) }
+//! ```
 
 pub(super) mod progress;
 pub(crate) mod request;
@@ -24,14 +38,13 @@ endpoint! {
     /// content is streamed to that URL, **without** any auth header; the backend is polled until it has processed the file.
     /// Memory does not grow with the file.
     ///
-    /// | request | retried after a failure | bounded by |
+    /// | request | retried after a failure | time-out |
     /// | --- | --- | --- |
     /// | `POST /files` | only if the server did not act on it | [`Timeouts`](crate::Timeouts) `attempt`, `call` |
-    /// | `PUT` to the signed URL | yes, from the start, if the source is a path or bytes | `idle` alone |
-    /// | `POST /files/{id}/uploaded` | yes; also sent again while the backend answers `retry` | `attempt`, `call`; for 30 s |
+    /// | `PUT` to the signed URL | yes, from the start, if the source is a path or bytes | `idle` only |
+    /// | `POST /files/{id}/uploaded` | yes; also polled while the backend answers `retry` | `attempt`, `call`; polling for 30 s |
     ///
-    /// Dropping the future cancels the upload; what has been sent may stay on the server as an unfinished file that
-    /// nobody can use.
+    /// Dropping the future cancels the upload. An unfinished file, which nobody can use, may remain on the server.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,13 +61,14 @@ endpoint! {
     /// # Ok(()) }
     /// ```
     ///
-    /// Facts: the `/files` routes of the Codex backend, as the official tool uses them.
+    /// Based on the `/files` routes of the Codex backend, as the official tool uses them.
+    #[doc(alias("upload", "attachment"))]
     pub OpenAiFileUpload by new, file_upload, else OpenAiFiles where CodexBackend: Accepts<OpenAiFileUpload>
 }
 
 impl OpenAiFileUpload {
-    /// Uploads the file at a path, under its own name. The file is read while it is sent; if it changes meanwhile, the
-    /// upload fails and nothing is finalized.
+    /// Uploads the file at a path, under its own name, up to 512 MiB. The file is read while it is sent. If it changes
+    /// meanwhile, the upload fails with [`ErrorKind::FileChanged`](crate::ErrorKind::FileChanged) and is not finalized.
     pub fn path(&self, path: impl Into<PathBuf>) -> UploadRequest {
         self.upload(Source::Path(path.into()), None)
     }
@@ -83,7 +97,7 @@ impl OpenAiFileUpload {
         self.upload(Source::stream(length, stream), Some(file_name.into()))
     }
 
-    /// Runs several uploads, a bounded number at a time, and gives all results in the order of the requests.
+    /// Runs several uploads, four at a time by default, and returns all results in the order of the requests.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

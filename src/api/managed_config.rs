@@ -1,4 +1,20 @@
-//! What administrators demand of Codex on the machines of their users.
+//! Managed configuration: the settings and requirements that administrators set for their users. Feature `managed-config`.
+//!
+//! Everything is reached through [`ManagedConfig`], for a `Client<CodexBackend>`.
+//! [`load_bundle`](ManagedConfig::load_bundle) is for the start of a program: with a cache, retries and a time-out. The result
+//! is TOML, which [`ConfigFragment::parse`] reads into a type of yours.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! let loaded = client.managed_config().load_bundle().await?;
+//! match loaded.value {
+//!     Some(bundle) => println!("{} requirements", bundle.requirements().len()),
+//!     None => println!("{:?}", loaded.source), // here: `NotEligible`, since the plan is Pro
+//! }
+//! # Ok(()) }
+//! ```
 
 mod cache;
 mod document;
@@ -10,27 +26,22 @@ use std::sync::Arc;
 
 pub use self::cache::{CacheStatus, ConfigCache};
 pub use self::document::ManagedDocument;
+pub(crate) use self::document::{BUNDLE, REQUIREMENTS};
 pub use self::error::ManagedConfigError;
 pub use self::load::{ConfigLoadSource, LoadedConfig, ManagedLoad, ManagedRefreshes};
 pub use self::wire::{ConfigBundle, ConfigFragment, ConfigRequirements, DeliveredConfig, ManagedLayers};
-use super::request::{ApiRequest, Needs, Requirement};
-use crate::api::endpoint::{Accepts, endpoint, operations};
+use super::request::ApiRequest;
+use crate::api::endpoint::{Accepts, endpoint};
 use crate::auth::AccountFacts;
 use crate::call::Caller;
 
-operations! {
-    for ManagedConfig;
-    REQUIREMENTS: "managed_config.requirements" = GET "{prefix}/config/requirements", Safe, Bounded;
-    BUNDLE: "managed_config.bundle" = GET "{prefix}/config/bundle", Safe, Bounded;
-}
-
-/// What administrators demand of Codex on the machines of their users: the requirements, and their successor, the bundle.
-/// Feature `managed-config`. Accepts a `Client<CodexBackend>`.
+/// Managed configuration: the settings and requirements that administrators set for Codex on their users' machines. Two
+/// documents have it: the requirements, and their successor, the bundle. Feature `managed-config`. Accepts a
+/// `Client<CodexBackend>`.
 ///
-/// The plans Business, Enterprise and Education have it. [`load_bundle`](Self::load_bundle) and
-/// [`load_requirements`](Self::load_requirements) are for the start of a program: they look into a cache, try several
-/// times, and are bounded in time. [`bundle`](Self::bundle) and [`requirements`](Self::requirements) are the bare
-/// questions.
+/// Accounts with a Business, Enterprise or Education plan have it. [`load_bundle`](Self::load_bundle) and
+/// [`load_requirements`](Self::load_requirements) are for the start of a program: with a cache, retries and a time-out.
+/// [`bundle`](Self::bundle) and [`requirements`](Self::requirements) are the plain requests.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -57,7 +68,8 @@ operations! {
 /// # Ok(()) }
 /// ```
 ///
-/// Facts: the `config` routes of the Codex backend, as the official tool uses them.
+/// Based on the `config` routes of the Codex backend, as the official tool uses them.
+#[doc(alias("requirements.toml", "mdm", "policy"))]
 #[derive(Debug, Clone)]
 pub struct ManagedConfig {
     caller: Arc<Caller>,
@@ -71,36 +83,32 @@ impl ManagedConfig {
         Self { caller, account: None }
     }
 
-    /// What is known about the account, in place of what the credentials tell.
+    /// Sets what is known about the account. Default: what the credentials say.
     #[must_use]
     pub fn with_account(mut self, account: impl Into<AccountFacts>) -> Self {
         self.account = Some(account.into());
         self
     }
 
-    /// The requirements as the backend has them. `GET {prefix}/config/requirements`. An account whose plan has none is
-    /// not asked about ([`ErrorKind::NotEligible`](crate::ErrorKind::NotEligible)).
+    /// Requests the requirements. `GET {prefix}/config/requirements`. If the account's plan has no managed
+    /// configuration, the error is [`ErrorKind::NotEligible`](crate::ErrorKind::NotEligible), and nothing is sent.
     pub fn requirements(&self) -> ApiRequest<ConfigRequirements> {
-        self.request(&REQUIREMENTS).requiring(self.requirement()).json()
+        document::request(&self.caller, self.account.clone())
     }
 
-    /// The bundle as the backend has it. `GET {prefix}/config/bundle`. An account whose plan has none is not asked about
-    /// ([`ErrorKind::NotEligible`](crate::ErrorKind::NotEligible)).
+    /// Requests the bundle. `GET {prefix}/config/bundle`. If the account's plan has no managed configuration, the error
+    /// is [`ErrorKind::NotEligible`](crate::ErrorKind::NotEligible), and nothing is sent.
     pub fn bundle(&self) -> ApiRequest<ConfigBundle> {
-        self.request(&BUNDLE).requiring(self.requirement()).json()
+        document::request(&self.caller, self.account.clone())
     }
 
-    /// Loads the requirements, with all care. See [`ManagedLoad`].
+    /// Loads the requirements, with cache, retries and a time-out. See [`ManagedLoad`].
     pub fn load_requirements(&self) -> ManagedLoad<ConfigRequirements> {
-        ManagedLoad::new(self.clone())
+        ManagedLoad::new(self.caller.clone(), self.account.clone())
     }
 
-    /// Loads the bundle, with all care. See [`ManagedLoad`].
+    /// Loads the bundle, with cache, retries and a time-out. See [`ManagedLoad`].
     pub fn load_bundle(&self) -> ManagedLoad<ConfigBundle> {
-        ManagedLoad::new(self.clone())
-    }
-
-    fn requirement(&self) -> Requirement {
-        Requirement { account: self.account.clone(), needs: Needs::ManagedPlan }
+        ManagedLoad::new(self.caller.clone(), self.account.clone())
     }
 }

@@ -1,12 +1,29 @@
-//! Which models there are.
+//! Model lists: which models an account or an API key can use, and their properties.
+//!
+//! [`CodexModels`] is for a `Client<CodexBackend>`: a [`ModelCatalogue`] with a cache and a default model. [`OpenAiModels`] is
+//! for a `Client<OpenAiApi>`: the bare list of the OpenAI API.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! use codex_backend::models::RefreshStrategy;
+//!
+//! let catalogue = client.codex_models().catalogue(RefreshStrategy::OnlineIfUncached).await?;
+//! for model in catalogue.presented() {
+//!     println!("{}: {}", model.slug, model.display_name);
+//! }
+//! # Ok(()) }
+//! ```
 
 mod cache_file;
 mod catalogue;
+mod entry;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,6 +33,7 @@ pub use self::catalogue::{
     InstructionsVariables, ModelCatalogue, ModelInfo, ModelMessages, ModelNotice, ModelServiceTier, ModelUpgrade,
     ModelVisibility, ReasoningLevel, TruncationPolicy,
 };
+use self::entry::{Entry, Key};
 use super::request::ApiRequest;
 use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::call::Caller;
@@ -33,23 +51,23 @@ operations! {
     RETRIEVE: "openai_models.retrieve" = GET "/models/{model}", Safe, Bounded;
 }
 
-/// The version of the official tool whose catalogue is asked for, unless another is set.
+/// The default `client_version` of requests for the catalogue: a version of the official tool.
 ///
-/// The backend leaves out models that a client of the version it is told cannot use. It is a matter of compatibility and
-/// says nothing about who is calling: that is the application's name and version, set on the builder.
+/// The backend leaves out models that a client of this version cannot use. It is for compatibility only and does not
+/// identify the caller; the application's name and version, set on the builder, do.
 pub const MODELS_CLIENT_VERSION: &str = "0.125.0";
 
-/// How long asking for the catalogue may take, repeats included.
+/// The time-out for the catalogue, retries included.
 const OVERALL: Duration = Duration::from_secs(5);
 
 /// The catalogue of models that the Codex backend offers the account. Accepts a `Client<CodexBackend>`.
 ///
-/// `GET /codex/models`, or below `/api/codex` where the base URL does not end in `/backend-api`. It changes nothing, so it
-/// is sent again after a failure; all of it takes at most 5 s.
+/// `GET /codex/models`, or below `/api/codex` where the base URL does not end in `/backend-api`. It is retried after a
+/// failure; the time-out is 5 s, retries included.
 ///
-/// The catalogue is kept in memory, and in a file where [one is named](Self::with_cache_file), for 300 s or
-/// [another time](Self::with_time_to_live). What is kept is for one base URL, account and client version, and for no other.
-/// Clones share what they keep; so keep one handle for a client.
+/// The catalogue is cached in memory, and in a file [if one is set](Self::with_cache_file), for 300 s or
+/// [another time to live](Self::with_time_to_live), by base URL, account and client version. A handle and its clones
+/// share the cache, so keep the handle.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -65,6 +83,9 @@ const OVERALL: Duration = Duration::from_secs(5);
 /// # assert_eq!(model.slug, "gpt-test");
 /// # Ok(()) }
 /// ```
+///
+/// Based on the `models` route of the Codex backend, as the official tool uses it.
+#[doc(alias("model list", "list models"))]
 #[derive(Clone)]
 pub struct CodexModels {
     caller: Arc<Caller>,
@@ -78,36 +99,21 @@ pub struct CodexModels {
 #[derive(Default)]
 struct Kept {
     entry: Mutex<Option<Entry>>,
-    /// Held while the catalogue is asked for: the others wait, and find it.
+    /// Held during a request for the catalogue: others wait, and find its result.
     refreshing: tokio::sync::Mutex<()>,
-    /// The last version that a header told and that was looked into.
+    /// The last version from a header for which the catalogue was requested.
     etag_seen: Mutex<Option<String>>,
 }
 
-/// A catalogue, whose it is, and when it came.
-#[derive(Debug, Clone)]
-struct Entry {
-    key: Key,
-    fetched_at: SystemTime,
-    catalogue: Arc<ModelCatalogue>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Key {
-    base_url: String,
-    account_id: Option<String>,
-    client_version: String,
-}
-
-/// When the catalogue is asked for, and when what is kept will do.
+/// When the catalogue is requested, and when it comes from the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RefreshStrategy {
-    /// It is asked for.
+    /// Always requests it.
     Online,
-    /// It is asked for unless what is kept is fresh. If that fails, what is kept will do though it is old.
+    /// Requests it unless the cached one is fresh. If the request fails, returns the cached one although it is old.
     OnlineIfUncached,
-    /// It is not asked for. What is kept must be fresh.
+    /// Never requests it. The cached one must be fresh.
     Offline,
 }
 
@@ -124,7 +130,7 @@ impl CodexModels {
         }
     }
 
-    /// Another version than [`MODELS_CLIENT_VERSION`]. What stands behind `major.minor.patch` is cut off.
+    /// Replaces [`MODELS_CLIENT_VERSION`]. Anything after `major.minor.patch` is removed.
     #[must_use]
     pub fn with_client_version(mut self, version: impl Into<String>) -> Self {
         let version = version.into();
@@ -132,27 +138,27 @@ impl CodexModels {
         self
     }
 
-    /// How long what is kept is fresh. Default 300 s; zero: never.
+    /// How long the cached catalogue is fresh. Default 300 s; zero: never.
     #[must_use]
     pub fn with_time_to_live(mut self, time: Duration) -> Self {
         self.time_to_live = time;
         self
     }
 
-    /// Keeps the catalogue in a file as well. It holds no credential. A file that cannot be read is as good as none, and
-    /// one that cannot be written is logged.
+    /// Caches the catalogue in a file, too. It contains no credentials. A file that cannot be read is ignored; a
+    /// failure to write it is logged.
     #[must_use]
     pub fn with_cache_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.cache_file = Some(path.into());
         self
     }
 
-    /// The catalogue. Several that ask at once cause one request.
+    /// The catalogue. Concurrent calls share one request.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotCached`] when nothing fresh is kept and the strategy is [`Offline`](RefreshStrategy::Offline);
-    /// otherwise what the server or the network said.
+    /// [`ErrorKind::NotCached`] when no fresh catalogue is cached and the strategy is
+    /// [`Offline`](RefreshStrategy::Offline); otherwise when the request fails.
     pub async fn catalogue(&self, strategy: RefreshStrategy) -> Result<Arc<ModelCatalogue>, Error> {
         let key = self.key().await?;
         if strategy == RefreshStrategy::Online {
@@ -162,22 +168,24 @@ impl CodexModels {
             return Ok(fresh);
         }
         if strategy == RefreshStrategy::Offline {
-            let message = "no catalogue of this account is kept that is fresh, and asking for it was ruled out";
+            let message = "no fresh catalogue of this account is cached, and the strategy is `Offline`";
             return Err(Error::new(ErrorKind::NotCached, CATALOGUE.name, message));
         }
         let old = self.entry(&key);
         match (self.refresh(&key, Some(self.time_to_live)).await, old) {
             (Err(error), Some(old)) => {
-                tracing::warn!(kind = ?error.kind(), "the catalogue of models could not be renewed; the old one is used");
+                tracing::warn!(kind = ?error.kind(), "the catalogue of models could not be refreshed; the old one is used");
                 Ok(old.catalogue)
             }
             (outcome, _) => outcome,
         }
     }
 
-    /// Looks into the version that an answer told ([`ResponseEventKind::ModelsEtag`](crate::responses::ResponseEventKind::ModelsEtag),
-    /// [`CollectedResponse::models_etag`](crate::responses::CollectedResponse)). If it is the one that is kept, that is fresh again;
-    /// otherwise the catalogue is asked for, once for each version however often it is told. Versions are compared as text.
+    /// Takes note of the catalogue's version that an answer to another request had
+    /// ([`ResponseEventKind::ModelsEtag`](crate::responses::ResponseEventKind::ModelsEtag),
+    /// [`CollectedResponse::models_etag`](crate::responses::CollectedResponse)). If it is the version of the cached
+    /// catalogue, that is fresh again. Otherwise the catalogue is requested, once for each version however often this
+    /// is called.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -196,12 +204,12 @@ impl CodexModels {
     ///
     /// # Errors
     ///
-    /// What the server or the network said. The version is looked into again then.
+    /// When the request fails. It is then made again with the next call.
     pub async fn note_etag(&self, etag: &str) -> Result<(), Error> {
         let key = self.key().await?;
         let _one_at_a_time = self.kept.refreshing.lock().await;
         if self.entry(&key).is_none() {
-            // What another program has kept counts too.
+            // What another program has cached counts, too.
             let _found = self.fresh(&key).await;
         }
         if let Some(mut entry) = self.entry(&key).filter(|entry| entry.catalogue.etag() == Some(etag)) {
@@ -231,7 +239,7 @@ impl CodexModels {
     }
 
     fn is_fresh(&self, entry: &Entry, time_to_live: Duration) -> bool {
-        // A moment in the future is that of another clock; what it stamped is not old.
+        // A time in the future comes from another clock; such an entry is not old.
         let age = self.caller.exchange().now().duration_since(entry.fetched_at).unwrap_or_default();
         !time_to_live.is_zero() && age <= time_to_live
     }
@@ -241,12 +249,12 @@ impl CodexModels {
             return Some(entry.catalogue);
         }
         let entry = CacheFile::read(self.cache_file.clone()?, key.clone()).await?;
-        // An old one is kept too: it is better than none.
+        // An old one is kept, too: it is better than none.
         *lock(&self.kept.entry) = Some(entry.clone());
         self.is_fresh(&entry, self.time_to_live).then_some(entry.catalogue)
     }
 
-    /// Asks for the catalogue, unless another has meanwhile and that is fresh enough.
+    /// Requests the catalogue, unless another call has done so meanwhile and the result is fresh enough.
     async fn refresh(&self, key: &Key, fresh_enough: Option<Duration>) -> Result<Arc<ModelCatalogue>, Error> {
         let _one_at_a_time = self.kept.refreshing.lock().await;
         let meanwhile = self.entry(key).filter(|entry| fresh_enough.is_some_and(|time| self.is_fresh(entry, time)));
@@ -302,7 +310,7 @@ impl fmt::Debug for CodexModels {
 endpoint! {
     /// The models of the OpenAI API. Accepts a `Client<OpenAiApi>`.
     ///
-    /// `GET /models` and `GET /models/{model}`. They change nothing, so they are sent again after a failure.
+    /// `GET /models` and `GET /models/{model}`. Both are retried after a failure.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -314,11 +322,12 @@ endpoint! {
     /// assert_eq!(models[0].id, "gpt-test");
     /// # Ok(()) }
     /// ```
+    #[doc(alias("model list", "list models"))]
     pub OpenAiModels by new, openai_models, else CodexModels where OpenAiApi: Accepts<OpenAiModels>
 }
 
 impl OpenAiModels {
-    /// All models that the key may use.
+    /// All models that the API key can use.
     pub fn list(&self) -> ApiRequest<Vec<OpenAiModel>> {
         self.request(&LIST).json::<OpenAiModelList>().and_then(|models| Ok(models.data.0))
     }
@@ -335,9 +344,9 @@ open_struct! {
     pub OpenAiModel {
         /// Its id.
         id: String,
-        /// When it was made, in seconds since 1970.
+        /// When it was created, in seconds since 1970.
         created: i64,
-        /// Whose it is.
+        /// Its owner.
         owned_by: String,
     }
 }

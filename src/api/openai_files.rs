@@ -1,4 +1,20 @@
-//! The files of the OpenAI API.
+//! Files of the OpenAI API: upload, list, download, delete. For uploads to the Codex backend see [`files`](crate::files).
+//!
+//! Everything is reached through [`OpenAiFiles`], for a `Client<OpenAiApi>`. Files up to 512 MiB are sent in one request
+//! ([`path`](OpenAiFiles::path), [`bytes`](OpenAiFiles::bytes), [`reader`](OpenAiFiles::reader)), larger ones in parts
+//! ([`large_path`](OpenAiFiles::large_path)).
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().api_key(backend.api_key()).build()?;
+//! use codex_backend::openai_files::OpenAiFilePurpose;
+//!
+//! let files = client.openai_files();
+//! let file = files.bytes("notes.txt", "hello", OpenAiFilePurpose::UserData).await?;
+//! assert_eq!(files.content_up_to(&file.id, 1024).await?, "hello");
+//! # Ok(()) }
+//! ```
 
 mod file;
 pub(crate) mod large;
@@ -33,21 +49,21 @@ use crate::exchange::{
 
 operations! {
     for OpenAiFiles;
-    // Acted on twice, it would leave a second file behind.
+    // A second time it would create a second file.
     CREATE: "openai_files.create" = POST "/files",
         IfNotActedOn as "only if the server did not act on it, and the source can be read again", IdleOnly;
     LIST: "openai_files.list" = GET "/files", Safe, Bounded;
     RETRIEVE: "openai_files.retrieve" = GET "/files/{file_id}", Safe, Bounded;
-    // A second time there would be nothing left to delete, which is an error.
+    // A second time there is nothing left to delete, which is an error.
     DELETE: "openai_files.delete" = DELETE "/files/{file_id}", IfNotActedOn, Bounded;
     CONTENT: "openai_files.content" = GET "/files/{file_id}/content", Safe as "until its head has come", IdleOnly;
 }
 
 endpoint! {
-    /// The files of the OpenAI API. Accepts a `Client<OpenAiApi>`: files for the Codex backend are
-    /// [`OpenAiFileUpload`](crate::OpenAiFileUpload)'s, which is another protocol.
+    /// The files of the OpenAI API. Accepts a `Client<OpenAiApi>`. Uploads to the Codex backend, which are another
+    /// protocol, are [`OpenAiFileUpload`](crate::OpenAiFileUpload).
     ///
-    /// | method | request | retried after a failure | bounded by |
+    /// | method | request | retried after a failure | time-out |
     /// | --- | --- | --- | --- |
     /// | [`path`](Self::path), [`bytes`](Self::bytes), … | `POST /files`, streamed | only if the server did not act on it, and the source can be read again | `idle` |
     /// | [`large_path`](Self::large_path), [`large_bytes`](Self::large_bytes) | `POST /uploads`, parts, `…/complete` | parts: yes; the others: only if the server did not act on it | `idle`; attempt, call |
@@ -69,6 +85,7 @@ endpoint! {
     /// assert!(files.delete(&file.id).await?.deleted);
     /// # Ok(()) }
     /// ```
+    #[doc(alias("upload", "download", "attachment"))]
     pub OpenAiFiles by new, openai_files, else OpenAiFileUpload where OpenAiApi: Accepts<OpenAiFiles>
 }
 
@@ -111,7 +128,7 @@ impl OpenAiFiles {
         }
     }
 
-    /// Uploads the file at a path in parts, up to 8 GiB.
+    /// Uploads the file at a path in parts, up to 8 GiB in total.
     pub fn large_path(&self, path: impl Into<PathBuf>, purpose: OpenAiFilePurpose) -> OpenAiLargeUpload {
         OpenAiLargeUpload::new(self.caller.clone(), large::Origin::Path(path.into()), None, purpose)
     }
@@ -127,12 +144,12 @@ impl OpenAiFiles {
         OpenAiLargeUpload::new(self.caller.clone(), origin, Some(file_name.into()), purpose)
     }
 
-    /// All files, page by page, the newest first.
+    /// All files, page by page, newest first.
     pub fn list(&self) -> PagedRequest<OpenAiFile> {
         self.list_where(None)
     }
 
-    /// The files for one purpose.
+    /// All files with one purpose, otherwise as [`list`](Self::list).
     pub fn list_of(&self, purpose: OpenAiFilePurpose) -> PagedRequest<OpenAiFile> {
         self.list_where(Some(purpose))
     }
@@ -146,23 +163,25 @@ impl OpenAiFiles {
         })
     }
 
-    /// What the server knows of a file.
+    /// The metadata of a file.
     pub fn retrieve(&self, file_id: &str) -> ApiRequest<OpenAiFile> {
         self.request(&RETRIEVE).segment("file_id", file_id).json()
     }
 
-    /// Deletes a file.
+    /// Deletes a file. Retried only if the server did not act on it, because a second deletion would fail.
     pub fn delete(&self, file_id: &str) -> ApiRequest<DeletedObject> {
         self.request(&DELETE).segment("file_id", file_id).json()
     }
 
-    /// The content of a file, as a stream. It is retried until its head has come; a content that breaks off is an error.
+    /// The content of a file, as a stream. It is retried until the response head has arrived; a content that breaks off
+    /// is an error.
+    #[doc(alias("download"))]
     pub fn content(&self, file_id: &str) -> ApiRequest<OpenAiFileContent> {
         let request = self.request(&CONTENT).segment("file_id", file_id);
         request.received(|request| ReceiveContent { clock: request.clock(), idle: request.idle() })
     }
 
-    /// The content of a file in memory. It is retried as a whole; more than `longest` bytes are
+    /// The content of a file, in memory. Retried as a whole. More than `longest` bytes are an error,
     /// [`ErrorKind::ResponseTooLarge`].
     ///
     /// ```
@@ -197,13 +216,13 @@ pub struct OpenAiUploadRequest {
 }
 
 impl OpenAiUploadRequest {
-    /// The name under which the file is kept. For a path, the default is its last component.
+    /// The file name that the server is given. For a path, the default is its last component.
     pub fn with_file_name(mut self, name: impl Into<String>) -> Self {
         self.file_name = Some(name.into());
         self
     }
 
-    /// When the server is to delete it: an hour to 30 days after it is made, in whole seconds. Default: never.
+    /// After what time the server deletes the file: 1 hour to 30 days, in whole seconds. Default: never.
     pub fn with_expiry(mut self, after: Duration) -> Self {
         self.expires_after = Some(after);
         self
@@ -216,13 +235,13 @@ impl OpenAiUploadRequest {
         self
     }
 
-    /// Other time-outs than the client's.
+    /// Replaces the client's time-outs for this upload.
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.options.timeouts = Some(timeouts);
         self
     }
 
-    /// Another retry policy than the client's.
+    /// Replaces the client's retry policy for this upload.
     pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -269,7 +288,7 @@ impl fmt::Debug for OpenAiUploadRequest {
     }
 }
 
-/// The content of a file, chunk by chunk: a `Stream` of `Result<Bytes, Error>`, bounded by the idle limit.
+/// The content of a file in chunks: a `Stream` of `Result<Bytes, Error>`, with the time-out [`Timeouts::idle`].
 pub struct OpenAiFileContent {
     body: Body,
     idle: IdleTimer,
@@ -279,17 +298,17 @@ pub struct OpenAiFileContent {
 }
 
 impl OpenAiFileContent {
-    /// Its length, where the server tells it.
+    /// Its length in bytes, if the server sends it.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         self.body.length()
     }
 
-    /// All of it, in memory.
+    /// Reads all of it into memory, however long it is.
     ///
     /// # Errors
     ///
-    /// When it breaks off.
+    /// When the content breaks off, or the idle time-out passes.
     pub async fn bytes(mut self) -> Result<Bytes, Error> {
         let mut all = bytes::BytesMut::new();
         while let Some(chunk) = self.next().await {

@@ -1,4 +1,16 @@
-//! The directory of plugins, and what of it anyone may read.
+//! Plugins for Codex: the directory, the installed ones, and the featured ones.
+//!
+//! [`Plugins`] is for a `Client<CodexBackend>`. [`FeaturedPlugins`] accepts any client, also one without credentials.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().without_credentials().build()?;
+//! for plugin_id in client.featured_plugins().list().await? {
+//!     println!("{plugin_id}");
+//! }
+//! # Ok(()) }
+//! ```
 
 mod wire;
 
@@ -19,14 +31,14 @@ operations! {
     FEATURED: "plugins.featured" = GET "/plugins/featured", Safe, Bounded;
 }
 
-/// How many plugins to a page.
+/// The number of plugins on a page.
 const PAGE_SIZE: &str = "200";
 
 endpoint! {
-    /// The directory of plugins, as far as it can be read. Accepts a `Client<CodexBackend>`.
+    /// The directory of plugins, to read. Accepts a `Client<CodexBackend>`.
     ///
-    /// These routes are at the ChatGPT host alone, below `/backend-api`. What is featured there is for
-    /// [`FeaturedPlugins`], which accepts any client.
+    /// Only the ChatGPT host has these routes, below `/backend-api`. For the featured plugins, [`FeaturedPlugins`]
+    /// accepts any client.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -43,17 +55,18 @@ endpoint! {
     /// # Ok(()) }
     /// ```
     ///
-    /// Facts: the `plugins` routes of the Codex backend, as the official tool uses them.
+    /// Based on the `plugins` routes of the Codex backend, as the official tool uses them.
+    #[doc(alias("marketplace"))]
     pub Plugins by new, plugins where CodexBackend: Accepts<Plugins>
 }
 
 impl Plugins {
-    /// The plugins that there are. `GET /ps/plugins/list`, 200 to a page.
+    /// All plugins. `GET /ps/plugins/list`, 200 per page.
     pub fn list(&self, scope: PluginScope) -> PagedRequest<Plugin> {
         self.paged(&LIST, scope)
     }
 
-    /// The plugins that the user has installed. `GET /ps/plugins/installed`, 200 to a page.
+    /// The plugins that the user has installed. `GET /ps/plugins/installed`, 200 per page.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -88,12 +101,12 @@ impl Plugins {
 }
 
 endpoint! {
-    /// The plugins that are featured. Accepts **any** client, a `Client<NoAuth>` too.
+    /// The featured plugins. Accepts **any** client, also a `Client<NoAuth>`.
     ///
-    /// The question goes to the ChatGPT host, whatever the client is for. Credentials go along where they are those of the
-    /// Codex backend; an API key never does. A client for the OpenAI API asks where
-    /// [`codex_base_url`](crate::ClientBuilder::codex_base_url) says; if that is not set and its own base URL is on loopback,
-    /// it asks nowhere ([`ErrorKind::NoBackend`](crate::ErrorKind::NoBackend)).
+    /// The request goes to the ChatGPT host, whatever the client's mode is. It carries credentials of the Codex backend
+    /// if the client has them, and never an API key. A client for the OpenAI API sends it to its
+    /// [`codex_base_url`](crate::ClientBuilder::codex_base_url). If that is not set and the client's own base URL is on
+    /// loopback, nothing is sent, and the error is [`ErrorKind::NoBackend`](crate::ErrorKind::NoBackend).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

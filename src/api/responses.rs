@@ -1,4 +1,26 @@
-//! The Responses API: requests typed by mode, streams of events, and the items of a conversation.
+//! The Responses API: ask a model, with text, images, files and tools, and read the answer as a stream of events.
+//!
+//! [`CodexResponses`] is for a `Client<CodexBackend>`, [`OpenAiResponses`] for a `Client<OpenAiApi>`. Both make a
+//! [`ResponseRequest`], whose setters depend on the client: what a route refuses does not compile.
+//!
+//! | to | see |
+//! | --- | --- |
+//! | send a request | [`stream`](ResponseRequest::stream), [`send`](ResponseRequest::send) (OpenAI API only) |
+//! | read the answer | [`ResponseStream`], [`ResponseEventKind`], [`CollectedResponse`] |
+//! | build an input, or give an output back as input | [`ResponseItem`], [`ContentPart`] |
+//! | let the model call functions | [`Tools`], [`run_tools`](ResponseRequest::run_tools), [`FunctionTool`] |
+//! | get JSON that fits a schema | [`json_schema`](ResponseRequest::json_schema) |
+//! | shorten a conversation | [`compact`](ResponseRequest::compact) |
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! let answer = client.codex_responses().create("gpt-5.5", "Be terse.", "Hello").stream().await?.collect().await?;
+//! println!("{}", answer.text());
+//! # assert!(!answer.text().is_empty());
+//! # Ok(()) }
+//! ```
 
 mod collected;
 mod conversation;
@@ -58,9 +80,9 @@ operations! {
 operations! {
     for OpenAiResponses;
     RETRIEVE: "openai_responses.retrieve" = GET "/responses/{response_id}", Safe, Bounded;
-    // The path of the one before, asked as a stream.
+    // The path of the one before, requested as a stream.
     FOLLOW: "openai_responses.follow" = GET "/responses/{response_id}", Safe, Stream;
-    // A second time there would be nothing left to delete, which is an error.
+    // A second time there is nothing left to delete, which is an error.
     DELETE: "openai_responses.delete" = DELETE "/responses/{response_id}", IfNotActedOn, Bounded;
     CANCEL: "openai_responses.cancel" = POST "/responses/{response_id}/cancel", Safe, Bounded;
     INPUT_ITEMS: "openai_responses.input_items" = GET "/responses/{response_id}/input_items", Safe, Bounded;
@@ -89,6 +111,9 @@ endpoint! {
     /// assert_eq!(answer.text(), "Hello, world");
     /// # Ok(()) }
     /// ```
+    ///
+    /// Based on the `responses` routes of the Codex backend, as the official tool uses them.
+    #[doc(alias("chat completion", "chat completions", "prompt"))]
     pub CodexResponses by new, codex_responses, else OpenAiResponses where CodexBackend: Accepts<CodexResponses>
 }
 
@@ -118,6 +143,7 @@ endpoint! {
     /// assert_eq!(responses.retrieve(&answer.id).await?.id, answer.id);
     /// # Ok(()) }
     /// ```
+    #[doc(alias("chat completion", "chat completions", "prompt"))]
     pub OpenAiResponses by new, openai_responses, else CodexResponses where OpenAiApi: Accepts<OpenAiResponses>
 }
 
@@ -134,7 +160,7 @@ impl CodexResponses {
         request.instructions(instructions).input(input)
     }
 
-    /// A request that the application has already, in its own types or those of another crate.
+    /// A request that the application has in types of its own or of another crate, serialized with serde.
     ///
     /// What the backend requires and refuses is checked at run time, before anything is sent; the error names each rule that
     /// the request breaks. `store` and `stream` may be left out. An input that is text becomes a message. Items lose the ids
@@ -165,8 +191,8 @@ impl OpenAiResponses {
         request.input(input)
     }
 
-    /// A request that the application has already, in its own types or those of another crate. `stream`, if present, must
-    /// agree with how the request is sent: true for `stream()`, false for `send()`.
+    /// A request that the application has in types of its own or of another crate, serialized with serde. `stream`, if
+    /// present, must agree with how the request is sent: true for `stream()`, false for `send()`.
     pub fn create_from(&self, request: &impl Serialize) -> ResponseRequest<OpenAiApi> {
         ResponseRequest::new(self.caller.clone(), &OPENAI).given(request)
     }
@@ -189,17 +215,17 @@ impl OpenAiResponses {
         })
     }
 
-    /// Deletes a stored response.
+    /// Deletes a stored response. Retried only if the server did not act on it, because a second deletion would fail.
     pub fn delete(&self, response_id: &str) -> ApiRequest<DeletedObject> {
         self.request(&DELETE).segment("response_id", response_id).json()
     }
 
-    /// Cancels a background response.
+    /// Cancels a response in the background.
     pub fn cancel(&self, response_id: &str) -> ApiRequest<ModelResponse> {
         self.request(&CANCEL).segment("response_id", response_id).json()
     }
 
-    /// The input items of a response, page by page, the newest first.
+    /// The input items of a stored response, page by page, newest first.
     pub fn input_items(&self, response_id: &str) -> PagedRequest<ResponseItem> {
         let (caller, response_id) = (self.caller.clone(), response_id.to_owned());
         PagedRequest::new(INPUT_ITEMS.name, move |cursor| {
@@ -209,7 +235,7 @@ impl OpenAiResponses {
         })
     }
 
-    /// How many tokens the input of a request has.
+    /// Counts the input tokens of a request, without running it.
     pub fn input_tokens(&self, request: &ResponseRequest<OpenAiApi>) -> ApiRequest<InputTokens> {
         request.content.checked(self.request(&INPUT_TOKENS), &NOT_OF_INPUT).json()
     }
@@ -262,7 +288,7 @@ impl<M> ResponseRequest<M> {
 const INSTALLATION_ID: &str = "x-codex-installation-id";
 
 open_struct! {
-    /// How many tokens an input has.
+    /// The token count of an input.
     #[derive(Eq)]
     pub InputTokens {
         /// The number.
@@ -287,7 +313,7 @@ wire_struct! {
         /// The items that replace it.
         #[serde(default, deserialize_with = "null_as_default")]
         output: Vec<ResponseItem>,
-        /// What it cost, where the server tells it.
+        /// The tokens that it took, if the server reports them.
         usage?: TokenUsage,
     }
 }

@@ -1,4 +1,23 @@
-//! Cloud tasks: work that the Codex backend does in a cloud environment.
+//! Cloud tasks: work that the Codex backend does in a cloud environment, from a prompt to a diff on your disk.
+//!
+//! Everything is reached through [`CloudTasks`], for a `Client<CodexBackend>`: [`create`](CloudTasks::create) starts a task,
+//! [`wait`](CloudTasks::wait) polls it until it is done, [`diff`](CloudTasks::diff) gets the result, and
+//! [`WorkingTree::apply`] applies it with `git`. Where a task runs is the matter of [`environments`](crate::environments).
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! # backend.add_tasks(2);
+//! use futures_util::TryStreamExt;
+//!
+//! let tasks: Vec<_> = client.cloud_tasks().list().items().try_collect().await?;
+//! for task in tasks.iter().map(|task| task.summary()) {
+//!     println!("{} {:?} {}", task.id, task.status, task.title);
+//! }
+//! # assert_eq!(tasks.len(), 2);
+//! # Ok(()) }
+//! ```
 
 mod attempts;
 mod create;
@@ -54,17 +73,18 @@ endpoint! {
     /// # Ok(()) }
     /// ```
     ///
-    /// Facts: the `tasks` routes of the Codex backend, as the official tool uses them.
+    /// Based on the `tasks` routes of the Codex backend, as the official tool uses them.
+    #[doc(alias("cloud task", "task"))]
     pub CloudTasks by new, cloud_tasks where CodexBackend: Accepts<CloudTasks>
 }
 
 impl CloudTasks {
-    /// The current tasks of all environments, the latest first, 20 to a page. `GET {prefix}/tasks/list`.
+    /// The current tasks of all environments, newest first, 20 per page. `GET {prefix}/tasks/list`.
     pub fn list(&self) -> PagedRequest<TaskListItem> {
         self.list_matching(TaskFilter::default())
     }
 
-    /// The tasks that a filter lets through; otherwise as [`list`](Self::list).
+    /// The tasks that match a filter; otherwise as [`list`](Self::list).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -94,7 +114,7 @@ impl CloudTasks {
         })
     }
 
-    /// All that the backend tells of a task. `GET {prefix}/tasks/{task_id}`.
+    /// The details of a task: prompt, messages, diff. `GET {prefix}/tasks/{task_id}`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -133,8 +153,8 @@ impl CloudTasks {
         })
     }
 
-    /// All attempts at the current turn of a task: its own, and its siblings. Two requests where there are siblings, else
-    /// one.
+    /// All attempts at the current turn of a task: its own, and its siblings. One request, or two if there are
+    /// siblings.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -169,8 +189,9 @@ impl CloudTasks {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NoDiff`] where there is none: the task may still be running, or there are fewer attempts. Otherwise
-    /// when a request fails.
+    /// [`ErrorKind::NoDiff`] when there is none: the task may still be running, or have fewer attempts. Otherwise when
+    /// a request fails.
+    #[doc(alias("patch"))]
     pub async fn diff(&self, task_id: &str, attempt: usize) -> Result<String, Error> {
         let diffs = unified_diffs(self.attempts(task_id).await?);
         let count = diffs.len();
@@ -197,7 +218,7 @@ impl CloudTasks {
         TaskWait::new(self.caller.clone(), task_id)
     }
 
-    /// Where a person sees the task.
+    /// The web page of the task, for people.
     ///
     /// ```
     /// use codex_backend::{ChatGptTokens, Client, CloudTasks};
@@ -215,7 +236,7 @@ impl CloudTasks {
         format!("{}/codex/tasks/{id}", site.strip_suffix("/codex").unwrap_or(site))
     }
 
-    /// The id in what a person gives: an id, or the URL of a task.
+    /// The task id in a user's input: an id, or the URL of a task. `None` if it is neither.
     #[must_use]
     pub fn task_id(text: &str) -> Option<&str> {
         let path = text.trim().split(['#', '?']).next().unwrap_or_default();
@@ -245,7 +266,7 @@ impl Default for TaskFilter {
 }
 
 impl TaskFilter {
-    /// How many tasks to a page: 1 to 20. Default 20.
+    /// The number of tasks per page: 1 to 20. Default 20.
     #[must_use]
     pub fn page_size(mut self, tasks: u32) -> Self {
         self.page_size = tasks;
@@ -259,7 +280,7 @@ impl TaskFilter {
         self
     }
 
-    /// Tasks of one environment alone, by its id.
+    /// Only tasks of the environment with this id.
     #[must_use]
     pub fn environment(mut self, environment_id: impl Into<String>) -> Self {
         self.environment_id = Some(environment_id.into());

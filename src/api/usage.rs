@@ -1,4 +1,18 @@
-//! How much of the plan's limits is used, credits that reset them, and what single threads used.
+//! Usage: how much of the plan's rate limits is used, the credits that reset a limit, and the usage of single threads.
+//!
+//! Everything is reached through [`Usage`], for a `Client<CodexBackend>`. The types that errors and streams share with it
+//! (windows, credits, plans) are in [`limits`](crate::limits).
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+//! for limit in client.usage().get().await?.snapshots() {
+//!     let Some(window) = limit.primary else { continue };
+//!     println!("{}: {} % of {:?} used", limit.limit_id, window.used_percent, window.kind());
+//! }
+//! # Ok(()) }
+//! ```
 
 use std::collections::HashSet;
 
@@ -16,20 +30,19 @@ operations! {
     for Usage;
     GET: "usage.get" = GET "{prefix}/usage", Safe, Bounded;
     LIST_RESET_CREDITS: "usage.list_reset_credits" = GET "{prefix}/rate-limit-reset-credits", Safe, Bounded;
-    // The body holds a key that makes it one redemption.
+    // The body has an idempotency key.
     REDEEM_RESET_CREDIT: "usage.redeem_reset_credit" = POST "{prefix}/rate-limit-reset-credits/consume", Safe, Bounded;
     THREADS: "usage.threads" = POST "{prefix}/usage/thread_usage/query", Safe, Bounded;
 }
 
-/// How many threads can be asked about at once.
+/// The maximum number of threads in one request.
 const MOST_THREADS: usize = 100;
 
 endpoint! {
-    /// Asks the Codex backend how much of the plan's limits is used, and redeems credits that reset them. Accepts a
-    /// `Client<CodexBackend>`.
+    /// How much of the plan's limits is used, and credits that reset them. Accepts a `Client<CodexBackend>`.
     ///
-    /// `GET /wham/usage`, or `/api/codex/usage` where the base URL does not end in `/backend-api`; the other requests are
-    /// below the same prefix. All of them may be sent again after a failure.
+    /// `GET /wham/usage`, or `/api/codex/usage` where the base URL does not end in `/backend-api`; the other requests
+    /// are below the same prefix. All of them are retried after a failure.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,11 +57,14 @@ endpoint! {
     /// assert_eq!(window.map(|window| window.used_percent), Some(37.0));
     /// # Ok(()) }
     /// ```
+    ///
+    /// Based on the `usage` and `rate-limit-reset-credits` routes of the Codex backend, as the official tool uses them.
+    #[doc(alias("rate limit", "quota", "usage limit", "credits"))]
     pub Usage by new, usage where CodexBackend: Accepts<Usage>
 }
 
 impl Usage {
-    /// The state of the account's limits now.
+    /// The current state of the account's limits.
     pub fn get(&self) -> ApiRequest<UsageReport> {
         self.request(&GET).json()
     }
@@ -71,12 +87,12 @@ impl Usage {
         self.request(&LIST_RESET_CREDITS).json()
     }
 
-    /// Redeems a credit, whichever the backend takes: the limits start anew at once.
+    /// Redeems a credit, which the backend chooses: the limits are reset at once.
     /// `POST {prefix}/rate-limit-reset-credits/consume`.
     ///
-    /// The idempotency key is yours: any text that is used for this redemption alone, such as a UUID. With the same key
-    /// the backend redeems one credit at the most, however often the request is sent; so it is sent again after a
-    /// failure, and you may do so too.
+    /// The idempotency key is a text of your choice, such as a UUID, that is used for this redemption only. With the
+    /// same key the backend redeems at most one credit, however often the request is sent. So the request is retried
+    /// after a failure, and may be made again with the same key.
     pub fn redeem_reset_credit(&self, idempotency_key: impl Into<String>) -> ApiRequest<RedeemedReset> {
         self.redeem(&RedeemRequest { redeem_request_id: idempotency_key.into(), credit_id: None })
     }
@@ -98,8 +114,8 @@ impl Usage {
         self.request(&REDEEM_RESET_CREDIT).body(body).refused(reason).json()
     }
 
-    /// What single threads used, as far as the backend can tell: threads it has no estimate for are left out.
-    /// `POST {prefix}/usage/thread_usage/query`, with 1 to 100 ids, each once.
+    /// The estimated usage of single threads. Threads for which the backend has no estimate are left out.
+    /// `POST {prefix}/usage/thread_usage/query`, with 1 to 100 different ids.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -153,7 +169,7 @@ open_struct! {
 }
 
 impl ThreadUsageAnswer {
-    /// Each thread that was asked for, at most once. No estimate is not the same as none used.
+    /// Checks that each thread was requested, and is there once. No estimate does not mean no usage.
     fn check(self, mut asked: HashSet<String>) -> Result<Vec<ThreadUsage>, Error> {
         if self.threads.iter().any(|thread| !asked.remove(&thread.thread_id)) {
             let message = "the answer tells of a thread twice, or of one that was not asked about";
@@ -164,36 +180,35 @@ impl ThreadUsageAnswer {
 }
 
 open_struct! {
-    /// The answer of the backend's `usage` route. Members that the backend leaves out or sends as `null` are `None` or
-    /// empty.
+    /// The answer of the backend's `usage` route. Members that are missing or `null` are `None` or empty.
     pub UsageReport {
         /// The account's plan.
         plan_type: Option<PlanType>,
         /// The limits on Codex itself.
         rate_limit: Option<RateLimitStatus>,
-        /// Credits bought beside the plan.
+        /// Credits bought in addition to the plan.
         credits: Option<Credits>,
         /// Limits on single features.
         additional_rate_limits: Vec<AdditionalRateLimit>,
-        /// Why the limit is reached, when it is.
+        /// Why the limit is reached, if it is.
         rate_limit_reached_type: Option<RateLimitReached>,
         /// Credits that reset a limit at once.
         rate_limit_reset_credits: Option<ResetCreditCount>,
-        /// What the workspace may spend.
+        /// The spend limits of the workspace.
         spend_control: Option<SpendControl>,
     }
 }
 
 impl UsageReport {
-    /// The window of Codex itself that has this length, whichever place it stands in.
+    /// The window of Codex's own limit with this length, be it the primary or the secondary one.
     #[must_use]
     pub fn window(&self, kind: LimitWindow) -> Option<&RateLimitWindow> {
         let windows = self.rate_limit.as_ref()?.windows();
         windows.into_iter().flatten().find(|window| window.kind() == Some(kind))
     }
 
-    /// Each limit in the form that all places share: first that of Codex itself, with credits and spending, then one for
-    /// each single feature.
+    /// All limits, in the form that errors and streams share: first that of Codex itself, with credits and spend
+    /// limits, then those of single features.
     #[must_use]
     pub fn snapshots(&self) -> Vec<RateLimitSnapshot> {
         let windows = |status: &Option<RateLimitStatus>| {
@@ -223,15 +238,15 @@ impl UsageReport {
 }
 
 open_struct! {
-    /// Whether more may be used, and in which windows it is counted.
+    /// The state of a limit and its windows.
     pub RateLimitStatus {
-        /// Whether a request would be let through.
+        /// Whether a request would be accepted.
         allowed: bool,
         /// Whether the limit is reached.
         limit_reached: bool,
-        /// The first window. Tell it by its length: which window comes first has changed before.
+        /// The primary window. Which length is primary has changed before, so look at the length.
         primary_window: Option<RateLimitWindow>,
-        /// The second window.
+        /// The secondary window.
         secondary_window: Option<RateLimitWindow>,
     }
 }
@@ -265,10 +280,10 @@ open_struct! {
 }
 
 open_struct! {
-    /// How many credits there are that reset a limit at once.
+    /// The number of credits that reset a limit at once.
     #[derive(Eq)]
     pub ResetCreditCount {
-        /// How many can be redeemed.
+        /// The number that can be redeemed.
         available_count: i64,
     }
 }
@@ -277,9 +292,9 @@ open_struct! {
     /// The credits that reset a limit at once.
     #[derive(Eq)]
     pub ResetCredits {
-        /// How many can be redeemed.
+        /// The number that can be redeemed.
         available_count: i64,
-        /// Each of them.
+        /// The credits.
         credits: Vec<ResetCredit>,
     }
 }
@@ -294,9 +309,9 @@ open_struct! {
         reset_type: Option<String>,
         /// Whether it can be redeemed.
         status: Option<ResetCreditStatus>,
-        /// When it was given, as the backend writes it.
+        /// When it was granted, as the backend writes it.
         granted_at: Option<String>,
-        /// When it lapses, as the backend writes it.
+        /// When it expires, as the backend writes it.
         expires_at: Option<String>,
         /// A line to show.
         title: Option<String>,
@@ -314,20 +329,20 @@ open_enum! {
 }
 
 open_struct! {
-    /// What came of redeeming a credit.
+    /// The result of redeeming a credit.
     #[derive(Eq)]
     pub RedeemedReset {
-        /// What the backend did.
+        /// The outcome.
         code: Option<ResetOutcome>,
-        /// How many windows started anew.
+        /// The number of windows that were reset.
         windows_reset: i64,
     }
 }
 
 open_enum! {
-    /// What the backend did with a credit that was to be redeemed.
+    /// The outcome of redeeming a credit.
     ResetOutcome {
-        /// The limits started anew.
+        /// The limits were reset.
         Reset = "reset",
         /// There was nothing to reset; the credit is kept.
         NothingToReset = "nothing_to_reset",
@@ -339,16 +354,16 @@ open_enum! {
 }
 
 open_struct! {
-    /// What one thread used, by the backend's estimate. Micros are millionths.
+    /// The estimated usage of one thread. `micros` are millionths.
     #[derive(Eq)]
     pub ThreadUsage {
-        /// The thread.
+        /// The thread's id.
         thread_id: String,
         /// In credits.
         estimated_usage_credits_micros: Option<i64>,
         /// In US dollars.
         estimated_usage_usd_micros: Option<i64>,
-        /// The same by model and effort.
+        /// The usage by model and effort.
         groups: Vec<ThreadUsageGroup>,
     }
 }
@@ -363,7 +378,7 @@ impl ThreadUsage {
 }
 
 open_struct! {
-    /// A part of what one thread used.
+    /// A part of the usage of one thread.
     #[derive(Eq)]
     pub ThreadUsageGroup {
         /// The model.

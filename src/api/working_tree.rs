@@ -12,10 +12,10 @@ pub use self::error::GitError;
 use self::git::Git;
 use super::environments::GitHubRepository;
 
-/// A working tree of git. Everything is done by the real `git`, which has to be installed.
+/// A working tree of git. It runs the `git` command, which has to be installed.
 ///
-/// Nothing is written unless [`apply`](Self::apply) or [`revert`](Self::revert) is called, and then only below the tree's
-/// root. A `git` that has been started runs to its end, also when the future is dropped: a tree is not left half written.
+/// Only [`apply`](Self::apply) and [`revert`](Self::revert) write anything, and only below the tree's root. Once
+/// started, `git` runs to its end even if the future is dropped, so a tree is not left half written.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,19 +29,20 @@ use super::environments::GitHubRepository;
 /// let diff = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
 /// let tree = WorkingTree::open(folder.path()).await?;
 /// assert_eq!(tree.check(diff).await?.status, ApplyStatus::Applied);
-/// assert_eq!(std::fs::read_to_string(folder.path().join("x"))?, "a\n"); // only looked
+/// assert_eq!(std::fs::read_to_string(folder.path().join("x"))?, "a\n"); // unchanged
 ///
 /// assert_eq!(tree.apply(diff).await?.applied, ["x"]);
 /// assert_eq!(std::fs::read_to_string(folder.path().join("x"))?, "b\n");
 /// # Ok(()) }
 /// ```
+#[doc(alias("diff", "patch", "apply"))]
 #[derive(Debug, Clone)]
 pub struct WorkingTree {
     git: Git,
 }
 
 impl WorkingTree {
-    /// The working tree that a folder is in.
+    /// The working tree that contains a folder.
     ///
     /// # Errors
     ///
@@ -50,7 +51,7 @@ impl WorkingTree {
         Self::open_with(folder, "git").await
     }
 
-    /// As [`open`](Self::open), with another program in place of the `git` that is found in `PATH`.
+    /// As [`open`](Self::open), with another program than the `git` found in `PATH`.
     ///
     /// # Errors
     ///
@@ -65,7 +66,7 @@ impl WorkingTree {
         self.git.root()
     }
 
-    /// The repositories at GitHub that the remotes name: each once, in order.
+    /// The GitHub repositories of the remotes, without duplicates, in order.
     ///
     /// # Errors
     ///
@@ -104,28 +105,28 @@ impl WorkingTree {
         Ok("main".to_owned())
     }
 
-    /// What [`apply`](Self::apply) would do. Neither the tree nor the index is touched.
+    /// Checks what [`apply`](Self::apply) would do. Changes neither the tree nor the index.
     ///
     /// # Errors
     ///
-    /// A [`GitError`] when `git` is not to be run on the diff, or cannot be. A diff that does not fit is none: the outcome
-    /// says so.
+    /// A [`GitError`] when `git` must not or cannot be run on the diff. A diff that does not fit is not an error: see
+    /// the outcome's status.
     pub async fn check(&self, diff: &str) -> Result<ApplyOutcome, GitError> {
         apply(&self.git, diff, Direction::Forward, true).await
     }
 
-    /// Applies a unified diff to the tree and its index (`git apply --3way`). Where the tree has changed meanwhile, the
-    /// changes are merged; what contradicts is left in the files between conflict markers.
+    /// Applies a unified diff to the tree and its index (`git apply --3way`). If the tree has changed meanwhile, the
+    /// changes are merged; conflicts are left in the files, with conflict markers.
     ///
     /// # Errors
     ///
-    /// A [`GitError`] when `git` is not to be run on the diff, or cannot be: it is no unified diff, or it names a path
-    /// outside of the tree.
+    /// A [`GitError`] when `git` must not or cannot be run on the diff, for example because it is not a unified diff,
+    /// or names a path outside of the tree. A diff that does not fit is not an error: see the outcome's status.
     pub async fn apply(&self, diff: &str) -> Result<ApplyOutcome, GitError> {
         apply(&self.git, diff, Direction::Forward, false).await
     }
 
-    /// Takes a diff back that was applied.
+    /// Reverts a diff that was applied.
     ///
     /// # Errors
     ///

@@ -1,4 +1,18 @@
-//! What a workspace allows its members.
+//! Workspace settings: what a workspace allows its members.
+//!
+//! Everything is reached through [`WorkspacePolicy`], for a `Client<CodexBackend>` whose account is a workspace.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let backend = codex_backend::testing::Backend::start()?;
+//! # backend.add_account_with_plan("acct-team", "team");
+//! # let tokens = codex_backend::ChatGptTokens::new(backend.issue_access_token("acct-team"));
+//! # let client = backend.client().chatgpt(tokens).build()?;
+//! if client.workspace_policy().allows_plugins().await? {
+//!     println!("members may use plugins");
+//! }
+//! # Ok(()) }
+//! ```
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,15 +31,15 @@ operations! {
     SETTINGS: "workspace.settings" = GET "/accounts/{account_id}/settings", Safe, Bounded;
 }
 
-/// How long settings are remembered.
+/// How long settings are cached.
 const TIME_TO_LIVE: Duration = Duration::from_secs(15 * 60);
 /// The permission to use plugins.
 const USE_PLUGINS: &str = "chatgpt.workspace_plugin.use";
 
-/// What a workspace allows its members. Accepts a `Client<CodexBackend>`, whose account has to be a workspace
-/// ([`ErrorKind::NotAWorkspace`](crate::ErrorKind::NotAWorkspace) before anything is sent).
+/// What a workspace allows its members. Accepts a `Client<CodexBackend>`. If its account is not a workspace, the error
+/// is [`ErrorKind::NotAWorkspace`](crate::ErrorKind::NotAWorkspace), before anything is sent.
 ///
-/// The route is at the ChatGPT host alone, below `/backend-api`.
+/// Only the ChatGPT host has this route, below `/backend-api`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,7 +54,8 @@ const USE_PLUGINS: &str = "chatgpt.workspace_plugin.use";
 /// # Ok(()) }
 /// ```
 ///
-/// Facts: the `accounts/{account_id}/settings` route of the Codex backend, as the official tool uses it.
+/// Based on the `accounts/{account_id}/settings` route of the Codex backend, as the official tool uses it.
+#[doc(alias("organization", "workspace"))]
 #[derive(Debug, Clone)]
 pub struct WorkspacePolicy {
     caller: Arc<Caller>,
@@ -56,7 +71,7 @@ impl WorkspacePolicy {
         Self { caller, account: None, remembered: Arc::new(remembered) }
     }
 
-    /// What is known about the account, in place of what the credentials tell.
+    /// Sets what is known about the account. Default: what the credentials say.
     #[must_use]
     pub fn with_account(mut self, account: impl Into<AccountFacts>) -> Self {
         self.account = Some(account.into());
@@ -69,8 +84,8 @@ impl WorkspacePolicy {
         self.request(&SETTINGS).requiring(requirement).json()
     }
 
-    /// Whether the user may use plugins. An account that is no workspace may, and is not asked about. Remembered for a
-    /// quarter of an hour, by the handle and its clones.
+    /// Whether the user can use plugins. For an account that is not a workspace the answer is yes, without a request.
+    /// The handle and its clones cache it for 15 minutes.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -83,7 +98,7 @@ impl WorkspacePolicy {
     ///
     /// # Errors
     ///
-    /// When the settings of a workspace cannot be had.
+    /// When the request for the settings fails.
     pub async fn allows_plugins(&self) -> Result<bool, Error> {
         let account = match &self.account {
             Some(account) => account.clone(),
@@ -107,15 +122,15 @@ open_struct! {
     /// The settings of a workspace.
     #[derive(Eq)]
     pub WorkspaceSettings {
-        /// Settings for what is not finished yet.
+        /// Settings of beta features.
         beta_settings: BetaSettings,
-        /// What the user may do, in the newer form of the answer.
+        /// The user's permissions, in the newer form of the answer.
         permissions: Option<Vec<String>>,
     }
 }
 
 open_struct! {
-    /// Settings of a workspace for what is not finished yet.
+    /// A workspace's settings of beta features.
     #[derive(Eq)]
     pub BetaSettings {
         /// Whether plugins may be used.
@@ -125,7 +140,7 @@ open_struct! {
 }
 
 impl WorkspaceSettings {
-    /// Whether the user may use plugins. What is not said is allowed.
+    /// Whether the user can use plugins. Allowed if the answer does not say.
     #[must_use]
     pub fn allows_plugins(&self) -> bool {
         let permitted = |permissions: &Vec<String>| permissions.iter().any(|permission| permission == USE_PLUGINS);

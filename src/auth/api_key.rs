@@ -19,6 +19,7 @@ use crate::mode::OpenAiApi;
 /// let same: Client<OpenAiApi> = Client::builder().api_key("sk-x").build()?;
 /// # Ok::<(), codex_backend::ConfigError>(())
 /// ```
+#[doc(alias("api key", "OPENAI_API_KEY"))]
 #[derive(Clone)]
 pub struct ApiKey {
     key: SecretString,

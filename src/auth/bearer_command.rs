@@ -49,6 +49,7 @@ const LONGEST_OUTPUT: u64 = 64 << 10;
 /// # Ok(()) }
 /// # #[cfg(not(unix))] fn main() {}
 /// ```
+#[doc(alias("bearer", "credential helper", "token"))]
 #[derive(Clone)]
 pub struct BearerCommand {
     fetched: Arc<Fetched<Invocation>>,

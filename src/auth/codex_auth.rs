@@ -49,6 +49,7 @@ const AUTH_JSON: &str = "auth.json";
 /// }
 /// # Ok(()) }
 /// ```
+#[doc(alias("login", "sign in", "log in"))]
 #[derive(Clone)]
 pub struct CodexAuth {
     mode: AuthMode,

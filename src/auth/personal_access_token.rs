@@ -46,6 +46,7 @@ pub(crate) static WHOAMI: Operation = Operation {
 /// client.usage().get().await?;
 /// # Ok(()) }
 /// ```
+#[doc(alias("access token", "pat"))]
 #[derive(Clone)]
 pub struct PersonalAccessToken {
     account_id: String,

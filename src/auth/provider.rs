@@ -57,6 +57,7 @@ use crate::mode::Authenticated;
 /// assert!(file.uri().starts_with("sediment://"));
 /// # Ok(()) }
 /// ```
+#[doc(alias("authentication", "credentials"))]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an auth provider",
     label = "does not implement `AuthProvider`",

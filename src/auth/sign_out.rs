@@ -49,6 +49,7 @@ pub(crate) static REVOKE: Operation = Operation {
 /// assert!(store.load()?.is_none());
 /// # Ok(()) }
 /// ```
+#[doc(alias("logout", "log out", "revoke"))]
 #[derive(Debug, Clone)]
 pub struct SignOut {
     stores: Vec<Arc<dyn CredentialStore>>,

@@ -27,6 +27,7 @@ use crate::error::{AuthError, AuthErrorKind};
 /// Its methods may block; they are called on threads where that does no harm. Implement it to keep credentials in a
 /// database or a vault: the one thing that must hold is that [`swap`](Self::swap) compares and replaces in one step, so
 /// that two writers cannot both win.
+#[doc(alias("vault", "token storage"))]
 pub trait CredentialStore: fmt::Debug + Send + Sync + 'static {
     /// How to name the store to a person: a path, or a service and an entry. No secret.
     fn describe(&self) -> String;

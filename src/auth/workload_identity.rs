@@ -66,6 +66,7 @@ pub(crate) static EXCHANGE: Operation = Operation {
 /// client.usage().get().await?;
 /// # Ok(()) }
 /// ```
+#[doc(alias("oidc", "token exchange", "service account"))]
 #[derive(Clone)]
 pub struct WorkloadIdentity {
     fetched: Arc<Fetched<Federation>>,

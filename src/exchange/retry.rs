@@ -22,6 +22,7 @@ use crate::error::{Error, ErrorKind};
 /// let never = RetryPolicy::never();
 /// # let _ = (patient, never);
 /// ```
+#[doc(alias("retry", "backoff"))]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
     max_attempts: u32,

@@ -23,6 +23,7 @@ use std::time::Duration;
 /// let timeouts = Timeouts::default().attempt(Duration::from_secs(20)).call(Duration::from_secs(45));
 /// # let _ = timeouts;
 /// ```
+#[doc(alias("timeout", "time-out", "deadline"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     pub(crate) connect: Duration,

@@ -1,4 +1,4 @@
-//! Limits as the headers of answers and events of streams tell them.
+//! Limits, as read from the headers of answers and from the events of streams.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,8 +12,8 @@ use crate::wire::read_member;
 const DEFAULT_LIMIT: &str = "codex";
 
 impl RateLimitSnapshot {
-    /// What the headers of an answer of the Codex backend say about all limits: `codex` first, which is there though they
-    /// say nothing of it; then the others by their id, where they have a window or credits.
+    /// Reads all limits from the headers of an answer of the Codex backend: first `codex`, which is always there, then
+    /// the others that have a window or credits, sorted by id.
     ///
     /// Wire: `x-{limit}-primary-used-percent`, `-primary-window-minutes`, `-primary-reset-at`, the same for `secondary`,
     /// `-limit-name`, and `x-codex-credits-…`.
@@ -45,7 +45,7 @@ impl RateLimitSnapshot {
         std::iter::once(of(DEFAULT_LIMIT)).chain(others).collect()
     }
 
-    /// What the headers of an answer say about one limit.
+    /// Reads one limit from the headers of an answer.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap, limit: &str) -> Self {
         let limit = match limit.trim() {
@@ -53,7 +53,7 @@ impl RateLimitSnapshot {
             limit => limit.to_ascii_lowercase(),
         };
         let prefix = format!("x-{}", limit.replace('_', "-"));
-        // Most answers are silent, and it takes long to ask for every header by its name.
+        // Most answers have none of them, and looking up every header by name takes long.
         if !tells(headers, &prefix) && !tells(headers, "x-codex-credits-") {
             return Self { limit_id: limit.replace('-', "_"), ..Self::default() };
         }
@@ -94,7 +94,7 @@ impl RateLimitSnapshot {
         }
     }
 
-    /// What an event `codex.rate_limits` says. `None` when it is not of that form.
+    /// Reads an event `codex.rate_limits`. `None` if it does not have that form.
     pub(crate) fn from_event(event: &str) -> Option<Self> {
         let event: LimitsEvent = serde_json::from_str(event).ok()?;
         let said = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
@@ -162,7 +162,7 @@ impl WindowOfEvent {
     }
 }
 
-/// How much may still be asked of the OpenAI API within a short time, by the headers `x-ratelimit-…`.
+/// The rate limits of the OpenAI API, from the headers `x-ratelimit-…`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -176,6 +176,7 @@ impl WindowOfEvent {
 /// assert_eq!((tokens.remaining, tokens.resets_in), (Some(149_984), Some(Duration::from_secs(360))));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("rate limit", "x-ratelimit"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenAiRateLimits {
@@ -189,16 +190,16 @@ pub struct OpenAiRateLimits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenAiRateLimit {
-    /// How many the window allows.
+    /// The maximum in the window.
     pub limit: Option<u64>,
-    /// How many are left of it.
+    /// The remaining number.
     pub remaining: Option<u64>,
-    /// How long until all are there again.
+    /// The time until the limit is fully reset.
     pub resets_in: Option<Duration>,
 }
 
 impl OpenAiRateLimits {
-    /// What the headers of an answer say, if they say anything.
+    /// Reads the headers of an answer. `None` if it has none of them.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
         if !tells(headers, "x-ratelimit-") {

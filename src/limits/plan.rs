@@ -46,7 +46,7 @@ open_enum! {
 }
 
 impl PlanType {
-    /// The plan of a name that may be written in any case. One that is not known keeps its spelling.
+    /// The plan with this name, in upper or lower case. An unknown name is kept as it is written.
     pub(crate) fn in_any_case(name: String) -> Self {
         match Self::from(name.to_ascii_lowercase()) {
             Self::Other(_) => Self::Other(name),

@@ -18,31 +18,31 @@ open_struct! {
     /// # Ok::<(), serde_json::Error>(())
     /// ```
     pub RateLimitWindow {
-        /// How much of it is used, in percent.
+        /// The used share, in percent.
         used_percent: f64,
-        /// How long it is, in seconds.
+        /// Its length, in seconds.
         limit_window_seconds: i64,
-        /// How long until it starts anew, in seconds.
+        /// The time until it resets, in seconds.
         reset_after_seconds: i64,
-        /// When it starts anew, in seconds since 1970.
+        /// When it resets, in seconds since 1970.
         reset_at: i64,
     }
 }
 
 impl RateLimitWindow {
-    /// Which window it is, by its length. `None` where the length is not known.
+    /// Which window it is, by its length. `None` if the length is not known.
     #[must_use]
     pub fn kind(&self) -> Option<LimitWindow> {
         LimitWindow::of(self.limit_window_seconds)
     }
 
-    /// Its length in minutes, rounded up. `None` where the length is not known.
+    /// Its length in minutes, rounded up. `None` if the length is not known.
     #[must_use]
     pub fn window_minutes(&self) -> Option<i64> {
         minutes(self.limit_window_seconds)
     }
 
-    /// When it starts anew. `None` where that is not known.
+    /// When it resets. `None` if that is not known.
     #[must_use]
     pub fn resets_at(&self) -> Option<SystemTime> {
         moment(self.reset_at)
@@ -57,8 +57,8 @@ impl RateLimitWindow {
     }
 }
 
-/// The windows that are told apart, by their length. The backend calls them primary and secondary, and which is which
-/// has changed before.
+/// A window by its length. The backend calls windows primary and secondary, and which length is which has changed
+/// before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LimitWindow {
@@ -98,24 +98,24 @@ fn moment(seconds: i64) -> Option<SystemTime> {
 }
 
 open_struct! {
-    /// Credits bought beside the plan.
+    /// Credits bought in addition to the plan.
     #[derive(Eq)]
     pub Credits {
-        /// Whether there are any.
+        /// Whether there are credits.
         has_credits: bool,
-        /// Whether they are without limit.
+        /// Whether they are unlimited.
         unlimited: bool,
-        /// How many, as a decimal number in text.
+        /// The balance, as a decimal number in text.
         balance: Option<String>,
-        /// How many local messages they are about good for: the least and the most.
+        /// The approximate number of local messages that they allow: minimum and maximum.
         approx_local_messages: Vec<Value>,
-        /// How many cloud messages they are about good for: the least and the most.
+        /// The approximate number of cloud messages that they allow: minimum and maximum.
         approx_cloud_messages: Vec<Value>,
     }
 }
 
 open_struct! {
-    /// What the workspace may spend.
+    /// The spend limits of the workspace.
     pub SpendControl {
         /// Whether the limit is reached.
         reached: bool,
@@ -129,23 +129,23 @@ open_struct! {
     pub SpendLimit {
         /// The limit.
         limit: String,
-        /// What is used of it.
+        /// The used amount.
         used: String,
-        /// What is left of it.
+        /// The remaining amount.
         remaining: String,
-        /// What is used of it, in percent.
+        /// The used share, in percent.
         used_percent: f64,
-        /// What is left of it, in percent.
+        /// The remaining share, in percent.
         remaining_percent: f64,
-        /// How long until it starts anew, in seconds.
+        /// The time until it resets, in seconds.
         reset_after_seconds: i64,
-        /// When it starts anew, in seconds since 1970.
+        /// When it resets, in seconds since 1970.
         reset_at: i64,
     }
 }
 
 impl SpendLimit {
-    /// When it starts anew. `None` where that is not known.
+    /// When it resets. `None` if that is not known.
     #[must_use]
     pub fn resets_at(&self) -> Option<SystemTime> {
         moment(self.reset_at)
@@ -168,7 +168,7 @@ open_enum! {
     }
 }
 
-/// The state of one limit at one moment, in the one form for all places that tell it.
+/// The state of one limit at one moment. Usage reports, errors and streams all use this form.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -180,6 +180,7 @@ open_enum! {
 /// assert_eq!((primary.used_percent, primary.window_minutes), (37.0, Some(300)));
 /// # Ok(()) }
 /// ```
+#[doc(alias("rate limit", "quota"))]
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RateLimitSnapshot {
@@ -187,17 +188,17 @@ pub struct RateLimitSnapshot {
     pub limit_id: String,
     /// The name to show; `codex` itself has none.
     pub limit_name: Option<String>,
-    /// The first window.
+    /// The primary window.
     pub primary: Option<SnapshotWindow>,
-    /// The second window.
+    /// The secondary window.
     pub secondary: Option<SnapshotWindow>,
-    /// Credits bought beside the plan.
+    /// Credits bought in addition to the plan.
     pub credits: Option<Credits>,
-    /// What the workspace may spend.
+    /// The spend limits of the workspace.
     pub spend_control: Option<SpendControl>,
     /// The account's plan.
     pub plan_type: Option<PlanType>,
-    /// Why the limit is reached, where that is known.
+    /// Why the limit is reached, if known.
     pub reached: Option<RateLimitReachedReason>,
 }
 
@@ -205,16 +206,16 @@ pub struct RateLimitSnapshot {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct SnapshotWindow {
-    /// How much of it is used, in percent.
+    /// The used share, in percent.
     pub used_percent: f64,
-    /// How long it is, in minutes.
+    /// Its length, in minutes.
     pub window_minutes: Option<i64>,
-    /// When it starts anew.
+    /// When it resets.
     pub resets_at: Option<SystemTime>,
 }
 
 impl SnapshotWindow {
-    /// Which window it is, by its length. `None` where the length is not known.
+    /// Which window it is, by its length. `None` if the length is not known.
     #[must_use]
     pub fn kind(&self) -> Option<LimitWindow> {
         LimitWindow::of(self.window_minutes?.saturating_mul(60))

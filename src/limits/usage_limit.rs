@@ -13,16 +13,17 @@ use super::rate_limit::RateLimitSnapshot;
 ///
 /// Wire: the members `plan_type`, `resets_at` (Unix seconds) and `resets_in_seconds` of the error object of a 429 with
 /// type `usage_limit_reached`, or of the same error inside a stream; and the headers `x-codex-…` beside it.
+#[doc(alias("usage limit", "quota"))]
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct UsageLimit {
     /// The plan whose limit it is.
     pub plan_type: Option<PlanType>,
-    /// When the limit resets; has passed only where the server told a moment that had, and no time left.
+    /// When the limit resets. In the past only if the server sent such a time and no remaining time.
     pub resets_at: Option<SystemTime>,
-    /// The limit that was reached, where the server describes it.
+    /// The limit that was reached, if the server describes it.
     pub rate_limits: Option<RateLimitSnapshot>,
-    /// An offer of the server, for the user to read.
+    /// A message of the server for the user, such as an offer to upgrade.
     pub promo_message: Option<String>,
 }
 

@@ -40,6 +40,7 @@ use crate::mode::Unset;
 /// assert_eq!(backend.requests().len(), 2);
 /// # Ok(()) }
 /// ```
+#[doc(alias("mock", "fake server", "stub", "wiremock"))]
 #[derive(Debug)]
 pub struct Backend {
     address: SocketAddr,

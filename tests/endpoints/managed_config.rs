@@ -175,7 +175,7 @@ async fn plans_without_it_are_not_asked_about() {
     assert!(backend.requests().is_empty());
     for plan in ["business", "enterprise", "enterprise_cbp_usage_based", "edu", "ent26"] {
         let config = client_with_plan(&backend, &format!("acct-{plan}"), plan).managed_config();
-        let load = config.load_bundle().with_time_limit(Duration::from_secs(600));
+        let load = config.load_bundle().with_timeout(Duration::from_secs(600));
         assert_eq!(guard(load).await.unwrap().source, ConfigLoadSource::Backend, "{plan}");
     }
     // The server has the last word.
@@ -198,7 +198,7 @@ async fn it_is_tried_five_times_with_growing_waits_and_then_fails_closed_or_open
     };
     fail();
     // The clock of these tests lets time pass only by waits; the limits of 15 s and less would pass at once.
-    let patient = || config.load_requirements().with_time_limit(Duration::from_secs(600));
+    let patient = || config.load_requirements().with_timeout(Duration::from_secs(600));
     match guard(patient()).await.unwrap_err() {
         ManagedConfigError::RequestFailed { attempts: 5, last } => assert_eq!(last.status().unwrap().as_u16(), 418),
         other => panic!("{other:?}"),
@@ -249,7 +249,7 @@ async fn refused_credentials_are_renewed_inside_of_an_attempt_or_end_the_loading
 
     let held = client_with_plan(&backend, "acc-2", "enterprise").managed_config();
     backend.inject(Route::GET_CONFIG_BUNDLE, Fault::unauthorized("token_revoked"));
-    match guard(held.load_bundle().with_time_limit(Duration::from_secs(600))).await.unwrap_err() {
+    match guard(held.load_bundle().with_timeout(Duration::from_secs(600))).await.unwrap_err() {
         ManagedConfigError::Auth(error) => assert_eq!(error.code(), Some("token_revoked")),
         other => panic!("{other:?}"),
     }
@@ -281,7 +281,7 @@ async fn it_is_refreshed_for_as_long_as_the_caller_asks() {
     let config = client_with_plan(&backend, "acc-1", "enterprise").managed_config();
     let cache = ConfigCache::in_folder(folder.path());
     let load =
-        || config.load_bundle().with_cache(cache.clone()).with_attempts(1).with_time_limit(Duration::from_secs(600));
+        || config.load_bundle().with_cache(cache.clone()).with_attempts(1).with_timeout(Duration::from_secs(600));
     let mut refreshes = load().refreshes_every(Duration::from_secs(5));
     let kept = || fs::read(folder.path().join("codex-backend-config-bundle-cache.json")).unwrap();
 

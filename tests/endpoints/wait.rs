@@ -48,7 +48,7 @@ async fn waiting_is_bounded() {
     let backend = Backend::start().unwrap();
     backend.set_task_details("task_e_1", serde_json::json!({ "task": { "id": "task_e_1" } }));
     let (client, log) = client_and_waits(&backend);
-    let wait = client.cloud_tasks().wait("task_e_1").with_time_limit(10 * SECOND).with_longest_interval(4 * SECOND);
+    let wait = client.cloud_tasks().wait("task_e_1").with_timeout(10 * SECOND).with_longest_interval(4 * SECOND);
     let error = guard(wait).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TaskNotReady);
     assert!(error.is_retryable() && error.to_string().contains("10s"), "{error}");
@@ -68,7 +68,7 @@ async fn what_may_pass_is_waited_out_and_what_does_not_ends_the_waiting() {
     // However long a server asks to wait, and whatever pause is set, the limit holds.
     backend.inject(Route::GET_TASK, Fault::status(429).header("retry-after", "18000000000000000000").times(2));
     let wait = client.cloud_tasks().wait("task_e_1").with_longest_interval(Duration::MAX);
-    let error = guard(wait.with_interval(Duration::MAX).with_time_limit(10 * SECOND)).await.unwrap_err();
+    let error = guard(wait.with_interval(Duration::MAX).with_timeout(10 * SECOND)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TaskNotReady);
 
     let mut changes = client.cloud_tasks().wait("task_e_none").changes();

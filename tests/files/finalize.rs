@@ -67,10 +67,10 @@ async fn retry_is_given_up_after_30_s() {
 }
 
 #[tokio::test]
-async fn interval_and_time_limit_are_adjustable() {
+async fn interval_and_timeout_are_adjustable() {
     let (backend, clock) = never_ready();
     let set = |upload: UploadRequest| {
-        upload.with_finalize_interval(Duration::from_secs(2)).with_finalize_time_limit(Duration::from_secs(5))
+        upload.with_finalize_interval(Duration::from_secs(2)).with_finalize_timeout(Duration::from_secs(5))
     };
     let upload = spawn(&backend, &clock, set);
     poll_through(&backend, &clock, Duration::from_secs(2), 2).await;
@@ -83,9 +83,9 @@ async fn interval_and_time_limit_are_adjustable() {
 }
 
 #[tokio::test]
-async fn a_time_limit_of_nothing_asks_once() {
+async fn a_timeout_of_zero_asks_once() {
     let (backend, clock) = never_ready();
-    let upload = spawn(&backend, &clock, |upload| upload.with_finalize_time_limit(Duration::ZERO));
+    let upload = spawn(&backend, &clock, |upload| upload.with_finalize_timeout(Duration::ZERO));
     assert_eq!(guard(upload).await.unwrap().unwrap_err().kind(), ErrorKind::UploadNotReady);
     assert_eq!(asked(&backend), 1);
 }
@@ -95,7 +95,7 @@ async fn waiting_longer_than_a_call_may_take_is_no_timeout() {
     let (backend, clock) = (start(), manual_clock());
     backend.set_finalize_retries(10);
     let set = |upload: UploadRequest| {
-        upload.with_finalize_interval(Duration::from_secs(50)).with_finalize_time_limit(Duration::from_secs(1000))
+        upload.with_finalize_interval(Duration::from_secs(50)).with_finalize_timeout(Duration::from_secs(1000))
     };
     let upload = spawn(&backend, &clock, set);
     poll_through(&backend, &clock, Duration::from_secs(50), 10).await;

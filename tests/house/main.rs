@@ -13,6 +13,7 @@ mod support {
 
 mod architecture;
 mod corpora;
+mod documentation;
 mod endpoint_table;
 mod examples;
 mod secrets;

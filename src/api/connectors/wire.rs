@@ -1,3 +1,5 @@
+//! Connectors, as the directory and the batch request describe them.
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -13,7 +15,7 @@ open_struct! {
 }
 
 open_struct! {
-    /// A connector as the directory tells of it.
+    /// An entry of the directory.
     pub DirectoryApp {
         /// Its id.
         id: String,
@@ -21,23 +23,23 @@ open_struct! {
         name: String,
         /// What it is for.
         description: Option<String>,
-        /// What its maker tells of it.
+        /// What its developer says about it.
         #[serde(alias = "appMetadata")]
         app_metadata: Option<AppMetadata>,
-        /// Whose it is.
+        /// Its developer and their pages.
         branding: Option<ConnectorBranding>,
-        /// Labels of the backend's own.
+        /// Labels, as the backend sends them.
         labels: Option<BTreeMap<String, Value>>,
         /// Its logo.
         #[serde(alias = "logoUrl")]
         logo_url: Option<String>,
-        /// Its logo on a dark ground.
+        /// Its logo for dark backgrounds.
         #[serde(alias = "logoUrlDark")]
         logo_url_dark: Option<String>,
-        /// How it is given out.
+        /// Its distribution channel.
         #[serde(alias = "distributionChannel")]
         distribution_channel: Option<String>,
-        /// Who is to see it: `HIDDEN` for nobody.
+        /// Its visibility: `HIDDEN` means that nobody sees it.
         visibility: Option<String>,
     }
 }
@@ -47,7 +49,7 @@ impl DirectoryApp {
         self.visibility.as_deref() == Some("HIDDEN")
     }
 
-    /// Takes over what is missing. Of several descriptions the last that is not blank stays.
+    /// Fills in what is missing. Of several descriptions the last that is not blank is kept.
     pub(super) fn merge(&mut self, other: Self) {
         if self.name.trim().is_empty() {
             self.name = other.name;
@@ -66,51 +68,51 @@ impl DirectoryApp {
 }
 
 open_struct! {
-    /// Whose a connector is.
+    /// The developer of a connector, and their pages.
     #[derive(Eq)]
     #[serde(rename_all = "camelCase")]
     pub ConnectorBranding {
-        /// What sort of app it is.
+        /// The category of the app.
         category: Option<String>,
-        /// Who made it.
+        /// Its developer.
         developer: Option<String>,
-        /// Its page.
+        /// Its web page.
         website: Option<String>,
-        /// What it does with data.
+        /// Its privacy policy.
         privacy_policy: Option<String>,
-        /// On what terms it is used.
+        /// Its terms of service.
         terms_of_service: Option<String>,
-        /// Whether it is shown to those who look around.
+        /// Whether it is shown to users who browse.
         is_discoverable_app: bool,
     }
 }
 
 open_struct! {
-    /// What the maker of a connector tells of it.
+    /// What the developer of a connector says about it.
     #[derive(Eq)]
     #[serde(rename_all = "camelCase")]
     pub AppMetadata {
-        /// How far its review has come.
+        /// The state of its review.
         review: Option<AppReview>,
-        /// What sorts of app it is.
+        /// The categories of the app.
         categories: Vec<String>,
-        /// The same, finer.
+        /// The subcategories of the app.
         sub_categories: Vec<String>,
         /// A text for search engines.
         seo_description: Option<String>,
-        /// How it looks.
+        /// Its screenshots.
         screenshots: Vec<ConnectorScreenshot>,
-        /// Who made it.
+        /// Its developer.
         developer: Option<String>,
         /// Its version.
         version: Option<String>,
         /// The id of its version.
         version_id: Option<String>,
-        /// What is new in it.
+        /// The release notes of its version.
         version_notes: Option<String>,
-        /// Of what kind it is where it is OpenAI's own.
+        /// The kind of app, if it is OpenAI's own.
         first_party_type: Option<String>,
-        /// Whether it has to be installed all the same.
+        /// Whether an app of OpenAI's own has to be installed, too.
         first_party_requires_install: Option<bool>,
         /// Whether it is offered before it is linked.
         show_in_composer_when_unlinked: Option<bool>,
@@ -118,40 +120,40 @@ open_struct! {
 }
 
 open_struct! {
-    /// How far the review of a connector has come.
+    /// The state of a connector's review.
     #[derive(Eq)]
     pub AppReview {
-        /// The backend's word for it.
+        /// The state, in the backend's words.
         status: Option<String>,
     }
 }
 
 open_struct! {
-    /// How a connector looks.
+    /// A screenshot of a connector.
     #[derive(Eq)]
     pub ConnectorScreenshot {
-        /// The picture.
+        /// The URL of the picture.
         url: Option<String>,
-        /// The picture, as a file of the backend.
+        /// The picture's file id at the backend.
         #[serde(alias = "fileId")]
         file_id: Option<String>,
-        /// What the user had asked.
+        /// The user's prompt that the picture shows.
         #[serde(alias = "userPrompt")]
         user_prompt: Option<String>,
     }
 }
 
 open_struct! {
-    /// More about single connectors.
+    /// Details of single connectors.
     #[derive(Eq)]
     pub AppBatch {
-        /// Those that the backend knows.
+        /// The connectors that the backend knows.
         apps: Vec<AppDetails>,
     }
 }
 
 open_struct! {
-    /// More about one connector.
+    /// Details of one connector.
     #[derive(Eq)]
     pub AppDetails {
         /// Its id.
@@ -162,18 +164,18 @@ open_struct! {
         description: Option<String>,
         /// Its icon.
         icon_url: Option<String>,
-        /// Its icon on a dark ground.
+        /// Its icon for dark backgrounds.
         #[serde(alias = "icon_url_dark")]
         icon_dark_url: Option<String>,
-        /// How it is given out.
+        /// Its distribution channel.
         distribution_channel: Option<String>,
-        /// What it can do; empty where that was not asked for.
+        /// Its tools; empty unless they were requested.
         tools: Vec<AppTool>,
     }
 }
 
 open_struct! {
-    /// Something that a connector can do.
+    /// A tool of a connector.
     #[derive(Eq)]
     pub AppTool {
         /// Its name.
@@ -182,11 +184,11 @@ open_struct! {
         title: Option<String>,
         /// What it does.
         description: String,
-        /// Whether it changes nothing.
+        /// Whether it only reads.
         is_read_only: bool,
         /// Whether it can be used.
         is_enabled: Option<bool>,
-        /// Why it cannot.
+        /// Why it cannot be used.
         disabled_reason: Option<String>,
     }
 }

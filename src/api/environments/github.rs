@@ -1,6 +1,8 @@
+//! The name of a GitHub repository, and how it is read from a remote's URL.
+
 use std::fmt;
 
-/// A repository at GitHub.
+/// A repository on GitHub.
 ///
 /// ```
 /// use codex_backend::environments::GitHubRepository;
@@ -12,21 +14,21 @@ use std::fmt;
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct GitHubRepository {
-    /// Whose it is.
+    /// Its owner.
     pub owner: String,
     /// Its name.
     pub name: String,
 }
 
 impl GitHubRepository {
-    /// Of that owner, with that name.
+    /// A repository by owner and name.
     #[must_use]
     pub fn new(owner: impl Into<String>, name: impl Into<String>) -> Self {
         Self { owner: owner.into(), name: name.into() }
     }
 
-    /// Reads the address of a remote: `git@github.com:acme/web.git` with any user, an `https`, `http`, `git` or `ssh` URL,
-    /// or `github.com/acme/web`. `None` where it is not at GitHub, or is not the address of a repository.
+    /// Parses the address of a remote: `git@github.com:acme/web.git` with any user, an `https`, `http`, `git` or `ssh`
+    /// URL, or `github.com/acme/web`. `None` if it is not on GitHub, or is not the address of a repository.
     #[must_use]
     pub fn parse(address: &str) -> Option<Self> {
         let address = address.trim();

@@ -1,17 +1,17 @@
-//! What an upload tells of its progress, and whom.
+//! The progress of an upload, and the callback that it is given to.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How far an upload's content has come. Given to the callback of
+/// The progress of an upload. Given to the callback of
 /// [`UploadRequest::with_progress`](crate::files::UploadRequest::with_progress).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UploadProgress {
-    /// How many bytes have been handed over to the transport. The server need not have them yet.
+    /// The number of bytes handed over to the transport. The server may not have received them yet.
     pub bytes_handed_over: u64,
     /// The size of the file.
     pub total_bytes: u64,
-    /// Which attempt at sending the content this is, counted from 1. Each starts at 0 bytes.
+    /// The number of the attempt to send the content, counted from 1. Each attempt starts at 0 bytes.
     pub attempt: u32,
 }
 

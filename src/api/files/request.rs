@@ -58,7 +58,7 @@ struct Upload {
     caller: Arc<Caller>,
     options: CallOptions,
     finalize_interval: Duration,
-    finalize_time_limit: Duration,
+    finalize_timeout: Duration,
 }
 
 impl UploadRequest {
@@ -71,12 +71,12 @@ impl UploadRequest {
                 caller,
                 options: CallOptions::default(),
                 finalize_interval: Duration::from_millis(250),
-                finalize_time_limit: Duration::from_secs(30),
+                finalize_timeout: Duration::from_secs(30),
             },
         }
     }
 
-    /// The name under which the file is kept. For a path, the default is its last component.
+    /// The file name that the backend is given. For a path, the default is its last component.
     pub fn with_file_name(mut self, name: impl Into<String>) -> Self {
         self.file_name = Some(name.into());
         self
@@ -89,27 +89,28 @@ impl UploadRequest {
         self
     }
 
-    /// Other time-outs than the client's.
+    /// Replaces the client's time-outs for this upload.
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.upload.options.timeouts = Some(timeouts);
         self
     }
 
-    /// Another retry policy than the client's.
+    /// Replaces the client's retry policy for this upload.
     pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.upload.options.retry = Some(policy);
         self
     }
 
-    /// How long to wait between two questions whether the backend has processed the file. Default 250 ms.
+    /// The polling interval while the backend processes the file. Default 250 ms.
     pub fn with_finalize_interval(mut self, interval: Duration) -> Self {
         self.upload.finalize_interval = interval;
         self
     }
 
-    /// How long to go on asking, from the first time. Default 30 s.
-    pub fn with_finalize_time_limit(mut self, limit: Duration) -> Self {
-        self.upload.finalize_time_limit = limit;
+    /// How long to poll while the backend processes the file, from the first time. Default 30 s; then
+    /// [`ErrorKind::UploadNotReady`].
+    pub fn with_finalize_timeout(mut self, limit: Duration) -> Self {
+        self.upload.finalize_timeout = limit;
         self
     }
 
@@ -130,7 +131,7 @@ impl Upload {
         let answer: CreateAnswer = request.body(&body).json().await?;
         let is_usable = answer.file_id.len() <= LONGEST_FILE_ID && !answer.file_id.contains(char::is_control);
         if !is_usable || path_segment(&answer.file_id).is_none() {
-            return Err(Error::new(ErrorKind::Decode, CREATE.name, "the server gave no usable file id").sent(true));
+            return Err(Error::new(ErrorKind::Decode, CREATE.name, "the server returned no usable file id").sent(true));
         }
         let upload_url = self.signed_url(&CREATE, "an upload URL", &answer.upload_url)?;
         Ok(Created { file_id: answer.file_id, upload_url })
@@ -175,13 +176,13 @@ impl Upload {
                 }
                 ("retry", _) => {
                     let waited = clock.monotonic().saturating_sub(asked_since);
-                    if waited >= self.finalize_time_limit {
+                    if waited >= self.finalize_timeout {
                         return fail(
                             ErrorKind::UploadNotReady,
                             format!("the server was not ready with `{file_name}` after {waited:.0?}"),
                         );
                     }
-                    clock.sleep(self.finalize_interval.min(self.finalize_time_limit - waited)).await;
+                    clock.sleep(self.finalize_interval.min(self.finalize_timeout - waited)).await;
                 }
                 (status, Some(reason)) => {
                     let (status, reason) = (clean.clean_line(status), clean.clean_line(&reason));
@@ -215,7 +216,7 @@ impl Upload {
     }
 }
 
-/// What the backend made for the upload.
+/// The answer to the create request.
 struct Created {
     file_id: String,
     upload_url: SignedUrl,
@@ -232,7 +233,7 @@ impl fmt::Debug for UploadRequest {
     }
 }
 
-/// A file that the backend has, ready to be referred to.
+/// A file that the backend has received and processed.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -244,7 +245,7 @@ impl fmt::Debug for UploadRequest {
 /// # Ok(()) }
 /// ```
 ///
-/// Wire: the create and finalize answers of `/files`; the size is the one that was sent.
+/// Wire: from the answers to the create and finalize requests of `/files`; the size is that of the content sent.
 #[derive(Debug, Clone)]
 pub struct UploadedFile {
     file_id: String,
@@ -268,14 +269,14 @@ impl UploadedFile {
         &self.uri
     }
 
-    /// Where the content can be fetched for a while, by whoever has the URL.
+    /// A pre-signed URL of the content. Whoever has it can download the content until it expires.
     #[must_use]
     pub fn download_url(&self) -> &SignedUrl {
         &self.download_url
     }
 
-    /// The name the backend keeps the file under: its own choice, else the one that was sent. It is the server's word,
-    /// so check it before it becomes part of a path.
+    /// The file name according to the backend; if it sends none, the one that was sent. It comes from the server, so
+    /// check it before using it as part of a path.
     #[must_use]
     pub fn file_name(&self) -> &str {
         &self.file_name
@@ -287,7 +288,7 @@ impl UploadedFile {
         self.file_size_bytes
     }
 
-    /// The type the backend found, such as `text/plain`.
+    /// The MIME type that the backend detected, such as `text/plain`.
     #[must_use]
     pub fn mime_type(&self) -> Option<&str> {
         self.mime_type.as_deref()
@@ -296,7 +297,8 @@ impl UploadedFile {
 
 /// Several uploads, made by [`OpenAiFileUpload::many`](crate::OpenAiFileUpload::many); `.await` it.
 ///
-/// One failure does not stop the others. Dropping the future cancels the uploads that are under way.
+/// One failure does not stop the others. Dropping the future cancels the uploads in progress; finished ones stay on the
+/// server.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

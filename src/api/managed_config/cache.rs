@@ -1,3 +1,5 @@
+//! The file in which managed configuration is kept: its form, its signature, reading and writing.
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,10 +15,11 @@ use serde_json::value::RawValue;
 use crate::auth::AccountFacts;
 use crate::exchange::tellable;
 
-/// A file in which managed configuration is kept for a while, so that a program starts without asking.
+/// A file that caches managed configuration, so that a program can start without a request. The requirements are valid
+/// for 30 minutes, the bundle for one hour.
 ///
-/// The file says whose configuration it is, until when it holds, and carries a signature. The key of that signature is
-/// public: it tells damage and careless edits, and is no protection against someone who means it.
+/// The file names the account and the user, the time of expiry, and has a signature. The key of that signature is
+/// public: it detects damage and careless edits, and does not protect against a deliberate forgery.
 ///
 /// ```
 /// use codex_backend::managed_config::ConfigCache;
@@ -31,33 +34,33 @@ pub struct ConfigCache {
     shared: bool,
 }
 
-/// What a look into the cache came to.
+/// The result of reading the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CacheStatus {
-    /// It had what was asked for.
+    /// It has the configuration.
     Hit,
-    /// It is not known whose configuration to look for: the credentials tell no account or no user.
+    /// The account or the user is not known, so no entry can be theirs.
     NoIdentity,
     /// There is no file.
     Missing,
     /// The file cannot be read.
     Unreadable,
-    /// The file is not of the form of a cache.
+    /// The file does not have the form of a cache.
     Malformed,
-    /// The signature does not fit the content.
+    /// The signature does not match the content.
     BadSignature,
     /// The file was written by another version.
     OtherVersion,
-    /// The file does not say whose configuration it is.
+    /// The file does not name an account and a user.
     NoCachedIdentity,
-    /// The file is about another user or account.
+    /// The file is for another user or account.
     OtherIdentity,
-    /// The file is too old.
+    /// The file has expired.
     Expired,
 }
 
-/// How one kind of document is kept.
+/// How one kind of document is cached.
 #[derive(Debug)]
 pub(super) struct CacheFormat {
     pub(super) own_file: &'static str,
@@ -97,13 +100,14 @@ struct Payload<'a, D> {
 }
 
 impl ConfigCache {
-    /// In files of this crate's own, in a folder of the application's. The folder has to be there.
+    /// In files of this crate's own, in a folder of the application's. The folder has to exist.
     #[must_use]
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), shared: false }
     }
 
-    /// In the files of the official tool, in its folder (`CODEX_HOME`): what one of the two has loaded, the other finds.
+    /// In the files of the official tool, in its folder (`CODEX_HOME`): what either of the two has loaded, the other
+    /// finds.
     #[must_use]
     pub fn shared_with_official_tool(codex_home: impl Into<PathBuf>) -> Self {
         Self { folder: codex_home.into(), shared: true }

@@ -1,3 +1,6 @@
+//! The two documents that can be loaded: their operations, and how each is kept in a cache.
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -7,9 +10,17 @@ use self::private::Document;
 use super::cache::CacheFormat;
 use super::error::ManagedConfigError;
 use super::wire::{ConfigBundle, ConfigFragment, ConfigRequirements};
-use super::{BUNDLE, ManagedConfig, REQUIREMENTS};
-use crate::api::request::ApiRequest;
+use crate::api::endpoint::operations;
+use crate::api::request::{ApiRequest, Needs, PreparedRequest, Requirement};
+use crate::auth::AccountFacts;
+use crate::call::Caller;
 use crate::exchange::Operation;
+
+operations! {
+    for ManagedConfig;
+    REQUIREMENTS: "managed_config.requirements" = GET "{prefix}/config/requirements", Safe, Bounded;
+    BUNDLE: "managed_config.bundle" = GET "{prefix}/config/bundle", Safe, Bounded;
+}
 
 /// What can be loaded: [`ConfigRequirements`] or [`ConfigBundle`]. Sealed.
 pub trait ManagedDocument: Document {}
@@ -20,7 +31,7 @@ pub(super) mod private {
     use super::*;
 
     #[allow(unnameable_types, reason = "that it cannot be named is what seals")]
-    pub trait Document: Sized + Send + Sync + 'static {
+    pub trait Document: DeserializeOwned + Send + Sync + 'static {
         /// The document as it stands in a cache file.
         type Kept: Serialize + DeserializeOwned + Send + 'static;
 
@@ -30,18 +41,21 @@ pub(super) mod private {
         #[allow(private_interfaces, reason = "it cannot be called from outside")]
         fn cache_format() -> &'static CacheFormat;
 
-        fn request(from: &ManagedConfig) -> ApiRequest<Self>;
-
         /// Whether everything in it is TOML.
         fn validate(&self) -> Result<(), ManagedConfigError>;
 
-        /// Whether the administrators demand nothing.
+        /// Whether nothing is set.
         fn is_empty(&self) -> bool;
 
         fn keep(&self) -> Self::Kept;
 
         fn kept(kept: Self::Kept) -> Self;
     }
+}
+
+/// Requests a document, if the account's plan has managed configuration.
+pub(super) fn request<T: ManagedDocument>(caller: &Arc<Caller>, account: Option<AccountFacts>) -> ApiRequest<T> {
+    PreparedRequest::new(caller, T::operation()).requiring(Requirement { account, needs: Needs::ManagedPlan }).json()
 }
 
 static REQUIREMENTS_CACHE: CacheFormat = CacheFormat {
@@ -80,10 +94,6 @@ impl Document for ConfigRequirements {
         &REQUIREMENTS_CACHE
     }
 
-    fn request(from: &ManagedConfig) -> ApiRequest<Self> {
-        from.requirements()
-    }
-
     fn validate(&self) -> Result<(), ManagedConfigError> {
         self.parse::<toml::Table>().map(drop)
     }
@@ -117,10 +127,6 @@ impl Document for ConfigBundle {
 
     fn cache_format() -> &'static CacheFormat {
         &BUNDLE_CACHE
-    }
-
-    fn request(from: &ManagedConfig) -> ApiRequest<Self> {
-        from.bundle()
     }
 
     fn validate(&self) -> Result<(), ManagedConfigError> {

@@ -1,40 +1,42 @@
+//! Why managed configuration could not be loaded.
+
 use std::time::Duration;
 
 use crate::error::Error;
 
 /// Why managed configuration could not be loaded.
 ///
-/// Do not go on without it unless you mean to: the administrators cannot be known to demand nothing.
+/// Do not continue without it unless that is intended: whether the administrators require anything is not known.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManagedConfigError {
-    /// It took too long.
+    /// The time-out has passed.
     #[error("managed configuration was not loaded within {limit:?}")]
     Timeout {
-        /// How long it was allowed to take.
+        /// The time-out.
         limit: Duration,
-        /// What failed last on the way.
+        /// The last error before, if any.
         #[source]
         last: Option<Error>,
     },
-    /// The credentials do not do; the user has to sign in again.
+    /// The credentials were refused, or could not be refreshed; the user has to sign in again.
     #[error("managed configuration could not be loaded: {0}")]
     Auth(#[source] Error),
-    /// It failed each time.
+    /// All attempts failed.
     #[error("managed configuration could not be loaded in {attempts} attempts: {last}")]
     RequestFailed {
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
-        /// How it failed last.
+        /// The error of the last attempt.
         #[source]
         last: Error,
     },
-    /// What the administrators wrote is not TOML, or is not of the form that was asked for.
+    /// The text is not TOML, or does not fit the requested type.
     #[error("`{name}` of the managed configuration cannot be read: {reason}")]
     Parse {
-        /// The name that the administrators gave it.
+        /// The name of the fragment, or `requirements`.
         name: String,
-        /// What is wrong with it, and where.
+        /// What is wrong, and in which line.
         reason: String,
     },
 }

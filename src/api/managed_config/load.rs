@@ -1,3 +1,5 @@
+//! Loading with cache, retries and a time-out, and refreshes at an interval.
+
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
@@ -9,25 +11,26 @@ use std::time::Duration;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
 
-use super::ManagedConfig;
 use super::cache::{CacheStatus, ConfigCache};
-use super::document::ManagedDocument;
+use super::document::{ManagedDocument, request};
 use super::error::ManagedConfigError;
 use crate::auth::AccountFacts;
+use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, Clock, RetryPolicy, Timeouts};
 
-/// Loading managed configuration, made by [`ManagedConfig::load_bundle`] and [`ManagedConfig::load_requirements`];
-/// `.await` it.
+/// A load of managed configuration, made by [`ManagedConfig::load_bundle`](super::ManagedConfig::load_bundle) and
+/// [`ManagedConfig::load_requirements`](super::ManagedConfig::load_requirements); `.await` it.
 ///
-/// 1. An account whose plan has none, or whose plan is not known, gets nothing, and nothing is sent.
-/// 2. What a [cache](Self::with_cache) still holds is taken, and nothing is sent.
-/// 3. Otherwise the backend is asked, five times at the most, with waits of 0.2, 0.4, 0.8 and 1.6 s between (more or less
-///    a tenth). A 401 is mended inside of an attempt where the credentials can be renewed, and ends the loading where not.
-/// 4. What the administrators wrote has to be TOML, or the loading fails at once. Then it is kept in the cache.
+/// 1. If the account's plan has no managed configuration, or is not known, the result is empty, and nothing is sent.
+/// 2. If a [cache](Self::with_cache) has it, that is the result, and nothing is sent.
+/// 3. Otherwise it is requested, in at most five attempts, with waits of 0.2, 0.4, 0.8 and 1.6 s between them (± 10 %).
+///    After a 401 the credentials are refreshed within the same attempt; if that is not possible, loading fails.
+/// 4. The content has to be TOML, or loading fails at once. Then it is written to the cache.
 ///
-/// All of it takes 15 s at the most. If it fails, **it fails**: the administrators cannot be known to demand nothing.
-/// [`fail_open`](Self::fail_open) is for programs that go on without.
+/// The time-out for all of it is 15 s. A failure is an **error**, not an empty result, because whether the
+/// administrators require anything is then not known. [`fail_open`](Self::fail_open) is for programs that continue
+/// without.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -41,26 +44,27 @@ use crate::exchange::{CallOptions, Clock, RetryPolicy, Timeouts};
 /// ```
 #[must_use = "loading does nothing unless awaited"]
 pub struct ManagedLoad<T> {
-    config: ManagedConfig,
+    caller: Arc<Caller>,
+    account: Option<AccountFacts>,
     cache: Option<ConfigCache>,
     fail_open: bool,
-    time_limit: Duration,
+    timeout: Duration,
     attempts: u32,
     document: PhantomData<fn() -> T>,
 }
 
-/// What came of loading.
+/// The result of loading.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LoadedConfig<T> {
-    /// What the administrators demand. `None` where they demand nothing, or where nothing could be loaded and the caller
-    /// goes on without.
+    /// The configuration. `None` if nothing is set, or if loading failed and [`fail_open`](ManagedLoad::fail_open) was
+    /// set.
     pub value: Option<T>,
     /// Where it comes from.
     pub source: ConfigLoadSource,
-    /// What the look into the cache came to, where there is one and it was looked into.
+    /// The result of reading the cache; `None` if it was not read.
     pub cache: Option<CacheStatus>,
-    /// Why nothing could be loaded, for [`ConfigLoadSource::FailedOpen`].
+    /// The error, for [`ConfigLoadSource::FailedOpen`].
     pub failure: Option<ManagedConfigError>,
 }
 
@@ -72,9 +76,9 @@ pub enum ConfigLoadSource {
     Backend,
     /// From the cache; nothing was sent.
     Cache,
-    /// From nowhere: the account's plan has none, or is not known. Nothing was sent.
+    /// Nowhere: the account's plan has no managed configuration, or is not known. Nothing was sent.
     NotEligible,
-    /// From nowhere: it could not be loaded, and the caller goes on without.
+    /// Nowhere: loading failed, and [`fail_open`](ManagedLoad::fail_open) was set.
     FailedOpen,
 }
 
@@ -85,46 +89,47 @@ impl<T> LoadedConfig<T> {
 }
 
 impl<T: ManagedDocument> ManagedLoad<T> {
-    pub(super) fn new(config: ManagedConfig) -> Self {
+    pub(super) fn new(caller: Arc<Caller>, account: Option<AccountFacts>) -> Self {
         Self {
-            config,
+            caller,
+            account,
             cache: None,
             fail_open: false,
-            time_limit: Duration::from_secs(15),
+            timeout: Duration::from_secs(15),
             attempts: 5,
             document: PhantomData,
         }
     }
 
-    /// Where it is kept between starts of the program. Default: nowhere. What cannot be written is left out, and logged.
+    /// A cache for the next start of the program. Default: none. A failure to write it is logged and not an error.
     pub fn with_cache(mut self, cache: ConfigCache) -> Self {
         self.cache = Some(cache);
         self
     }
 
-    /// Goes on without, where it cannot be loaded, in place of an error.
+    /// If loading fails, returns [`ConfigLoadSource::FailedOpen`] without a value instead of an error.
     pub fn fail_open(mut self) -> Self {
         self.fail_open = true;
         self
     }
 
-    /// How long all of it may take. Default 15 s.
-    pub fn with_time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = limit;
+    /// The time-out for loading, all attempts included. Default 15 s; then [`ManagedConfigError::Timeout`].
+    pub fn with_timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
         self
     }
 
-    /// How often to ask at the most; at least 1. Default 5.
+    /// The maximum number of attempts; at least 1. Default 5.
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// Loads it anew each time the interval has passed, past the cache, and keeps it there. The official tool takes 15
-    /// minutes. What fails meanwhile leaves the cache as it was, and the next time comes all the same. The stream ends
-    /// when the account no longer has managed configuration, and after an error about credentials.
+    /// Loads it again after each interval, without reading the cache, and writes it there. The official tool uses 15
+    /// minutes. After an error the cache is unchanged and the stream continues. It ends when the account no longer has
+    /// managed configuration, and after [`ManagedConfigError::Auth`].
     ///
-    /// Nothing runs by itself: the stream moves while it is polled. Drop it to end it.
+    /// Nothing runs in the background: loading happens while the stream is polled, and ends when it is dropped.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -157,7 +162,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
     async fn run_or_go_on(self) -> Result<LoadedConfig<T>, ManagedConfigError> {
         match self.run(true).await {
             Err(failure) if self.fail_open => {
-                tracing::warn!(%failure, "going on without managed configuration");
+                tracing::warn!(%failure, "continuing without managed configuration");
                 Ok(LoadedConfig { failure: Some(failure), ..LoadedConfig::nothing(ConfigLoadSource::FailedOpen) })
             }
             outcome => outcome,
@@ -165,11 +170,11 @@ impl<T: ManagedDocument> ManagedLoad<T> {
     }
 
     async fn run(&self, look_into_cache: bool) -> Result<LoadedConfig<T>, ManagedConfigError> {
-        let until = self.clock().monotonic().saturating_add(self.time_limit);
-        let account = match &self.config.account {
+        let until = self.clock().monotonic().saturating_add(self.timeout);
+        let account = match &self.account {
             Some(account) => account.clone(),
             None => {
-                let account = self.config.caller.account(T::operation(), &self.options(self.time_limit)).await;
+                let account = self.caller.account(T::operation(), &self.options(self.timeout)).await;
                 account.map_err(|error| self.not_to_mend(error))?
             }
         };
@@ -197,17 +202,16 @@ impl<T: ManagedDocument> ManagedLoad<T> {
         Ok(LoadedConfig { value, cache, ..LoadedConfig::nothing(ConfigLoadSource::Backend) })
     }
 
-    /// Asks until there is an answer, as often as may be and until the time is over.
+    /// Requests it until there is an answer, or attempts or time are used up.
     async fn ask(&self, account: &AccountFacts, until: Duration) -> Result<T, ManagedConfigError> {
-        // The account is the one that the cache is about, too.
-        let config = self.config.clone().with_account(account.clone());
         let left = || until.saturating_sub(self.clock().monotonic());
         let mut attempt = 1;
         loop {
             if left().is_zero() {
-                return Err(ManagedConfigError::Timeout { limit: self.time_limit, last: None });
+                return Err(ManagedConfigError::Timeout { limit: self.timeout, last: None });
             }
-            let error = match T::request(&config).with_options(self.options(left())).await {
+            let error = match request::<T>(&self.caller, Some(account.clone())).with_options(self.options(left())).await
+            {
                 Ok(document) => return Ok(document),
                 Err(error) => error,
             };
@@ -216,12 +220,12 @@ impl<T: ManagedDocument> ManagedLoad<T> {
                 return Err(ManagedConfigError::Auth(error));
             }
             if left().is_zero() {
-                return Err(ManagedConfigError::Timeout { limit: self.time_limit, last: Some(error) });
+                return Err(ManagedConfigError::Timeout { limit: self.timeout, last: Some(error) });
             }
             if attempt >= self.attempts {
                 return Err(ManagedConfigError::RequestFailed { attempts: attempt, last: error });
             }
-            tracing::debug!(attempt, %error, "managed configuration will be asked for again");
+            tracing::debug!(attempt, %error, "the request for managed configuration will be retried");
             let pause = Duration::from_millis(200).saturating_mul(1 << (attempt - 1).min(16));
             self.clock().sleep(pause.mul_f64(0.9 + fastrand::f64() / 5.0).min(left())).await;
             attempt += 1;
@@ -230,13 +234,13 @@ impl<T: ManagedDocument> ManagedLoad<T> {
 
     fn not_to_mend(&self, error: Error) -> ManagedConfigError {
         if error.is_timeout() {
-            ManagedConfigError::Timeout { limit: self.time_limit, last: Some(error) }
+            ManagedConfigError::Timeout { limit: self.timeout, last: Some(error) }
         } else {
             ManagedConfigError::Auth(error)
         }
     }
 
-    /// One attempt, that ends when the time does. Repeats are counted here, and not by the client.
+    /// One attempt, within the time that is left. Retries are counted here, not by the client.
     fn options(&self, left: Duration) -> CallOptions {
         let timeouts = Timeouts::default().attempt(left).call(left);
         CallOptions { timeouts: Some(timeouts), retry: Some(RetryPolicy::never()), ..CallOptions::default() }
@@ -244,7 +248,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
 
     async fn cached(&self, account: &AccountFacts) -> Option<Result<T, CacheStatus>> {
         let (cache, account) = (self.cache.clone()?, account.clone());
-        let now = self.config.caller.exchange().now();
+        let now = self.caller.exchange().now();
         let read = tokio::task::spawn_blocking(move || cache.read::<T::Kept>(T::cache_format(), &account, now)).await;
         let status = match read.unwrap_or(Err(CacheStatus::Unreadable)) {
             Ok(kept) => {
@@ -258,7 +262,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
         };
         match status {
             CacheStatus::Unreadable | CacheStatus::Malformed | CacheStatus::BadSignature => {
-                tracing::warn!(?status, "the cache of managed configuration is of no use");
+                tracing::warn!(?status, "the cache of managed configuration cannot be used");
             }
             _ => tracing::debug!(?status, "the cache of managed configuration does not have it"),
         }
@@ -267,17 +271,17 @@ impl<T: ManagedDocument> ManagedLoad<T> {
 
     async fn keep(&self, account: &AccountFacts, document: &T) {
         let Some(cache) = self.cache.clone() else { return };
-        let (account, kept, now) = (account.clone(), document.keep(), self.config.caller.exchange().now());
+        let (account, kept, now) = (account.clone(), document.keep(), self.caller.exchange().now());
         let write = move || cache.write(T::cache_format(), &account, now, &kept);
         let written =
             tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         if let Err(error) = written {
-            tracing::warn!(%error, "managed configuration cannot be kept in its cache");
+            tracing::warn!(%error, "managed configuration could not be written to its cache");
         }
     }
 
     fn clock(&self) -> &Arc<dyn Clock> {
-        self.config.caller.exchange().clock()
+        self.caller.exchange().clock()
     }
 }
 
@@ -290,7 +294,7 @@ impl<T: ManagedDocument> IntoFuture for ManagedLoad<T> {
     }
 }
 
-/// Managed configuration, anew each time an interval has passed; made by [`ManagedLoad::refreshes_every`].
+/// Managed configuration, loaded again after each interval; made by [`ManagedLoad::refreshes_every`].
 #[must_use = "a stream does nothing unless polled"]
 pub struct ManagedRefreshes<T> {
     refreshes: BoxStream<'static, Result<LoadedConfig<T>, ManagedConfigError>>,
@@ -309,7 +313,7 @@ impl<T> fmt::Debug for ManagedLoad<T> {
         f.debug_struct("ManagedLoad")
             .field("cache", &self.cache)
             .field("fail_open", &self.fail_open)
-            .field("time_limit", &self.time_limit)
+            .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
 }

@@ -1,3 +1,5 @@
+//! Requirements and bundle, as the backend sends them.
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -5,66 +7,66 @@ use super::error::ManagedConfigError;
 use crate::wire::{Wire, open_struct, read_member};
 
 open_struct! {
-    /// The requirements of the administrators.
+    /// The requirements that administrators set.
     #[derive(Eq)]
     pub ConfigRequirements {
-        /// What they wrote, in TOML. `None` where they demand nothing.
+        /// The requirements, as TOML. `None` if there are none.
         contents: Option<String>,
-        /// Its digest, as the backend counts it.
+        /// Its SHA-256 digest, as the backend computes it.
         sha256: Option<String>,
         /// When it was written, as the backend writes it.
         updated_at: Option<String>,
-        /// Who wrote it.
+        /// The id of the user who wrote it.
         updated_by_user_id: Option<String>,
     }
 }
 
 impl ConfigRequirements {
-    /// What they wrote, as a type of yours. `None` where they demand nothing.
+    /// The requirements, parsed into a type of yours. `None` if there are none.
     ///
     /// # Errors
     ///
-    /// [`ManagedConfigError::Parse`] where it is not TOML, or is not of that form.
+    /// [`ManagedConfigError::Parse`] when it is not TOML, or does not fit the type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<Option<T>, ManagedConfigError> {
         self.contents.as_deref().map(|contents| parse("requirements", contents)).transpose()
     }
 }
 
 open_struct! {
-    /// All that the administrators deliver.
+    /// All managed configuration: settings and requirements.
     #[derive(Eq)]
     pub ConfigBundle {
-        /// Settings.
+        /// The settings.
         config_toml: Option<DeliveredConfig>,
-        /// What settings have to be.
+        /// The requirements: which values settings must have.
         requirements_toml: Option<DeliveredConfig>,
     }
 }
 
 open_struct! {
-    /// One kind of configuration, as the administrators deliver it.
+    /// Settings or requirements, in fragments.
     #[derive(Eq)]
     pub DeliveredConfig {
-        /// The pieces, in the order in which they apply.
+        /// The fragments, in the order in which they apply.
         enterprise_managed: Vec<ConfigFragment>,
-        /// The pieces in layers, in the newer form of the answer.
+        /// The fragments in layers, in the newer form of the answer.
         #[serde(skip_serializing_if = "Option::is_none")]
         managed_layers: Option<ManagedLayers>,
     }
 }
 
 open_struct! {
-    /// Pieces of configuration in layers.
+    /// Fragments of configuration in layers.
     #[derive(Eq)]
     pub ManagedLayers {
-        /// Below what the user sets.
+        /// Applied before the user's own settings, which override them.
         baseline: Vec<ConfigFragment>,
-        /// Above what the user sets.
+        /// Applied after the user's own settings, which they override.
         system_overlay: Vec<ConfigFragment>,
     }
 }
 
-/// A piece of configuration.
+/// A fragment of configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -75,24 +77,24 @@ pub struct ConfigFragment {
     /// The name that the administrators gave it.
     #[serde(deserialize_with = "read_member")]
     pub name: String,
-    /// What they wrote, in TOML.
+    /// Its content, as TOML.
     #[serde(deserialize_with = "read_member")]
     pub contents: String,
 }
 
 impl Wire for ConfigFragment {
-    // What it demands would not hold.
+    // Skipping it would drop a requirement.
     const CAN_BE_SKIPPED: bool = false;
 }
 
 impl ConfigBundle {
-    /// Settings, in the order in which they apply.
+    /// The settings, in the order in which they apply.
     #[must_use]
     pub fn config(&self) -> &[ConfigFragment] {
         self.config_toml.as_ref().map_or(&[], |delivered| &delivered.enterprise_managed)
     }
 
-    /// What settings have to be, in the order in which they apply.
+    /// The requirements, in the order in which they apply.
     #[must_use]
     pub fn requirements(&self) -> &[ConfigFragment] {
         self.requirements_toml.as_ref().map_or(&[], |delivered| &delivered.enterprise_managed)
@@ -100,11 +102,11 @@ impl ConfigBundle {
 }
 
 impl ConfigFragment {
-    /// What they wrote, as a type of yours.
+    /// Its content, parsed into a type of yours.
     ///
     /// # Errors
     ///
-    /// [`ManagedConfigError::Parse`] where it is not TOML, or is not of that form.
+    /// [`ManagedConfigError::Parse`] when it is not TOML, or does not fit the type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ManagedConfigError> {
         let name = if self.name.is_empty() { &self.id } else { &self.name };
         parse(name, &self.contents)

@@ -1,4 +1,4 @@
-//! The file in which a catalogue outlives the program.
+//! The file that caches a catalogue between runs of a program.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::catalogue::ModelCatalogue;
-use super::{Entry, Key};
+use super::entry::{Entry, Key};
 use crate::exchange::tellable;
 
 /// Its content.
@@ -25,7 +25,7 @@ pub(super) struct CacheFile {
 }
 
 impl CacheFile {
-    /// What the file holds for this key, however old.
+    /// The file's entry, if it is for this key, however old.
     pub(super) async fn read(path: PathBuf, key: Key) -> Option<Entry> {
         let bytes = tokio::task::spawn_blocking(move || std::fs::read(path)).await.ok()?.ok()?;
         let file: Self = serde_json::from_slice(&bytes).ok()?;
@@ -35,7 +35,7 @@ impl CacheFile {
         (of == key).then_some(Entry { key, fetched_at, catalogue })
     }
 
-    /// Whoever reads it meanwhile finds the old file or the new one.
+    /// Replaces the file in one step: concurrent readers find the old content or the new one.
     pub(super) async fn write(path: PathBuf, entry: Entry) -> io::Result<()> {
         let Some(fetched_at) = tellable(entry.fetched_at) else {
             return Err(io::Error::other("the clock is outside of the years that the file can tell"));
@@ -59,7 +59,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     let beside = path.with_file_name(name);
     let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path));
     if written.is_err() {
-        // What is left of it is of no use; that it could not be written is the error that counts.
+        // Best effort: the first error is the one to return.
         let _gone = std::fs::remove_file(&beside);
     }
     written

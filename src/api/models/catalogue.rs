@@ -1,3 +1,5 @@
+//! The catalogue of models of the Codex backend, as it is received.
+
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -19,7 +21,7 @@ use crate::wire::{null_as_default, open_enum, open_struct};
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelCatalogue {
     models: Vec<ModelInfo>,
-    /// As they came, for the file.
+    /// As received, for the file.
     raw: Vec<Value>,
     etag: Option<String>,
     unreadable: usize,
@@ -62,7 +64,7 @@ impl ModelCatalogue {
         self.unreadable
     }
 
-    /// The models to show to users, in the order in which to show them.
+    /// The models to show to users, in display order.
     #[must_use]
     pub fn presented(&self) -> Vec<&ModelInfo> {
         let mut shown: Vec<&ModelInfo> = self.by_priority();
@@ -70,7 +72,7 @@ impl ModelCatalogue {
         shown
     }
 
-    /// The model to use when none is chosen: the first to show, else the first.
+    /// The model to use if none is chosen: the first one that is shown to users, else the first.
     #[must_use]
     pub fn default_model(&self) -> Option<&ModelInfo> {
         let by_priority = self.by_priority();
@@ -78,8 +80,8 @@ impl ModelCatalogue {
         shown.or(by_priority.first()).copied()
     }
 
-    /// The model of this name: the longest slug that the name starts with. If there is none, and the name is
-    /// `namespace/name`, that of the rest.
+    /// The model with this name: the one with the longest slug that the name starts with. If there is none and the name
+    /// has the form `namespace/name`, the part after the slash is looked up.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&ModelInfo> {
         let longest = |name: &str| {
@@ -93,7 +95,7 @@ impl ModelCatalogue {
         })
     }
 
-    /// The model of this name, or what is assumed of one that the catalogue does not know.
+    /// The model with this name, or assumed properties of a model that the catalogue does not contain.
     #[must_use]
     pub fn find_or_assume(&self, name: &str) -> ModelInfo {
         self.find(name).cloned().unwrap_or_else(|| ModelInfo {
@@ -117,23 +119,23 @@ impl ModelCatalogue {
 open_enum! {
     /// Whether a model is shown to users.
     ModelVisibility {
-        /// It is.
+        /// Shown.
         List = "list",
-        /// It may be used, and is not shown.
+        /// Usable, but not shown.
         Hide = "hide",
-        /// It is not for users.
+        /// Not for users.
         None = "none",
     }
 }
 
-/// A model of the Codex backend. Members that the backend leaves out or sends as `null` have their default; those that this
-/// crate does not know are in `extra`.
+/// A model of the Codex backend. Members that are missing or `null` have their default; members that this crate does
+/// not know are in `extra`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[allow(clippy::struct_excessive_bools, reason = "the wire's")]
 #[non_exhaustive]
 pub struct ModelInfo {
-    /// The name to ask for it by.
+    /// The name to use in requests.
     #[serde(deserialize_with = "null_as_default")]
     pub slug: String,
     /// The name to show.
@@ -141,51 +143,51 @@ pub struct ModelInfo {
     pub display_name: String,
     /// A sentence about it.
     pub description: Option<String>,
-    /// How long it thinks unless told.
+    /// The default reasoning effort.
     pub default_reasoning_level: Option<String>,
-    /// How long it can be told to think.
+    /// The reasoning efforts that can be requested.
     #[serde(deserialize_with = "null_as_default")]
     pub supported_reasoning_levels: Vec<ReasoningLevel>,
     /// How it runs commands: `default`, `local`, `unified_exec`, `disabled`, `shell_command`.
     pub shell_type: Option<String>,
     /// Whether it is shown to users.
     pub visibility: Option<ModelVisibility>,
-    /// Whether the OpenAI API has it too.
+    /// Whether the OpenAI API has it, too.
     #[serde(deserialize_with = "null_as_default")]
     pub supported_in_api: bool,
-    /// Its place among those that are shown; the lowest comes first.
+    /// Its position in lists; the lowest comes first.
     #[serde(deserialize_with = "null_as_default")]
     pub priority: i32,
-    /// Tiers by which it is served sooner.
+    /// The tiers with faster service.
     #[serde(deserialize_with = "null_as_default")]
     pub additional_speed_tiers: Vec<String>,
-    /// The tiers by which it can be served, as newer catalogues tell them.
+    /// The service tiers, in newer catalogues.
     #[serde(deserialize_with = "null_as_default")]
     pub service_tiers: Vec<ModelServiceTier>,
-    /// The tier by which it is served unless told.
+    /// The default service tier.
     pub default_service_tier: Option<String>,
-    /// What to tell users to whom it is new.
+    /// A notice for users to whom it is new.
     pub availability_nux: Option<ModelNotice>,
-    /// The model that takes its place.
+    /// The model that replaces it.
     pub upgrade: Option<ModelUpgrade>,
-    /// The instructions that it was made for.
+    /// The instructions that it was trained with.
     #[serde(deserialize_with = "null_as_default")]
     pub base_instructions: String,
-    /// Instructions with places to fill in.
+    /// A template of instructions.
     pub model_messages: Option<ModelMessages>,
-    /// Whether it can be told how many words to make.
+    /// Whether the verbosity can be set.
     #[serde(deserialize_with = "null_as_default")]
     pub support_verbosity: bool,
-    /// How many words it makes unless told.
+    /// The default verbosity.
     pub default_verbosity: Option<String>,
-    /// Whether it can tell what it thought.
+    /// Whether it can summarize its reasoning.
     #[serde(deserialize_with = "null_as_default")]
     pub supports_reasoning_summaries: bool,
-    /// How it tells that unless told: `auto`, `concise`, `detailed`, `none`. Default `auto`.
+    /// The default summary of its reasoning: `auto`, `concise`, `detailed`, `none`. Default `auto`.
     pub default_reasoning_summary: Option<String>,
-    /// The form of the tool that changes files: `freeform`, `function`.
+    /// The form of the tool that edits files: `freeform`, `function`.
     pub apply_patch_tool_type: Option<String>,
-    /// What its search in the web finds: `text`, `text_and_image`. Default `text`.
+    /// What its web search returns: `text`, `text_and_image`. Default `text`.
     pub web_search_tool_type: Option<String>,
     /// Whether it can search among tools.
     #[serde(deserialize_with = "null_as_default")]
@@ -193,24 +195,24 @@ pub struct ModelInfo {
     /// Whether it can call several tools at once.
     #[serde(deserialize_with = "null_as_default")]
     pub supports_parallel_tool_calls: bool,
-    /// Tools that are being tried out with it.
+    /// Experimental tools that it supports.
     #[serde(deserialize_with = "null_as_default")]
     pub experimental_supported_tools: Vec<String>,
-    /// How outputs of tools are cut.
+    /// How outputs of tools are truncated.
     pub truncation_policy: Option<TruncationPolicy>,
-    /// How many tokens it can take in.
+    /// The size of its context window, in tokens.
     pub context_window: Option<i64>,
-    /// The most that the window can be.
+    /// The maximum size of the context window, in tokens.
     pub max_context_window: Option<i64>,
-    /// How much of the window a conversation may fill, in percent. Default 95.
+    /// The share of the context window that a conversation may fill, in percent. Default 95.
     #[serde(deserialize_with = "null_as_all_but_a_reserve")]
     pub effective_context_window_percent: i64,
-    /// From how many tokens on a conversation is to be made short.
+    /// The number of tokens from which a conversation should be compacted.
     pub auto_compact_token_limit: Option<i64>,
-    /// The kinds of input that it takes: `text`, `image`. Default both.
+    /// The kinds of input that it accepts: `text`, `image`. Default both.
     #[serde(deserialize_with = "null_as_text_and_images")]
     pub input_modalities: Vec<String>,
-    /// Whether it can look at images in their own size.
+    /// Whether it accepts images in their original size (`detail: original`).
     #[serde(deserialize_with = "null_as_default")]
     pub supports_image_detail_original: bool,
     /// The first version of the official tool that can use it.
@@ -277,20 +279,20 @@ fn null_as_text_and_images<'de, D: Deserializer<'de>>(deserializer: D) -> Result
 }
 
 impl ModelInfo {
-    /// How many tokens it can take in, from whichever member tells it.
+    /// The size of the context window in tokens, from whichever member has it.
     #[must_use]
     pub fn resolved_context_window(&self) -> Option<i64> {
         self.context_window.or(self.max_context_window)
     }
 
-    /// How many tokens of the window a conversation may fill.
+    /// The number of tokens of the context window that a conversation may fill.
     #[must_use]
     pub fn effective_context_window(&self) -> Option<i64> {
         let (window, percent) = (self.resolved_context_window()?, self.effective_context_window_percent);
         Some((window / 100).saturating_mul(percent).saturating_add((window % 100).saturating_mul(percent) / 100))
     }
 
-    /// From how many tokens on to make a conversation short: what the catalogue says, and no more than nine tenths of the
+    /// The number of tokens from which to compact a conversation: the catalogue's value, at most 90 % of the context
     /// window.
     #[must_use]
     pub fn compact_at(&self) -> Option<i64> {
@@ -303,7 +305,7 @@ impl ModelInfo {
 }
 
 open_struct! {
-    /// How long a model can be told to think.
+    /// A reasoning effort that a model supports.
     #[derive(Eq)]
     pub ReasoningLevel {
         /// The effort.
@@ -314,10 +316,10 @@ open_struct! {
 }
 
 open_struct! {
-    /// A tier by which a model can be served.
+    /// A service tier of a model.
     #[derive(Eq)]
     pub ModelServiceTier {
-        /// Its id: what to ask for it by.
+        /// Its id, to use in requests.
         id: String,
         /// The name to show.
         name: String,
@@ -327,16 +329,16 @@ open_struct! {
 }
 
 open_struct! {
-    /// What to tell users.
+    /// A notice for users.
     #[derive(Eq)]
     pub ModelNotice {
-        /// In words.
+        /// The text.
         message: String,
     }
 }
 
 open_struct! {
-    /// The model that takes another's place.
+    /// The model that replaces another one.
     #[derive(Eq)]
     pub ModelUpgrade {
         /// Its slug.
@@ -347,36 +349,36 @@ open_struct! {
 }
 
 open_struct! {
-    /// Instructions with places to fill in.
+    /// A template of instructions.
     #[derive(Eq)]
     pub ModelMessages {
-        /// The instructions; `{{ personality }}` stands for one of the variables.
+        /// The template; `{{ personality }}` is replaced by one of the variables.
         instructions_template: Option<String>,
-        /// What to fill in.
+        /// The variables.
         instructions_variables: Option<InstructionsVariables>,
     }
 }
 
 open_struct! {
-    /// What is filled in for `{{ personality }}`.
+    /// The values for `{{ personality }}`.
     #[derive(Eq)]
     pub InstructionsVariables {
-        /// When nothing is chosen.
+        /// The default.
         personality_default: Option<String>,
-        /// When the model is to be friendly.
+        /// For a friendly model.
         personality_friendly: Option<String>,
-        /// When it is to be pragmatic.
+        /// For a pragmatic model.
         personality_pragmatic: Option<String>,
     }
 }
 
 open_struct! {
-    /// How outputs of tools are cut.
+    /// How outputs of tools are truncated.
     #[derive(Eq)]
     pub TruncationPolicy {
-        /// What is counted: `bytes` or `tokens`.
+        /// The unit: `bytes` or `tokens`.
         mode: String,
-        /// How many.
+        /// The maximum, in this unit.
         limit: i64,
     }
 }

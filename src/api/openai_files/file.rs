@@ -3,19 +3,19 @@
 use crate::wire::{open_enum, open_struct};
 
 open_enum! {
-    /// What a file is for.
+    /// The purpose of a file.
     OpenAiFilePurpose {
-        /// Assistants.
+        /// For assistants.
         Assistants = "assistants",
-        /// What a batch is to do.
+        /// The requests of a batch.
         Batch = "batch",
-        /// Training.
+        /// For fine-tuning.
         FineTune = "fine-tune",
         /// Images for models.
         Vision = "vision",
-        /// Anything a model is given.
+        /// Any input for models.
         UserData = "user_data",
-        /// Evaluations.
+        /// For evaluations.
         Evals = "evals",
     }
 }
@@ -28,15 +28,15 @@ open_struct! {
         id: String,
         /// Its name.
         filename: String,
-        /// Its size.
+        /// Its size in bytes.
         bytes: u64,
         /// When it was created, in seconds since 1970.
         created_at: i64,
         /// When it expires, in seconds since 1970.
         expires_at: Option<i64>,
-        /// What it is for.
+        /// Its purpose.
         purpose: Option<OpenAiFilePurpose>,
-        /// How far its processing has come.
+        /// The state of its processing, as the server writes it.
         status: Option<String>,
     }
 }

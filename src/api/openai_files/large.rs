@@ -1,4 +1,4 @@
-//! Files in parts.
+//! Uploads of large files in parts.
 
 use std::fmt;
 use std::fs::File;
@@ -22,7 +22,7 @@ use crate::exchange::{CallOptions, Operation, RetryPolicy, Timeouts};
 operations! {
     for OpenAiFiles;
     CREATE: "openai_uploads.create" = POST "/uploads", IfNotActedOn, Bounded;
-    // A part that came twice and is named once does no harm.
+    // A part that is sent twice and listed once does no harm.
     PART: "openai_uploads.part" = POST "/uploads/{upload_id}/parts", Safe, IdleOnly;
     COMPLETE: "openai_uploads.complete" = POST "/uploads/{upload_id}/complete", IfNotActedOn, Bounded;
     CANCEL: "openai_uploads.cancel" = POST "/uploads/{upload_id}/cancel", Safe, Bounded;
@@ -36,7 +36,8 @@ const PART_SIZE: usize = 8 << 20;
 
 /// An upload in parts, made by [`OpenAiFiles::large_path`](crate::OpenAiFiles::large_path); `.await` it.
 ///
-/// One part is in memory at a time. If a part fails for good, the upload is cancelled on the server.
+/// One part is in memory at a time, and each part is retried on its own. If a part fails, the upload is cancelled on
+/// the server. Dropping the future stops the upload without cancelling it on the server; it expires there.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -76,31 +77,31 @@ impl OpenAiLargeUpload {
         Self { caller, origin, file_name, purpose, mime_type, part_size: PART_SIZE, options: CallOptions::default() }
     }
 
-    /// The name under which the file is kept. For a path, the default is its last component.
+    /// The file name that the server is given. For a path, the default is its last component.
     pub fn with_file_name(mut self, name: impl Into<String>) -> Self {
         self.file_name = Some(name.into());
         self
     }
 
-    /// The kind of content. Default `application/octet-stream`; some purposes ask for their own.
+    /// The MIME type. Default `application/octet-stream`; some purposes require a certain one.
     pub fn with_mime_type(mut self, mime_type: impl Into<String>) -> Self {
         self.mime_type = mime_type.into();
         self
     }
 
-    /// How many bytes one part has, from 1 to 64 MiB. Default 8 MiB.
+    /// The size of a part in bytes, at most 64 MiB. Default 8 MiB.
     pub fn with_part_size(mut self, bytes: usize) -> Self {
         self.part_size = bytes.clamp(1, LARGEST_PART);
         self
     }
 
-    /// Other time-outs than the client's.
+    /// Replaces the client's time-outs for this upload.
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.options.timeouts = Some(timeouts);
         self
     }
 
-    /// Another retry policy than the client's.
+    /// Replaces the client's retry policy for this upload.
     pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
@@ -129,7 +130,7 @@ impl OpenAiLargeUpload {
         match self.send_parts(&upload.id, size).await {
             Ok(file) => Ok(file),
             Err(error) => {
-                // What failed counts; that cancelling failed too does not.
+                // Best effort: the first error is the one to return.
                 let _cancelled: Result<UploadAnswer, _> = self.request(&CANCEL, Some(&upload.id)).json().await;
                 Err(error)
             }

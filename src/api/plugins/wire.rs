@@ -1,3 +1,5 @@
+//! Plugins, as the lists and the single answer describe them.
+
 use crate::wire::{open_enum, open_struct};
 
 open_struct! {
@@ -14,11 +16,11 @@ open_struct! {
 }
 
 open_enum! {
-    /// Whose plugins are meant.
+    /// Which plugins to list.
     PluginScope {
-        /// Those for everyone.
+        /// The plugins for everyone.
         Global = "GLOBAL",
-        /// Those of the workspace.
+        /// The workspace's own plugins.
         Workspace = "WORKSPACE",
     }
 }
@@ -31,77 +33,77 @@ open_struct! {
         id: String,
         /// Its name.
         name: String,
-        /// Whose it is.
+        /// Its scope.
         scope: Option<PluginScope>,
-        /// Who may install it.
+        /// The policy that says who can install it.
         installation_policy: Option<String>,
-        /// When the user has to sign in to what it connects with.
+        /// The policy that says when the user has to sign in to the services that it uses.
         authentication_policy: Option<String>,
-        /// The backend's word for its state.
+        /// Its state, in the backend's words.
         status: Option<String>,
-        /// What it is made of.
+        /// Its release: version, connectors, skills.
         release: PluginRelease,
-        /// Whether the user has it enabled. Told of installed ones.
+        /// Whether the user has enabled it. For installed plugins only.
         enabled: Option<bool>,
-        /// The skills that the user has disabled. Told of installed ones.
+        /// The skills that the user has disabled. For installed plugins only.
         disabled_skill_names: Vec<String>,
     }
 }
 
 open_struct! {
-    /// What a plugin is made of.
+    /// A release of a plugin.
     #[derive(Eq)]
     pub PluginRelease {
         /// Its version.
         version: Option<String>,
         /// The name to show.
         display_name: String,
-        /// What it is for.
+        /// What it is for, at length.
         description: String,
         /// The connectors that it uses.
         app_ids: Vec<String>,
-        /// How it is shown.
+        /// How to present it to users.
         interface: PluginInterface,
-        /// What it can do.
+        /// Its skills.
         skills: Vec<PluginSkill>,
     }
 }
 
 open_struct! {
-    /// How a plugin is shown.
+    /// How to present a plugin to users.
     #[derive(Eq)]
     pub PluginInterface {
-        /// What it is for, in a line.
+        /// What it is for, in one line.
         short_description: Option<String>,
-        /// What it is for.
+        /// What it is for, at length.
         long_description: Option<String>,
-        /// Who made it.
+        /// Its developer.
         developer_name: Option<String>,
-        /// What sort of plugin it is.
+        /// Its category.
         category: Option<String>,
-        /// What it can do, in words.
+        /// Its capabilities.
         capabilities: Vec<String>,
-        /// Its page.
+        /// Its web page.
         website_url: Option<String>,
-        /// What it does with data.
+        /// Its privacy policy.
         privacy_policy_url: Option<String>,
-        /// On what terms it is used.
+        /// Its terms of service.
         terms_of_service_url: Option<String>,
         /// Its colour.
         brand_color: Option<String>,
-        /// What to ask first.
+        /// A prompt to start with.
         default_prompt: Option<String>,
-        /// Its icon where one writes.
+        /// Its icon for the input field.
         composer_icon_url: Option<String>,
         /// Its logo.
         logo_url: Option<String>,
-        /// How it looks.
+        /// Its screenshots.
         screenshot_urls: Vec<String>,
     }
 }
 
 impl PluginInterface {
-    /// What to ask first, if it is short enough to be shown: 128 characters, and not blank.
+    /// The prompt to start with, unless it is blank or longer than 128 characters.
     #[must_use]
     pub fn usable_default_prompt(&self) -> Option<&str> {
         let prompt = self.default_prompt.as_deref()?;
@@ -110,29 +112,29 @@ impl PluginInterface {
 }
 
 open_struct! {
-    /// Something that a plugin can do.
+    /// A skill of a plugin.
     #[derive(Eq)]
     pub PluginSkill {
         /// Its name.
         name: String,
         /// What it does.
         description: String,
-        /// How it is shown.
+        /// How to present it to users.
         interface: Option<PluginSkillInterface>,
     }
 }
 
 open_struct! {
-    /// How a skill is shown.
+    /// How to present a skill to users.
     #[derive(Eq)]
     pub PluginSkillInterface {
         /// The name to show.
         display_name: Option<String>,
-        /// What it does, in a line.
+        /// What it does, in one line.
         short_description: Option<String>,
         /// Its colour.
         brand_color: Option<String>,
-        /// What to ask first.
+        /// A prompt to start with.
         default_prompt: Option<String>,
         /// Its icon, small.
         icon_small_url: Option<String>,

@@ -18,9 +18,9 @@ use crate::wire::{Tolerant, Wire};
 
 /// A request whose answer is a `T`, made by the methods of endpoint handles; `.await` it.
 ///
-/// Dropping the future cancels the call. Whether a request is retried after a failure depends on its endpoint; see
-/// the [table](crate::guide::endpoints). What cannot be sent (an id that cannot be part of a path) is an error when awaited,
-/// before a byte is sent.
+/// Dropping the future cancels the call. Whether a request is retried after a failure depends on its endpoint; see the
+/// [table](crate::guide::endpoints). A request that cannot be sent, such as one with an id that cannot be part of a
+/// path, fails when it is awaited, before anything is sent.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -111,12 +111,12 @@ impl<T> ApiRequest<T> {
 }
 
 impl<T: Send + 'static> ApiRequest<T> {
-    /// Other time-outs than the client's.
+    /// Replaces the client's time-outs for this request.
     pub fn with_timeouts(self, timeouts: Timeouts) -> Self {
         self.set(|options| options.timeouts = Some(timeouts))
     }
 
-    /// Another retry policy than the client's.
+    /// Replaces the client's retry policy for this request.
     pub fn with_retry_policy(self, policy: RetryPolicy) -> Self {
         self.set(|options| options.retry = Some(policy))
     }
@@ -129,8 +129,8 @@ impl<T: Send + 'static> ApiRequest<T> {
         self
     }
 
-    /// The answer's JSON beside the typed value: what this crate does not know is in it, and so are entries of lists that
-    /// it could not read and therefore skipped.
+    /// Returns the answer's JSON together with the typed value. It also has the members that this crate does not know,
+    /// and list entries that could not be read and were skipped.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -260,7 +260,7 @@ impl<T> fmt::Debug for ApiRequest<T> {
 pub struct WithRaw<T> {
     /// The value.
     pub value: T,
-    /// All that the server said. `null` where the answer is not JSON, or is not read to its end.
+    /// The whole answer. `null` if it is not JSON, or is not read to its end.
     pub raw: Value,
 }
 

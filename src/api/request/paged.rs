@@ -16,12 +16,12 @@ use crate::error::{Error, ErrorKind};
 use crate::exchange::{CallOptions, RetryPolicy, Timeouts};
 use crate::mode::mistakes::{AwaitedList, IteratedList, ListInPages};
 
-/// A list that the backend gives page by page, made by the methods of endpoint handles.
+/// A list that comes in pages, made by the methods of endpoint handles.
 ///
 /// Take one page with [`page`](Self::page), or go through all of them with [`pages`](Self::pages) or
-/// [`items`](Self::items). Pages are asked for one after the other, each when it is needed, so memory does not grow with
-/// the list, and dropping the stream ends it. After an error a stream is over; to go on, start again
-/// [`from_cursor`](Self::from_cursor) of the last page. A server that names a cursor twice ends the list with
+/// [`items`](Self::items). Pages are requested one after the other, each when it is needed. So memory does not grow
+/// with the list, and dropping the stream ends it. After an error the stream ends; to continue, start again
+/// [`from_cursor`](Self::from_cursor) of the last page. If the server sends the same cursor twice, the list ends with
 /// [`ErrorKind::RepeatedCursor`].
 ///
 /// ```
@@ -56,7 +56,7 @@ type PageRequest<T> = dyn Fn(Option<&str>) -> ApiRequest<Page<T>> + Send + Sync;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Page<T> {
-    /// What is on it.
+    /// The items.
     pub items: Vec<T>,
     /// Where the next page starts; `None` on the last.
     pub next_cursor: Option<String>,
@@ -84,43 +84,43 @@ impl<T: Send + 'static> PagedRequest<T> {
         }
     }
 
-    /// Other time limits than the client's, for each page.
+    /// Replaces the client's time-outs, for each page.
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.options.timeouts = Some(timeouts);
         self
     }
 
-    /// Another retry policy than the client's, for each page.
+    /// Replaces the client's retry policy, for each page.
     pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry = Some(policy);
         self
     }
 
-    /// Starts at the page that [`Page::next_cursor`] named, in place of the first.
+    /// Starts at the page with this [`Page::next_cursor`] instead of the first.
     pub fn from_cursor(mut self, cursor: impl Into<String>) -> Self {
         self.cursor = Some(cursor.into());
         self
     }
 
-    /// Ends after that many items. No page is asked for beyond them. Default: none.
+    /// The maximum number of items. No page is requested beyond it. Default: no limit.
     pub fn with_item_limit(mut self, items: usize) -> Self {
         self.item_limit = Some(items);
         self
     }
 
-    /// Ends after that many pages. Default: none.
+    /// The maximum number of pages. Default: no limit.
     pub fn with_page_limit(mut self, pages: usize) -> Self {
         self.page_limit = Some(pages);
         self
     }
 
-    /// The page at the cursor, or the first. The limits on items and pages do not apply.
+    /// One page: the one at the cursor, or the first. The limits on items and pages do not apply.
     pub fn page(self) -> ApiRequest<Page<T>> {
         (self.request)(self.cursor.as_deref()).with_options(self.options)
     }
 
-    /// The pages, one after the other, cut where the limits say. The cursor of a page that was cut leads past what was cut
-    /// off.
+    /// The pages as a stream, within the limits. If the limit on items cuts a page, its cursor still points to the next
+    /// whole page.
     pub fn pages(self) -> PageStream<T> {
         let walk = Walk {
             items_left: self.item_limit.unwrap_or(usize::MAX),
@@ -132,17 +132,18 @@ impl<T: Send + 'static> PagedRequest<T> {
         PageStream { pages: stream::unfold(walk, Walk::step).boxed() }
     }
 
-    /// What is on the pages, item by item.
+    /// The items of all pages as a stream, within the limits.
     pub fn items(self) -> ItemStream<T> {
         let items = self.pages().map_ok(|page| stream::iter(page.items.into_iter().map(Ok))).try_flatten();
         ItemStream { items: items.boxed() }
     }
 
-    /// All items, as far as the limits go.
+    /// All items in memory, within the limits.
     ///
     /// # Errors
     ///
-    /// When a page cannot be had; the items before it are then lost. To keep them, go through [`items`](Self::items).
+    /// When the request for a page fails. The items of earlier pages are then lost; to keep them, use
+    /// [`items`](Self::items).
     pub async fn all(self) -> Result<Vec<T>, Error> {
         self.items().try_collect().await
     }

@@ -15,7 +15,8 @@ use crate::exchange::{
     Answer, CallOptions, Clock, Operation, Payload, PayloadSource, Receive, Retries, ToTheEnd, path_segment,
 };
 
-/// One request, from its path's template to what it carries. What is wrong with it is kept, and told instead of sending it.
+/// One request, from its path's template to its body. What is wrong with it is kept, and is the error when it would be
+/// sent.
 #[derive(Debug)]
 pub(crate) struct PreparedRequest {
     pub(super) caller: Arc<Caller>,
@@ -29,14 +30,14 @@ pub(crate) struct PreparedRequest {
     requirement: Option<Requirement>,
     destination: Destination,
     refused: Option<Error>,
-    /// The answer's body, where it is known before anything is asked.
+    /// The answer's body, if it is known without a request.
     known: Option<&'static str>,
 }
 
 /// What an account must have, which the types cannot know.
 #[derive(Debug, Clone)]
 pub(crate) struct Requirement {
-    /// Named by the caller; otherwise what the credentials tell.
+    /// Set by the caller; otherwise what the credentials say.
     pub(crate) account: Option<AccountFacts>,
     pub(crate) needs: Needs,
 }
@@ -147,13 +148,13 @@ impl PreparedRequest {
         self
     }
 
-    /// Asks the Codex backend whatever the client is for, with its own credentials or with none.
+    /// Goes to the Codex backend whatever the client's mode is, with the backend's own credentials or with none.
     pub(crate) fn with_optional_auth(mut self) -> Self {
         self.destination = Destination::CodexBackend;
         self
     }
 
-    /// Is retried after a failure in another case than its operation says.
+    /// Replaces the operation's rule for retries.
     pub(crate) fn with_retries(mut self, retries: Retries) -> Self {
         self.options.retries = Some(retries);
         self
@@ -170,7 +171,7 @@ impl PreparedRequest {
         self
     }
 
-    /// The idle limit of its answer.
+    /// The idle time-out of its answer.
     pub(crate) fn idle(&self) -> Duration {
         self.caller.exchange().bounds(self.operation, &self.options).idle()
     }
@@ -229,7 +230,7 @@ impl PreparedRequest {
 }
 
 impl Requirement {
-    /// The account's id as a part of a path, where it is needed, if the account is one that the endpoint is for.
+    /// The account's id as a part of a path, where the path has it. An error if the endpoint is not for this account.
     async fn check(
         self,
         caller: &Caller,

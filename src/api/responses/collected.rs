@@ -21,17 +21,17 @@ use crate::limits::{OpenAiRateLimits, RateLimitSnapshot};
 pub struct CollectedResponse {
     /// The response as its last event described it. Its own `output` may be empty.
     pub response: Option<ModelResponse>,
-    /// The items of the output that are whole, in their order. Give them back as input to go on.
+    /// The complete items of the output, in order. To continue the conversation, give them back as input.
     pub items: Vec<ResponseItem>,
     /// How much of each limit of the Codex backend is used, as last reported.
     pub rate_limits: Vec<RateLimitSnapshot>,
     /// What remains of the OpenAI API's rate limits.
     pub api_rate_limits: Option<OpenAiRateLimits>,
-    /// The model that answered, where the server tells it.
+    /// The model that answered, if the server names it.
     pub server_model: Option<String>,
     /// The version of the model catalogue on the server.
     pub models_etag: Option<String>,
-    /// Text of a message that is not whole.
+    /// Text of an incomplete message.
     unfinished_text: String,
     output_indexes: Vec<Option<u32>>,
 }
@@ -102,7 +102,7 @@ impl CollectedResponse {
         output_text(&self.items) + &self.unfinished_text
     }
 
-    /// What it cost.
+    /// The tokens that it took.
     #[must_use]
     pub fn usage(&self) -> Option<TokenUsage> {
         self.response.as_ref()?.usage
@@ -138,7 +138,7 @@ impl CollectedResponse {
     ///
     /// # Errors
     ///
-    /// When the model wrote something else.
+    /// When the text is not JSON of this type.
     pub fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(&self.text())
     }

@@ -1,4 +1,4 @@
-//! How the events of a stream are decoded: one pass, and text that is a slice of what came.
+//! How the events of a stream are decoded: in one pass, with text that is a slice of the received bytes.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -27,21 +27,21 @@ use crate::wire::whole;
 
 /// What a decoded event means for its stream.
 pub(super) enum Decoded {
-    /// It goes on; the number is the event's place.
+    /// The stream continues; the number is the event's sequence number.
     Event(ResponseEventKind, Option<u64>),
-    /// It goes on, and there is nothing to tell.
+    /// The stream continues, and the event is not delivered.
     Nothing,
-    /// It ends, well.
+    /// The stream ends with a complete response.
     Completed(Box<ModelResponse>, Option<u64>),
-    /// The end of a response that is whole, which cannot be read.
+    /// The response is complete, but cannot be read.
     CompletedUnreadably,
-    /// It ends incomplete.
+    /// The stream ends with an incomplete response.
     Incomplete(Option<Box<ModelResponse>>),
-    /// It ends in the error that the event describes.
+    /// The stream ends in the error that the event describes.
     Failed(Option<Box<ModelResponse>>),
 }
 
-/// Decodes an event. What it carries besides is told before it, and goes into `before`.
+/// Decodes an event. What it carries besides goes into `before`, and is delivered before it.
 pub(super) fn decode(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
     let mut members = Members::default();
     if PlainObject::of(raw).is_some_and(|plain| MembersVisitor(&mut members).visit_map(plain).is_ok()) {
@@ -71,7 +71,7 @@ fn interpret(raw: &ByteString, members: &Members<'_>, before: &mut Vec<ResponseE
     let text_done = |whole: &Option<Str<'_>>| {
         Some(TextDone { item_id: item_id(), output_index, part_index, text: text(whole.as_ref()?) })
     };
-    // Where only the call's id is told, it stands for the item's.
+    // If there is only the call's id, it stands for the item's.
     let call_item_id = || item_id().or_else(|| optional(&members.call_id));
     let input_delta = || {
         let call_id = optional(&members.call_id);
@@ -169,8 +169,8 @@ fn interpret(raw: &ByteString, members: &Members<'_>, before: &mut Vec<ResponseE
 
 const MISFIT: &str = "a member that its type needs is missing or wrong";
 
-/// Decodes an event that is unlike what servers send. Of a member that is told twice the last counts, and one that has
-/// another type than this crate knows counts as missing.
+/// Decodes an event of an unusual form. Of a member that is there twice the last counts, and one of another type than
+/// this crate knows counts as missing.
 #[cold]
 fn decode_leniently(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> Decoded {
     if &**raw == "[DONE]" {
@@ -195,12 +195,12 @@ fn not_decoded(event_type: Option<EventText>, reason: &'static str) -> ResponseE
     ResponseEventKind::Undecodable(UndecodableEvent { event_type, reason })
 }
 
-/// What headers say that comes as events: those of the answer, in the order in which they are told.
+/// The events made from headers of the answer, in the order in which they are delivered.
 pub(super) fn header_events(headers: &HeaderMap) -> Vec<ResponseEventKind> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(EventText::from);
     let mut events = Vec::new();
     events.extend(server_model(headers).map(ResponseEventKind::ServerModel));
-    // An event about a limit of which nothing is said would tell nothing.
+    // A limit without any data makes no event.
     let snapshots = RateLimitSnapshot::all_from_headers(headers).into_iter().filter(RateLimitSnapshot::says_something);
     events.extend(snapshots.map(|snapshot| ResponseEventKind::RateLimits(Box::new(snapshot))));
     events.extend(OpenAiRateLimits::from_headers(headers).map(ResponseEventKind::OpenAiRateLimits));
@@ -215,7 +215,7 @@ fn server_model(headers: &HeaderMap) -> Option<EventText> {
     model.to_str().ok().map(str::trim).filter(|model| !model.is_empty()).map(EventText::from)
 }
 
-/// What an event of any type may carry: headers, and a word about safety buffering.
+/// What an event of any type may carry: headers, and a note about safety buffering.
 fn carried_by_any(members: &Members<'_>, before: &mut Vec<ResponseEventKind>) {
     // Those within the response count before those beside it.
     let mentions_headers = members.response.filter(|response| response.get().contains("\"headers\""));
@@ -259,7 +259,7 @@ fn carried_by_metadata(members: &Members<'_>, before: &mut Vec<ResponseEventKind
         kinds.extend(moderation.map(ResponseEventKind::ModerationMetadata));
     }
     let is_empty = metadata.is_null() || metadata.as_object().is_some_and(Map::is_empty);
-    // Something must be told, or what the event says besides would be lost with it.
+    // At least one event is made, or what this one carries besides would be lost.
     let last = if is_empty { kinds.pop() } else { None };
     before.extend(kinds);
     last.unwrap_or(ResponseEventKind::Metadata(metadata))
@@ -273,7 +273,7 @@ fn hosted_tool(event_type: &str) -> Option<(HostedTool, HostedToolStage)> {
     is_known.then_some((tool, stage))
 }
 
-/// An item. Of a member that is told twice, the last counts.
+/// An item. Of a member that is there twice, the last counts.
 fn item(raw: &RawValue) -> Option<ResponseItem> {
     match parse(raw)? {
         ResponseItem::Other(value) => serde_json::from_value(value).ok(),
@@ -367,7 +367,7 @@ impl<'de> Visitor<'de> for MembersVisitor<'_, 'de> {
     }
 }
 
-/// Reads a member's value, which is told once.
+/// Reads a member's value; a second one is an error.
 fn read_once<'de, A: MapAccess<'de>, T: Deserialize<'de>>(from: &mut A, place: &mut Option<T>) -> Result<(), A::Error> {
     if place.is_some() {
         return Err(A::Error::custom("a member is told twice"));

@@ -12,7 +12,7 @@ use super::response::ModelResponse;
 use crate::limits::{OpenAiRateLimits, RateLimitSnapshot};
 use crate::wire::{null_as_default, open_enum};
 
-/// One event of a [`ResponseStream`](crate::responses::ResponseStream): what it is, and its JSON as it came.
+/// One event of a [`ResponseStream`](crate::responses::ResponseStream): what it is, and its JSON as received.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,7 +32,7 @@ use crate::wire::{null_as_default, open_enum};
 pub struct ResponseEvent {
     /// What the event is.
     pub kind: ResponseEventKind,
-    /// Its place among the events of its response, where the server numbers them.
+    /// Its number among the events of its response, if the server numbers them.
     pub sequence_number: Option<u64>,
     raw: ByteString,
 }
@@ -42,7 +42,7 @@ impl ResponseEvent {
         Self { kind, sequence_number, raw }
     }
 
-    /// The event's JSON as it came. Empty for an event that the headers of the answer made.
+    /// The event's JSON as received. Empty for an event made from the headers of the answer.
     #[must_use]
     pub fn raw(&self) -> &str {
         &self.raw
@@ -52,8 +52,8 @@ impl ResponseEvent {
     ///
     /// # Errors
     ///
-    /// When it is no JSON, as for the headers' events and some that are [`Undecodable`](ResponseEventKind::Undecodable); or
-    /// when it holds a number that is too large.
+    /// When it is not JSON, as for events made from headers and some that are
+    /// [`Undecodable`](ResponseEventKind::Undecodable), or when it contains a number that is too large.
     pub fn json(&self) -> Result<Value, serde_json::Error> {
         serde_json::from_str(&self.raw)
     }
@@ -66,67 +66,66 @@ impl ResponseEvent {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ResponseEventKind {
-    /// The server has taken the request.
+    /// The server has accepted the request.
     Created(Box<ModelResponse>),
     /// The response is queued.
     Queued(Box<ModelResponse>),
-    /// The model works on it.
+    /// The model is working on the response.
     InProgress(Box<ModelResponse>),
     /// An item begins.
     OutputItemAdded(ItemEvent),
-    /// An item is whole.
+    /// An item is complete.
     OutputItemDone(ItemEvent),
     /// A part of a message begins.
     ContentPartAdded(PartEvent),
-    /// A part of a message is whole.
+    /// A part of a message is complete.
     ContentPartDone(PartEvent),
     /// The next piece of the model's text.
     OutputTextDelta(TextDelta),
-    /// A text is whole.
+    /// A text is complete.
     OutputTextDone(TextDone),
     /// A text refers to a source.
     OutputTextAnnotationAdded(AnnotationEvent),
     /// The next piece of a refusal.
     RefusalDelta(TextDelta),
-    /// A refusal is whole.
+    /// A refusal is complete.
     RefusalDone(TextDone),
     /// The next piece of a function's arguments.
     FunctionCallArgumentsDelta(ToolInputDelta),
-    /// A function's arguments are whole.
+    /// A function's arguments are complete.
     FunctionCallArgumentsDone(ToolInputDone),
-    /// The next piece of what a custom tool is given.
+    /// The next piece of a custom tool's input.
     CustomToolCallInputDelta(ToolInputDelta),
-    /// What a custom tool is given is whole.
+    /// A custom tool's input is complete.
     CustomToolCallInputDone(ToolInputDone),
     /// The next piece of the arguments of a tool on an MCP server.
     McpCallArgumentsDelta(ToolInputDelta),
-    /// The arguments of a tool on an MCP server are whole.
+    /// The arguments of a tool on an MCP server are complete.
     McpCallArgumentsDone(ToolInputDone),
-    /// The next piece of the code that the interpreter is to run.
+    /// The next piece of the code for the interpreter.
     CodeInterpreterCallCodeDelta(ToolInputDelta),
-    /// The code that the interpreter is to run is whole.
+    /// The code for the interpreter is complete.
     CodeInterpreterCallCodeDone(ToolInputDone),
     /// A part of a summary begins.
     ReasoningSummaryPartAdded(PartEvent),
-    /// A part of a summary is whole.
+    /// A part of a summary is complete.
     ReasoningSummaryPartDone(PartEvent),
     /// The next piece of a summary.
     ReasoningSummaryTextDelta(TextDelta),
-    /// A text of a summary is whole.
+    /// A text of a summary is complete.
     ReasoningSummaryTextDone(TextDone),
     /// The next piece of the model's reasoning.
     ReasoningTextDelta(TextDelta),
-    /// A text of the model's reasoning is whole.
+    /// A text of the model's reasoning is complete.
     ReasoningTextDone(TextDone),
-    /// A tool that the server runs has come further.
+    /// The progress of a tool that the server runs.
     HostedToolProgress(HostedToolProgress),
-    /// An image so far.
+    /// A partial image.
     ImageGenerationPartialImage(PartialImage),
-    /// The model that answers, when it is told for the first time or changes. From `openai-model`, in the headers of the
-    /// answer or of an event.
+    /// The name of the model that answers, when it is first known and when it changes. From the header `openai-model`
+    /// of the answer or of an event.
     ServerModel(EventText),
-    /// How much of a limit of the Codex backend is used. From headers, where they tell anything of it, or
-    /// `codex.rate_limits`.
+    /// How much of a limit of the Codex backend is used. From headers, or from the event `codex.rate_limits`.
     RateLimits(Box<RateLimitSnapshot>),
     /// What remains of the OpenAI API's rate limits. From headers.
     OpenAiRateLimits(OpenAiRateLimits),
@@ -139,23 +138,23 @@ pub enum ResponseEventKind {
     TurnState(EventText),
     /// The server recommends that the user completes these verifications, by their names.
     VerificationRecommended(Vec<String>),
-    /// Moderation's metadata, as it came.
+    /// Moderation's metadata, as received.
     ModerationMetadata(Value),
     /// The server holds output back for a safety check.
     SafetyBuffering(SafetyBuffering),
-    /// Other members of `response.metadata`; all of an event of that type that holds nothing else of the above, be it
-    /// `null`.
+    /// The members of `response.metadata` that none of the kinds above covers. If it has no member that they cover, the
+    /// whole value, even `null`.
     Metadata(Value),
-    /// The response is whole. The last event of its stream.
+    /// The response is complete. The last event of its stream.
     Completed(Box<ModelResponse>),
     /// An event of a type that this crate does not know.
     Unknown(UnknownEvent),
-    /// An event that is no JSON, has no type, or lacks what its type needs. The stream goes on.
+    /// An event that is not JSON, has no type, or lacks what its type needs. The stream continues.
     Undecodable(UndecodableEvent),
 }
 
-/// Text inside an event: a slice of the bytes received, where the JSON has no escapes. It keeps the whole chunk in memory;
-/// make a `String` of text that is kept for long.
+/// Text inside an event: a slice of the bytes received, where the JSON has no escapes. It keeps the whole received
+/// chunk in memory, so copy text that is kept for long into a `String`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct EventText(pub(super) ByteString);
 
@@ -247,7 +246,7 @@ pub struct TextDelta {
     pub delta: EventText,
 }
 
-/// A text that is whole.
+/// A complete text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TextDone {
@@ -257,15 +256,15 @@ pub struct TextDone {
     pub output_index: Option<u32>,
     /// The part's place in the item's content or summary.
     pub part_index: Option<u32>,
-    /// All of it.
+    /// The whole text.
     pub text: EventText,
 }
 
-/// The next piece of what a tool is given.
+/// The next piece of a tool's input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ToolInputDelta {
-    /// The item of the call; where the server tells only the call's id, that.
+    /// The item of the call; if the server sends only the call's id, that id.
     pub item_id: Option<EventText>,
     /// The call's id.
     pub call_id: Option<EventText>,
@@ -275,17 +274,17 @@ pub struct ToolInputDelta {
     pub delta: EventText,
 }
 
-/// What a tool is given, whole.
+/// The complete input of a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ToolInputDone {
-    /// The item of the call; where the server tells only the call's id, that.
+    /// The item of the call; if the server sends only the call's id, that id.
     pub item_id: Option<EventText>,
     /// The call's id.
     pub call_id: Option<EventText>,
     /// The item's place in the output.
     pub output_index: Option<u32>,
-    /// All of it: JSON in text for functions.
+    /// The whole input; for functions, JSON as text.
     pub input: EventText,
 }
 
@@ -299,17 +298,17 @@ pub struct AnnotationEvent {
     pub output_index: Option<u32>,
     /// The part's place in the item's content.
     pub part_index: Option<u32>,
-    /// The annotation, as it came.
+    /// The annotation, as received.
     pub annotation: Value,
 }
 
-/// A tool that the server runs has come further.
+/// The progress of a tool that the server runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HostedToolProgress {
     /// The tool.
     pub tool: HostedTool,
-    /// How far it has come.
+    /// Its stage.
     pub stage: HostedToolStage,
     /// The item of the call.
     pub item_id: Option<EventText>,
@@ -320,15 +319,15 @@ pub struct HostedToolProgress {
 open_enum! {
     /// A tool that the server runs.
     HostedTool {
-        /// Search in files.
+        /// File search.
         FileSearch = "file_search_call",
-        /// Search in the web.
+        /// Web search.
         WebSearch = "web_search_call",
-        /// Images.
+        /// Image generation.
         ImageGeneration = "image_generation_call",
         /// A tool on an MCP server.
         Mcp = "mcp_call",
-        /// Asking an MCP server for its tools.
+        /// Listing the tools of an MCP server.
         McpListTools = "mcp_list_tools",
         /// The code interpreter.
         CodeInterpreter = "code_interpreter_call",
@@ -336,15 +335,15 @@ open_enum! {
 }
 
 open_enum! {
-    /// How far a tool has come that the server runs.
+    /// The stage of a tool that the server runs.
     HostedToolStage {
-        /// It has begun.
+        /// It has started.
         InProgress = "in_progress",
-        /// It searches.
+        /// It is searching.
         Searching = "searching",
-        /// It makes an image.
+        /// It is generating an image.
         Generating = "generating",
-        /// It runs code.
+        /// It is running code.
         Interpreting = "interpreting",
         /// It is done.
         Completed = "completed",
@@ -353,7 +352,7 @@ open_enum! {
     }
 }
 
-/// An image so far.
+/// A partial image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartialImage {
@@ -374,7 +373,7 @@ pub struct SafetyBuffering {
     /// The use cases that it concerns.
     #[serde(default, deserialize_with = "null_as_default")]
     pub use_cases: Vec<String>,
-    /// Why.
+    /// The reasons.
     #[serde(default, deserialize_with = "null_as_default")]
     pub reasons: Vec<String>,
     /// A model that would answer without it.
@@ -394,8 +393,8 @@ pub struct UnknownEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UndecodableEvent {
-    /// The type, where it has one.
+    /// The type, if it has one.
     pub event_type: Option<EventText>,
-    /// What is wrong with it. Does not quote it.
+    /// What is wrong with it, without quoting it.
     pub reason: &'static str,
 }

@@ -40,7 +40,7 @@ pub enum ResponseItem {
     LocalShellCall(LocalShellCall),
     /// The model searches among tools.
     ToolSearchCall(ToolSearchCall),
-    /// What it found.
+    /// The tools that it found.
     ToolSearchOutput(ToolSearchOutput),
     /// The model searched the web.
     WebSearchCall(WebSearchCall),
@@ -49,7 +49,7 @@ pub enum ResponseItem {
     /// A compacted conversation, which only the server can read.
     #[serde(alias = "compaction_summary")]
     Compaction(CompactionItem),
-    /// One of a kind or form that this crate does not know, as it came.
+    /// One of a kind or form that this crate does not know, as received.
     #[serde(untagged)]
     Other(Value),
 }
@@ -136,7 +136,7 @@ impl ResponseItem {
 }
 
 open_enum! {
-    /// Who speaks in a message.
+    /// The author of a message.
     MessageRole {
         /// The user.
         User = "user",
@@ -150,23 +150,23 @@ open_enum! {
 }
 
 open_enum! {
-    /// How far an item has come.
+    /// The status of an item.
     ItemStatus {
-        /// It is being made.
+        /// In progress.
         InProgress = "in_progress",
-        /// It is whole.
+        /// Complete.
         Completed = "completed",
-        /// It was cut off.
+        /// Cut off.
         Incomplete = "incomplete",
-        /// It failed.
+        /// Failed.
         Failed = "failed",
     }
 }
 
 open_enum! {
-    /// What part a message plays in its turn.
+    /// The role of a message in its turn.
     MessagePhase {
-        /// A word on the way.
+        /// A comment before the answer.
         Commentary = "commentary",
         /// The answer.
         FinalAnswer = "final_answer",
@@ -178,22 +178,22 @@ wire_struct! {
     MessageItem {
         /// The server's id.
         id?: String,
-        /// Who speaks.
+        /// The author.
         role: MessageRole,
-        /// What is said. Plain text is read as one part, and nothing as none.
+        /// The content. Plain text is read as one part, a missing or `null` content as no parts.
         #[serde(default, deserialize_with = "content")]
         content: Vec<ContentPart>,
-        /// How far it has come.
+        /// Its status.
         status?: ItemStatus,
-        /// What part it plays.
+        /// Its role in the turn.
         phase?: MessagePhase,
-        /// Whether the turn ends with it.
+        /// Whether it ends the turn.
         end_turn?: bool,
     }
 }
 
 impl MessageItem {
-    /// All text of the message, put together.
+    /// All text of the message, joined.
     #[must_use]
     pub fn text(&self) -> String {
         self.content.iter().filter_map(ContentPart::text).collect()
@@ -238,7 +238,7 @@ wire_struct! {
         /// A summary for people.
         #[serde(default, deserialize_with = "null_as_default")]
         summary: Vec<ContentPart>,
-        /// The reasoning itself, where the model shows it.
+        /// The reasoning itself, if the model shows it.
         content?: Vec<ContentPart>,
         /// The reasoning, which only the server can read. Given back as input, it saves the model reasoning the same twice.
         encrypted_content?: String,
@@ -246,7 +246,7 @@ wire_struct! {
 }
 
 impl ReasoningItem {
-    /// The summary's parts, put together with blank lines.
+    /// The summary's parts, joined with blank lines.
     #[must_use]
     pub fn summary_text(&self) -> String {
         self.summary.iter().filter_map(ContentPart::text).collect::<Vec<_>>().join("\n\n")
@@ -258,26 +258,26 @@ wire_struct! {
     FunctionCall {
         /// The server's id of the item.
         id?: String,
-        /// The id to which the output refers.
+        /// The id that the output refers to.
         call_id: String,
         /// The function.
         name: String,
         /// The namespace that the function is in.
         namespace?: String,
-        /// The arguments, as JSON in text; empty when there are none. The model writes them: they may not be valid JSON.
+        /// The arguments, as JSON text; empty if there are none. The model writes them: they may not be valid JSON.
         #[serde(default, deserialize_with = "null_as_default")]
         arguments: String,
-        /// How far it has come.
+        /// Its status.
         status?: ItemStatus,
     }
 }
 
 impl FunctionCall {
-    /// The arguments as a type of the application's.
+    /// The arguments, parsed into a type of yours.
     ///
     /// # Errors
     ///
-    /// When the model wrote something else.
+    /// When the arguments are not JSON of this type.
     pub fn parse_arguments<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(&self.arguments)
     }
@@ -288,14 +288,14 @@ wire_struct! {
     CustomToolCall {
         /// The server's id of the item.
         id?: String,
-        /// The id to which the output refers.
+        /// The id that the output refers to.
         call_id: String,
         /// The tool.
         name: String,
-        /// What it is given.
+        /// Its input.
         #[serde(default, deserialize_with = "null_as_default")]
         input: String,
-        /// How far it has come.
+        /// Its status.
         status?: ItemStatus,
     }
 }
@@ -354,10 +354,10 @@ wire_struct! {
     LocalShellCall {
         /// The server's id of the item.
         id?: String,
-        /// The id to which the output refers.
+        /// The id that the output refers to.
         #[serde(default)]
         call_id: Option<String>,
-        /// How far it has come.
+        /// Its status.
         status: ItemStatus,
         /// What to run.
         action: LocalShellAction,
@@ -373,7 +373,7 @@ wire_struct! {
         /// The program and its arguments.
         #[serde(default, deserialize_with = "null_as_default")]
         command: Vec<String>,
-        /// How long it may take, in milliseconds.
+        /// Its time-out, in milliseconds.
         #[serde(deserialize_with = "optional_count")]
         timeout_ms?: u64,
         /// Where to run it.
@@ -386,15 +386,15 @@ wire_struct! {
     ToolSearchCall {
         /// The server's id of the item.
         id?: String,
-        /// The id to which the output refers.
+        /// The id that the output refers to.
         #[serde(default)]
         call_id: Option<String>,
-        /// Who searches.
+        /// Who runs the search: `server` or `client`.
         execution: String,
-        /// What for.
+        /// The arguments of the search.
         #[serde(default)]
         arguments: Value,
-        /// How far it has come.
+        /// Its status.
         status?: ItemStatus,
     }
 }
@@ -407,9 +407,9 @@ wire_struct! {
         /// The id of the call.
         #[serde(default)]
         call_id: Option<String>,
-        /// How far it has come.
+        /// Its status.
         status: ItemStatus,
-        /// Who searched.
+        /// Who ran the search: `server` or `client`.
         execution: String,
         /// The tools.
         #[serde(default, deserialize_with = "null_as_default")]
@@ -422,7 +422,7 @@ wire_struct! {
     WebSearchCall {
         /// The server's id of the item.
         id?: String,
-        /// How far it has come.
+        /// Its status.
         status?: ItemStatus,
         /// What it did: `search`, `open_page`, `find_in_page`, with their members.
         action?: Value,
@@ -434,9 +434,9 @@ wire_struct! {
     ImageGenerationCall {
         /// The server's id of the item.
         id?: String,
-        /// How far it has come.
+        /// Its status.
         status?: ItemStatus,
-        /// What was asked for in the end.
+        /// The prompt that was used in the end.
         revised_prompt?: String,
         /// The image, in base64.
         #[serde(default)]
@@ -473,9 +473,9 @@ pub enum ContentPart {
     SummaryText(TextPart),
     /// A part of the model's reasoning.
     ReasoningText(TextPart),
-    /// Text, of an older form.
+    /// Text, in an older form.
     Text(TextPart),
-    /// One of a kind or form that this crate does not know, as it came.
+    /// One of a kind or form that this crate does not know, as received.
     #[serde(untagged)]
     Other(Value),
 }
@@ -496,7 +496,7 @@ impl ContentPart {
         Self::InputFile(FilePart { file_id: Some(file_id.into()), filename: None, file_data: None, extra: Map::new() })
     }
 
-    /// The part's text, where it is text.
+    /// The part's text, if it is text.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -526,7 +526,7 @@ wire_struct! {
         image_url?: String,
         /// The id under which it was uploaded.
         file_id?: String,
-        /// How closely the model looks: `auto`, `low`, `high`, `original`.
+        /// The level of detail: `auto`, `low`, `high`, `original`.
         detail?: String,
     }
 }
@@ -546,7 +546,7 @@ wire_struct! {
 wire_struct! {
     /// The model declines.
     RefusalPart {
-        /// In its words.
+        /// The model's explanation.
         refusal: String,
     }
 }

@@ -41,7 +41,7 @@ operations! {
         Safe as "if it is not kept, until the first event has come; else only if the server did not act on it", Stream;
 }
 
-/// What is the same for all requests of one route.
+/// What all requests of one route share.
 #[derive(Debug)]
 pub(super) struct CreateRoute {
     pub(super) rules: Rules,
@@ -95,7 +95,7 @@ pub struct ResponseRequest<M> {
     pub(super) mode: PhantomData<fn() -> M>,
 }
 
-/// For the compiler to say how it is sent.
+/// For the compiler's message about how to send it.
 #[doc(hidden)]
 impl<M> Future for ResponseRequest<M>
 where
@@ -115,7 +115,7 @@ pub(super) struct RequestContent {
     pub(super) route: &'static CreateRoute,
     /// The body, under the names of the wire.
     pub(super) fields: Map<String, Value>,
-    /// What could not be written as JSON.
+    /// The field that could not be serialized.
     pub(super) unwritable: Option<Arc<serde_json::Error>>,
     pub(super) conversation: Conversation,
     pub(super) longest_event: usize,
@@ -123,7 +123,7 @@ pub(super) struct RequestContent {
     pub(super) options: CallOptions,
 }
 
-/// What a request gives the model to answer: text of the user, or items.
+/// The input of a request: text of the user, or items.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResponseInput(pub(super) Vec<ResponseItem>);
 
@@ -158,13 +158,13 @@ impl<const N: usize> From<[ResponseItem; N]> for ResponseInput {
 }
 
 open_enum! {
-    /// How much a model reasons.
+    /// The reasoning effort of a model.
     ReasoningEffort {
         /// Not at all.
         None = "none",
-        /// As little as it can.
+        /// The least that is possible.
         Minimal = "minimal",
-        /// Little.
+        /// A little.
         Low = "low",
         /// Some.
         Medium = "medium",
@@ -172,7 +172,7 @@ open_enum! {
         High = "high",
         /// Very much.
         XHigh = "xhigh",
-        /// As much as it can.
+        /// The most that is possible.
         Max = "max",
     }
 }
@@ -180,37 +180,37 @@ open_enum! {
 open_enum! {
     /// How a model summarizes its reasoning.
     ReasoningSummary {
-        /// As the model likes.
+        /// As the model chooses.
         Auto = "auto",
-        /// In short.
+        /// Short.
         Concise = "concise",
-        /// At length.
+        /// Detailed.
         Detailed = "detailed",
     }
 }
 
 open_enum! {
-    /// How many words a model makes.
+    /// The verbosity of a model.
     Verbosity {
-        /// Few.
+        /// Short answers.
         Low = "low",
         /// Some.
         Medium = "medium",
-        /// Many.
+        /// Long answers.
         High = "high",
     }
 }
 
 open_enum! {
-    /// How a request is served.
+    /// The service tier of a request.
     ServiceTier {
-        /// As the account's settings say.
+        /// According to the account's settings.
         Auto = "auto",
-        /// As usual.
+        /// The standard tier.
         Default = "default",
-        /// Sooner, for more.
+        /// Faster, at a higher price.
         Priority = "priority",
-        /// Later, for less.
+        /// Slower, at a lower price.
         Flex = "flex",
     }
 }
@@ -219,9 +219,9 @@ open_enum! {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ToolChoice {
-    /// It may.
+    /// The model decides.
     Auto,
-    /// It must not.
+    /// It must not use a tool.
     None,
     /// It must use one.
     Required,
@@ -258,7 +258,7 @@ impl<M> ResponseRequest<M> {
         Self { content, mode: PhantomData }
     }
 
-    /// Takes all fields from a value that an application has already.
+    /// Takes all fields from a value of the application's.
     pub(super) fn given(mut self, request: &impl Serialize) -> Self {
         match serde_json::to_value(request) {
             Ok(Value::Object(fields)) => self.content.fields = fields,
@@ -290,8 +290,8 @@ impl<M> ResponseRequest<M> {
         self.with("instructions", text.into())
     }
 
-    /// Adds to the input. The items of a response can be given back as they are: for the Codex backend, which stores none,
-    /// their ids are left out.
+    /// Adds to the input. The output items of a response can be given back unchanged; for the Codex backend, which
+    /// stores no items, their ids are left out.
     pub fn input(mut self, input: impl Into<ResponseInput>) -> Self {
         self.content.add_input(input.into().0);
         self
@@ -310,7 +310,7 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    /// Whether the model must use a tool. Default: it may, and need not.
+    /// Whether the model must use a tool. Default: the model decides.
     pub fn tool_choice(self, choice: ToolChoice) -> Self {
         self.with("tool_choice", choice.into_json())
     }
@@ -320,7 +320,7 @@ impl<M> ResponseRequest<M> {
         self.with("parallel_tool_calls", allowed)
     }
 
-    /// How much the model reasons.
+    /// The reasoning effort. Default: the model's own.
     pub fn reasoning_effort(self, effort: ReasoningEffort) -> Self {
         self.with_in("reasoning", "effort", effort)
     }
@@ -330,23 +330,24 @@ impl<M> ResponseRequest<M> {
         self.with_in("reasoning", "summary", summary)
     }
 
-    /// How many words the model makes.
+    /// The verbosity. Default: the model's own.
     pub fn verbosity(self, verbosity: Verbosity) -> Self {
         self.with_in("text", "verbosity", verbosity)
     }
 
-    /// The answer is JSON that fits this schema. Read it with
+    /// Structured output: the answer is JSON that fits this schema. Parse it with
     /// [`CollectedResponse::parse`](crate::responses::CollectedResponse::parse).
     ///
     /// The schema is strict: every object lists all its properties as `required` and has
     /// `"additionalProperties": false`.
+    #[doc(alias("structured output", "json schema", "response_format"))]
     pub fn json_schema(self, name: impl Into<String>, schema: Value) -> Self {
         let mut format = json!({ "type": "json_schema", "name": name.into(), "strict": true });
         format["schema"] = schema;
         self.with_in("text", "format", format)
     }
 
-    /// The answer is JSON of a Rust type.
+    /// Structured output: the answer is JSON of a Rust type, whose schema is derived.
     #[cfg(feature = "schemars")]
     pub fn json_schema_of<T: schemars::JsonSchema>(self) -> Self {
         self.json_schema(super::schema::name_of::<T>(), super::schema::strict_schema_of::<T>())
@@ -360,7 +361,7 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    /// How the request is served.
+    /// The service tier.
     pub fn service_tier(self, tier: ServiceTier) -> Self {
         self.with("service_tier", tier)
     }
@@ -507,7 +508,7 @@ impl<M> ResponseRequest<M> {
         self.with("store", store)
     }
 
-    /// Whether the response is made in the background, without a connection that waits for it.
+    /// Whether the response is made in the background, without an open connection.
     pub fn background(self, background: bool) -> Self
     where
         M: KeepsResponses<parameter::background>,
@@ -548,39 +549,39 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    /// Other time-outs than the client's. The one that counts is [`Timeouts::stream_idle`].
+    /// Replaces the client's time-outs for this request. Only [`Timeouts::stream_idle`] applies.
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.content.options.timeouts = Some(timeouts);
         self
     }
 
-    /// Another retry policy than the client's.
+    /// Replaces the client's retry policy for this request.
     pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.content.options.retry = Some(policy);
         self
     }
 
-    /// Sends the request, and is ready when the first event of the answer has come. Dropping the future, or the stream,
-    /// cancels the request.
+    /// Sends the request. The future is ready when the first event of the answer has arrived; until then a failure may
+    /// be retried. Dropping the future or the stream cancels the request.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] when the request breaks the rules of its route; nothing is sent then. Otherwise as the server
-    /// or the network failed.
+    /// [`ErrorKind::InvalidInput`] when the request breaks the rules of its route; nothing is sent then. Otherwise the
+    /// error of the server or of the network.
     #[must_use = "nothing is sent unless awaited"]
     pub fn stream(self) -> Pin<Box<dyn Future<Output = Result<ResponseStream, Error>> + Send>> {
         let mut content = self.content;
         Box::pin(async move { content.stream().await })
     }
 
-    /// Sends the request, and waits for the whole response.
+    /// Sends the request, and waits for the whole response, without a stream. Dropping the future cancels the request.
     ///
     /// A response that failed or is incomplete is not an error here: see its `status`.
     ///
     /// # Errors
     ///
-    /// As [`stream`](Self::stream). Nothing comes before the model is done, so [`Timeouts::stream_idle`] bounds the whole
-    /// response.
+    /// As [`stream`](Self::stream). Nothing arrives before the model has finished, so [`Timeouts::stream_idle`] is the
+    /// time-out for the whole response.
     #[must_use = "nothing is sent unless awaited"]
     pub fn send(self) -> Pin<Box<dyn Future<Output = Result<ModelResponse, Error>> + Send>>
     where
@@ -664,7 +665,7 @@ impl RequestContent {
         if !violations.is_empty() {
             return Err(invalid(format!("{}: {}", rules.refusal(), violations.join("; "))));
         }
-        // A retry costs tokens and does no harm where the response is not stored; else it could store a second one.
+        // A retry costs tokens, and does no harm if the response is not stored; otherwise it could store a second one.
         let retries = if rules.is_kept(fields) { Retries::IfNotActedOn } else { Retries::Safe };
         let mut headers = self.conversation.headers().map_err(invalid)?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -7,23 +7,23 @@ use super::item::ResponseItem;
 use crate::wire::{count, null_as_default, open_enum, optional_count, wire_struct};
 
 wire_struct! {
-    /// A response as the server describes it: inside events, and where it is asked for whole.
+    /// A response as the server describes it: in events, and in answers to requests without a stream.
     ///
-    /// The Codex backend leaves `output` empty at the end of a stream; the items came as events, and
-    /// [`ResponseStream::collect`](crate::responses::ResponseStream::collect) puts them together.
+    /// The Codex backend leaves `output` empty at the end of a stream;
+    /// [`ResponseStream::collect`](crate::responses::ResponseStream::collect) assembles the items from the events.
     ModelResponse {
-        /// Its id. Empty in an event that tells none, which is not the one that completes a response.
+        /// Its id. Empty in an event without one; the event that completes a response always has it.
         id: String,
-        /// How far it has come.
+        /// Its status.
         status?: ResponseStatus,
         /// The model that answers.
         model?: String,
-        /// When it was made, in seconds since 1970.
+        /// When it was created, in seconds since 1970.
         created_at?: f64,
-        /// What the model gave.
+        /// The output of the model.
         #[serde(default, deserialize_with = "null_as_default")]
         output: Vec<ResponseItem>,
-        /// What it cost.
+        /// The tokens that it took.
         usage?: TokenUsage,
         /// Why it failed.
         error?: ResponseError,
@@ -31,14 +31,14 @@ wire_struct! {
         incomplete_details?: IncompleteDetails,
         /// The tier that served it.
         service_tier?: String,
-        /// Whether the model is done, or wants to go on after its tools have run.
+        /// Whether the model has finished its turn; if not, it wants to continue after its tools have run.
         end_turn?: bool,
     }
 }
 
 impl ModelResponse {
-    /// What an event tells of a response that cannot be read as a whole: without the members that cannot. Of one that is
-    /// told twice, the last counts. What it cost is read, or the response is not.
+    /// Reads an event's response that cannot be read as a whole, without the members that cannot be read. Of a member
+    /// that is there twice, the last counts. If its usage cannot be read, the response cannot.
     pub(super) fn in_part(told: Value) -> Option<Self> {
         let Value::Object(mut members) = told else { return None };
         if !members.get("id").is_some_and(Value::is_string) {
@@ -49,7 +49,7 @@ impl ModelResponse {
         serde_json::from_value(Value::Object(members)).ok()
     }
 
-    /// All text of the model's messages, put together.
+    /// All text of the model's messages, joined.
     #[must_use]
     pub fn output_text(&self) -> String {
         output_text(&self.output)
@@ -66,19 +66,19 @@ pub(super) fn output_text(items: &[ResponseItem]) -> String {
 }
 
 open_enum! {
-    /// How far a response has come.
+    /// The status of a response.
     ResponseStatus {
-        /// It waits for its turn.
+        /// Queued.
         Queued = "queued",
-        /// The model works on it.
+        /// In progress.
         InProgress = "in_progress",
-        /// It is whole.
+        /// Complete.
         Completed = "completed",
-        /// It ends before it is whole.
+        /// Ended before it was complete.
         Incomplete = "incomplete",
-        /// It failed.
+        /// Failed.
         Failed = "failed",
-        /// It was cancelled.
+        /// Cancelled.
         Cancelled = "cancelled",
     }
 }
@@ -86,9 +86,9 @@ open_enum! {
 wire_struct! {
     /// Why a response failed.
     ResponseError {
-        /// The server's code.
+        /// The server's error code.
         code?: String,
-        /// The server's words.
+        /// The server's message.
         message?: String,
     }
 }
@@ -101,20 +101,20 @@ wire_struct! {
     }
 }
 
-/// How many tokens a response took.
+/// The number of tokens that a response took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "UsageWire", into = "UsageWire")]
 #[non_exhaustive]
 pub struct TokenUsage {
-    /// All tokens of the input.
+    /// All input tokens.
     pub input_tokens: u64,
-    /// Those of them that were read from the cache.
+    /// The input tokens that were read from the prompt cache.
     pub cached_tokens: u64,
-    /// Those of them that were written to the cache.
+    /// The input tokens that were written to the prompt cache.
     pub cache_write_tokens: u64,
-    /// All tokens of the output.
+    /// All output tokens.
     pub output_tokens: u64,
-    /// Those of them that were thoughts.
+    /// The output tokens that were reasoning.
     pub reasoning_tokens: u64,
     /// Input and output together.
     pub total_tokens: u64,

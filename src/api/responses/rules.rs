@@ -151,14 +151,14 @@ impl Rules {
         let is = |name: &str, value: bool| fields.get(name) == Some(&json!(value));
         match self {
             Self::CodexBackend => false,
-            // Kept unless told otherwise.
+            // Stored by default.
             Self::OpenAiApi => !is("store", false) || is("background", true),
         }
     }
 }
 
-/// The backend keeps no items, so it would not find this one by its id. That of an image names the image, and what the id
-/// of an unknown item means is not known.
+/// The backend stores no items, so it would not find this one by its id. That of an image names the image, and what the
+/// id of an unknown item means is not known.
 fn forget_id(item: &mut Value) {
     let Some(members) = item.as_object_mut() else { return };
     let item_type = members.get("type").and_then(Value::as_str).unwrap_or("message");

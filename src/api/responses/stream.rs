@@ -25,30 +25,30 @@ use crate::exchange::{
     SseReader, SystemClock, TransportError, event_error, root_cause,
 };
 
-/// How many chunks in a row may hold no event before others get their turn.
+/// How many chunks in a row may contain no event before other tasks get their turn.
 const CHUNKS_AT_ONCE: u32 = 64;
-/// How often the connection gets the turn to say that the body has ended behind a response that is complete.
+/// How often the connection is polled for the end of the body after a complete response.
 const TURNS_TO_END: u32 = 4;
 
-/// The events of a response, as they come.
+/// The events of a response, as they arrive.
 ///
-/// It is a `Stream` of `Result<ResponseEvent, Error>`. First come the events that the headers of the answer make, then
-/// those of the body. It ends in exactly one way, and then gives nothing more:
+/// It is a `Stream` of `Result<ResponseEvent, Error>`. First come events made from the headers of the answer, then
+/// those of the body. It ends in exactly one of these ways, and then yields nothing more:
 ///
 /// | end | last item |
 /// | --- | --- |
 /// | completed | `Ok`, of kind [`Completed`](ResponseEventKind::Completed) |
-/// | failed: `response.failed`, `error` | `Err`, of the kind that the server's code means; at once, although the connection may stay open |
+/// | failed: `response.failed`, `error` | `Err`, of the kind that the server's code stands for; at once, even if the connection stays open |
 /// | incomplete | `Err` [`Incomplete`](ErrorKind::Incomplete), with the reason as its [`code`](Error::code) |
 /// | truncated: the body ended before the response | `Err` [`Truncated`](ErrorKind::Truncated) |
-/// | idle: not one byte came within [`Timeouts::stream_idle`](crate::Timeouts::stream_idle) | `Err` [`Timeout`](ErrorKind::Timeout) |
-/// | the connection broke, or the body is no event stream | `Err` [`Interrupted`](ErrorKind::Interrupted), [`Decode`](ErrorKind::Decode), [`ResponseTooLarge`](ErrorKind::ResponseTooLarge) |
+/// | idle: no byte arrived within [`Timeouts::stream_idle`](crate::Timeouts::stream_idle) | `Err` [`Timeout`](ErrorKind::Timeout) |
+/// | the connection broke, or the body is not an event stream | `Err` [`Interrupted`](ErrorKind::Interrupted), [`Decode`](ErrorKind::Decode), [`ResponseTooLarge`](ErrorKind::ResponseTooLarge) |
 ///
-/// Each of these errors tells [how many events](Error::events_delivered) had been delivered. Once the first event of the
-/// body has come, the request is not retried.
+/// Each of these errors has the [number of events](Error::events_delivered) delivered before. Once the first event of
+/// the body has arrived, the request is not retried.
 ///
-/// No task and no channel stand behind it: bytes are read when it is polled, and dropping it closes the connection. An
-/// event of an unknown type, or one that cannot be decoded, is an event like the others.
+/// It uses no task and no channel: bytes are read when it is polled, and dropping it closes the connection. An event of
+/// an unknown type, or one that cannot be decoded, does not end the stream; it is an event like the others.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -68,6 +68,7 @@ const TURNS_TO_END: u32 = 4;
 /// assert_eq!(text, "Hello, world");
 /// # Ok(()) }
 /// ```
+#[doc(alias("sse", "server-sent events", "stream"))]
 pub struct ResponseStream {
     body: Body,
     reader: SseReader,
@@ -121,7 +122,7 @@ impl Receive for ReceiveStream {
         }
     }
 
-    /// Waits for the first event of the body: up to then the request may be retried.
+    /// Waits for the first event of the body: until then the request may be retried.
     async fn receive(&self, opened: Opened, activity: Option<&Activity>) -> Result<ResponseStream, NotReceived> {
         let content_type = opened.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         let media_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
@@ -174,13 +175,13 @@ impl ResponseStream {
         stream
     }
 
-    /// The events of a body that is at hand: a recording, or what another HTTP stack received.
+    /// The events of a body in memory, such as a recording or what another HTTP stack received.
     #[must_use]
     pub fn from_transcript(body: impl Into<Bytes>) -> Self {
         Self::from_body(Body::from(body.into()))
     }
 
-    /// The events of a body that comes in chunks, however it is split. No time-out applies.
+    /// The events of a body that comes in chunks, split anywhere. No time-out applies.
     pub fn from_chunks<E>(chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Self
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -215,19 +216,19 @@ impl ResponseStream {
         self
     }
 
-    /// The server's id of the request.
+    /// The request id that the server sent.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.about.request_id.as_deref()
     }
 
-    /// How many events have been delivered.
+    /// The number of events delivered so far.
     #[must_use]
     pub fn events_delivered(&self) -> u64 {
         self.delivered
     }
 
-    /// The last `id` in the stream, where the server sends any.
+    /// The last `id` in the stream, if the server sends any.
     #[must_use]
     pub fn last_event_id(&self) -> Option<&str> {
         self.reader.last_event_id()
@@ -237,8 +238,8 @@ impl ResponseStream {
     ///
     /// # Errors
     ///
-    /// When the stream ends in anything but a completed response. [`collect_partial`](Self::collect_partial) also gives what
-    /// came before the error.
+    /// When the stream does not end in a completed response. [`collect_partial`](Self::collect_partial) also returns
+    /// what arrived before the error.
     pub async fn collect(self) -> Result<CollectedResponse, Error> {
         match self.collect_partial().await {
             (collected, None) => Ok(collected),
@@ -246,7 +247,7 @@ impl ResponseStream {
         }
     }
 
-    /// Reads the stream to its end and assembles what came; and gives the error, if the stream ended in one.
+    /// Reads the stream to its end, assembles what arrived, and returns the error, if the stream ended in one.
     pub async fn collect_partial(mut self) -> (CollectedResponse, Option<Error>) {
         let mut collected = CollectedResponse::default();
         let mut ended_in = None;

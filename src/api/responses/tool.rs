@@ -18,23 +18,24 @@ use serde_json::{Map, Value, json};
 /// assert_eq!(serde_json::to_value(&tools)?[1], json!({ "type": "web_search" }));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
+#[doc(alias("tool"))]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ResponseTool {
     /// A function of the application's.
     Function(FunctionTool),
-    /// A tool that takes text of its own form.
+    /// A tool that takes free-form text, or text that follows a grammar.
     Custom(CustomTool),
     /// Functions under a common name.
     Namespace(NamespaceTool),
-    /// Search among tools that are told to the model only when it needs them.
+    /// Search among tools that the model is shown only when it needs them.
     ToolSearch(ToolSearchTool),
-    /// Search in the web.
+    /// Web search.
     WebSearch(HostedToolOptions),
-    /// Images.
+    /// Image generation.
     ImageGeneration(HostedToolOptions),
-    /// Commands that the application runs.
+    /// Shell commands that the application runs.
     LocalShell(HostedToolOptions),
     /// Any other, as JSON.
     #[serde(untagged)]
@@ -42,25 +43,25 @@ pub enum ResponseTool {
 }
 
 impl ResponseTool {
-    /// Search in the web.
+    /// Web search.
     #[must_use]
     pub fn web_search() -> Self {
         Self::WebSearch(HostedToolOptions::default())
     }
 
-    /// Images.
+    /// Image generation.
     #[must_use]
     pub fn image_generation() -> Self {
         Self::ImageGeneration(HostedToolOptions::default())
     }
 
-    /// Commands that the application runs.
+    /// Shell commands that the application runs.
     #[must_use]
     pub fn local_shell() -> Self {
         Self::LocalShell(HostedToolOptions::default())
     }
 
-    /// Sets an option of a tool that the server runs, by its name on the wire. For other tools nothing happens.
+    /// Sets an option of a tool that the server runs, by its name on the wire. Does nothing for other tools.
     #[must_use]
     pub fn with_option(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         if let Self::WebSearch(hosted) | Self::ImageGeneration(hosted) | Self::LocalShell(hosted) = &mut self {
@@ -71,6 +72,7 @@ impl ResponseTool {
 }
 
 /// A function of the application's.
+#[doc(alias("tool", "function calling"))]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct FunctionTool {
@@ -78,36 +80,36 @@ pub struct FunctionTool {
     pub name: String,
     /// What it does, for the model.
     pub description: String,
-    /// Whether the arguments are certain to fit the schema. Default `false`; `true` asks more of the schema: every object
-    /// lists all its properties as `required` and has `"additionalProperties": false`.
+    /// Whether the server guarantees that the arguments fit the schema. Default `false`. `true` requires a strict
+    /// schema: every object lists all its properties as `required` and has `"additionalProperties": false`.
     pub strict: bool,
     /// The JSON schema of the arguments.
     pub parameters: Value,
-    /// Whether the model is told of it only when it searches among tools. Default `false`.
+    /// Whether the model is shown it only when it searches among tools. Default `false`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub defer_loading: bool,
 }
 
 impl FunctionTool {
-    /// With the JSON schema of its arguments.
+    /// A function with the JSON schema of its arguments.
     pub fn new(name: impl Into<String>, description: impl Into<String>, parameters: Value) -> Self {
         Self { name: name.into(), description: description.into(), strict: false, parameters, defer_loading: false }
     }
 
-    /// With arguments of a Rust type. The schema is made strict.
+    /// A function whose arguments are a Rust type. The schema is derived, and strict.
     #[cfg(feature = "schemars")]
     pub fn of<T: schemars::JsonSchema>(name: impl Into<String>, description: impl Into<String>) -> Self {
         Self { strict: true, ..Self::new(name, description, super::schema::strict_schema_of::<T>()) }
     }
 
-    /// Whether the arguments are certain to fit the schema.
+    /// Whether the server guarantees that the arguments fit the schema; see [`strict`](field@Self::strict).
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
         self
     }
 
-    /// Whether the model is told of it only when it searches among tools.
+    /// Whether the model is shown it only when it searches among tools.
     #[must_use]
     pub fn defer_loading(mut self, deferred: bool) -> Self {
         self.defer_loading = deferred;
@@ -121,7 +123,7 @@ impl From<FunctionTool> for ResponseTool {
     }
 }
 
-/// A tool that takes text of its own form.
+/// A tool that takes free-form text, or text that follows a grammar.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct CustomTool {
@@ -129,18 +131,18 @@ pub struct CustomTool {
     pub name: String,
     /// What it does, for the model.
     pub description: String,
-    /// The form of its input. `None`: any text.
+    /// The format of its input. `None`: any text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Value>,
 }
 
 impl CustomTool {
-    /// One that takes any text.
+    /// A tool that takes any text.
     pub fn new(name: impl Into<String>, description: impl Into<String>) -> Self {
         Self { name: name.into(), description: description.into(), format: None }
     }
 
-    /// One whose input follows a grammar, in the syntax `lark` or `regex`.
+    /// Makes its input follow a grammar, in the syntax `lark` or `regex`.
     #[must_use]
     pub fn grammar(mut self, syntax: &str, definition: &str) -> Self {
         self.format = Some(json!({ "type": "grammar", "syntax": syntax, "definition": definition }));
@@ -167,7 +169,7 @@ pub struct NamespaceTool {
 }
 
 impl NamespaceTool {
-    /// With its functions.
+    /// A namespace with its functions.
     pub fn new(
         name: impl Into<String>,
         description: impl Into<String>,
@@ -184,20 +186,20 @@ impl From<NamespaceTool> for ResponseTool {
     }
 }
 
-/// Search among tools that are told to the model only when it needs them.
+/// Search among tools that the model is shown only when it needs them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ToolSearchTool {
-    /// Who searches: `server` or `client`.
+    /// Who runs the search: `server` or `client`.
     pub execution: String,
     /// What it does, for the model.
     pub description: String,
-    /// The JSON schema of what it is asked.
+    /// The JSON schema of the search's arguments.
     pub parameters: Value,
 }
 
 impl ToolSearchTool {
-    /// With who searches, and the JSON schema of what it is asked.
+    /// A search with the JSON schema of its arguments; `execution` is `server` or `client`.
     pub fn new(execution: impl Into<String>, description: impl Into<String>, parameters: Value) -> Self {
         Self { execution: execution.into(), description: description.into(), parameters }
     }
@@ -209,7 +211,7 @@ impl From<ToolSearchTool> for ResponseTool {
     }
 }
 
-/// The options of a tool that needs no description, by their names on the wire.
+/// The options of a built-in tool, by their names on the wire.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct HostedToolOptions {

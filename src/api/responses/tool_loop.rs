@@ -1,4 +1,4 @@
-//! Functions that the model may call, and the loop that runs them until the model has what it needs.
+//! Functions that the model may call, and the loop that runs them until the model calls none.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,7 +25,7 @@ use super::turn::ResponseTurn;
 use crate::api::request::awaited;
 use crate::error::{Error, ErrorKind};
 
-/// How many rounds there are at the most, unless told otherwise.
+/// The default maximum number of rounds.
 const ROUNDS: u32 = 16;
 
 /// Functions of the application's that a model may call, by name.
@@ -57,6 +57,7 @@ const ROUNDS: u32 = 16;
 /// assert_eq!((answer.rounds, answer.last.text().as_str()), (2, "Hello, world"));
 /// # Ok(()) }
 /// ```
+#[doc(alias("tool", "function calling"))]
 #[derive(Clone, Default)]
 pub struct Tools {
     functions: BTreeMap<String, Function>,
@@ -68,7 +69,7 @@ struct Function {
     run: Run,
 }
 
-/// Gives what the model is told.
+/// Returns the output for the model.
 type Run = Arc<dyn Fn(&FunctionCall) -> BoxFuture<'static, String> + Send + Sync>;
 
 impl Tools {
@@ -103,7 +104,7 @@ impl Tools {
                     // Text goes as it is, without quotes.
                     Ok(Ok(serde_json::Value::String(text))) => text,
                     Ok(Ok(value)) => value.to_string(),
-                    Ok(Err(error)) => failure(&format!("what `{name}` gave cannot be written as JSON: {error}")),
+                    Ok(Err(error)) => failure(&format!("what `{name}` returned cannot be written as JSON: {error}")),
                     Err(error) => failure(&error.to_string()),
                 }
             })
@@ -112,7 +113,7 @@ impl Tools {
         self
     }
 
-    /// Runs one call. Whatever goes wrong is told to the model.
+    /// Runs one call. What goes wrong is the output for the model.
     async fn run(&self, call: &FunctionCall) -> String {
         let Some(function) = self.functions.get(&call.name) else {
             return failure(&format!("there is no function `{}`", call.name));
@@ -134,13 +135,14 @@ fn failure(message: &str) -> String {
 }
 
 impl<M> ResponseRequest<M> {
-    /// Sends the request, runs the functions that the model calls, sends what they returned, and so on until the model calls
-    /// none. `.await` the loop for its result, or take its [`events`](ToolLoop::events) as they come.
+    /// Sends the request, runs the functions that the model calls, sends what they returned, and so on until the model
+    /// calls none. `.await` the loop for its result, or use its [`events`](ToolLoop::events) as they arrive.
     ///
     /// The calls of one round run concurrently. A call of a function that does not exist, arguments that do not fit, an
-    /// error and a panic are all told to the model. Each round is a request of its own, with its own retries; all belong to
-    /// one [`ResponseTurn`]. A call of a custom tool ends the loop: the application has to answer it. Dropping the future or
-    /// the stream cancels the request, or the functions, under way.
+    /// error and a panic do not end the loop: the model gets a message about them as the output. Each round is a
+    /// request of its own, with its own retries; all belong to one [`ResponseTurn`]. A call of a custom tool ends the
+    /// loop: the application has to answer it. Dropping the future or the stream cancels the request, or the functions,
+    /// under way.
     ///
     /// # Errors
     ///
@@ -172,14 +174,14 @@ type EventCallback = Box<dyn FnMut(&ResponseEvent) + Send>;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ToolLoopResult {
-    /// The last response. If it broke off: as far as it came. Empty when there was none.
+    /// The last response; if it broke off, as much of it as arrived. Empty if there was none.
     pub last: CollectedResponse,
     /// All items beyond the request's own input: the model's output and what the functions returned. A response that broke
     /// off adds nothing, since the functions that it calls were not run; see [`last`](Self::last).
     pub items: Vec<ResponseItem>,
-    /// How many responses there were, including one that broke off.
+    /// The number of responses, including one that broke off.
     pub rounds: u32,
-    /// The tokens of all responses, as far as the server told them.
+    /// The tokens of all responses, as far as the server reported them.
     pub usage: TokenUsage,
 }
 
@@ -191,14 +193,14 @@ impl ToolLoop {
         self
     }
 
-    /// Called with each event as it comes, to show text while it is written. The loop waits for it, so keep it short. For
-    /// events without a callback, see [`events`](Self::events).
+    /// Called with each event as it arrives, for example to show text as it is written. The loop waits for it, so keep
+    /// it short. For events without a callback, see [`events`](Self::events).
     pub fn on_event(mut self, callback: impl FnMut(&ResponseEvent) + Send + 'static) -> Self {
         self.on_event = Some(Box::new(callback));
         self
     }
 
-    /// Runs the loop, and gives what came; and the error, if the loop ended in one.
+    /// Runs the loop, and returns its result together with the error, if it ended in one.
     ///
     /// What the model and the functions did before the error is kept: the same request with
     /// [`items`](ToolLoopResult::items) after its input continues from there. Dropping the future cancels the loop, and loses
@@ -248,7 +250,7 @@ impl ToolLoop {
         }
     }
 
-    /// The events of all responses of the loop, as they come. The loop runs as far as the stream is polled.
+    /// The events of all responses of the loop, as they arrive. The loop runs only while the stream is polled.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -284,10 +286,10 @@ impl ToolLoop {
 
 /// The events of a tool loop, made by [`ToolLoop::events`]: a `Stream` of `Result<ResponseEvent, Error>`.
 ///
-/// The events of one response follow those of the one before; each whole response ends with
-/// [`Completed`](crate::responses::ResponseEventKind::Completed). Between two responses the functions run. The stream ends after the
-/// last response, or with the error that ended the loop. No task stands behind it: dropping it cancels the request, or the
-/// functions, under way.
+/// The events of one response follow those of the one before; each complete response ends with
+/// [`Completed`](crate::responses::ResponseEventKind::Completed). Between two responses the functions run. The stream
+/// ends after the last response, or with the error that ended the loop. It uses no task: dropping it cancels the
+/// request, or the functions, under way.
 #[must_use = "a stream does nothing unless polled"]
 pub struct ToolLoopEvents {
     tools: Arc<Tools>,
@@ -323,8 +325,8 @@ impl Step {
 }
 
 impl ToolLoopEvents {
-    /// What the loop has brought so far. After the end of the stream that is all; before it, the loop is cancelled, and the
-    /// response that was being read counts as one that broke off.
+    /// The result of the loop so far. If the stream has not ended, this cancels the loop, and the response that was
+    /// being read counts as broken off.
     #[must_use]
     pub fn into_result(mut self) -> ToolLoopResult {
         self.end_response();

@@ -5,20 +5,20 @@ use std::cmp::Ordering;
 use super::details::TaskTurn;
 use super::status::{TaskStatus, TaskTurnStatus};
 
-/// One attempt at the current turn of a task. The first in order is the one with the lowest place; those without a place
-/// come last, the oldest first.
+/// One attempt at the current turn of a task. Attempts are sorted by their placement; those without one come last,
+/// oldest first.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TaskAttempt {
-    /// Which it is, counted from 1.
+    /// Its number, counted from 1.
     pub number: usize,
-    /// Its turn.
+    /// The id of its turn.
     pub turn_id: Option<String>,
-    /// How far it has come.
+    /// Its status.
     pub status: TaskStatus,
-    /// The diff it ended in.
+    /// Its diff, if it has one.
     pub diff: Option<String>,
-    /// What the assistant said.
+    /// The assistant's messages.
     pub messages: Vec<String>,
 }
 

@@ -11,7 +11,7 @@ operations! {
     CREATE: "tasks.create" = POST "{prefix}/tasks", IfNotActedOn, Bounded;
 }
 
-/// The most attempts at one task.
+/// The maximum number of attempts at one task.
 const MOST_ATTEMPTS: u32 = 4;
 
 /// A task to be started.
@@ -34,7 +34,7 @@ pub struct NewTask {
 }
 
 impl NewTask {
-    /// In the environment with that id, with what is to be done.
+    /// A task for the environment with this id, with a prompt that says what to do.
     pub fn new(environment_id: impl Into<String>, prompt: impl Into<String>) -> Self {
         Self {
             environment_id: environment_id.into(),
@@ -46,27 +46,27 @@ impl NewTask {
         }
     }
 
-    /// The branch, or another name of a commit, to start from. Default: the environment's own. Blank is the default.
+    /// The git ref to start from, usually a branch. Default, also for a blank one: the environment's default branch.
     ///
-    /// [`WorkingTree::branch`](crate::tasks::WorkingTree::branch) finds the one a user is on.
+    /// [`WorkingTree::branch`](crate::tasks::WorkingTree::branch) finds the user's current one.
     pub fn branch(mut self, branch: impl Into<String>) -> Self {
         self.branch = Some(branch.into()).filter(|branch: &String| !branch.trim().is_empty());
         self
     }
 
-    /// How many attempts to make at once, of which one chooses: 1 to 4. Default 1.
+    /// The number of parallel attempts to choose from: 1 to 4. Default 1.
     pub fn best_of(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// A unified diff that is applied before the work starts. Blank is none.
+    /// A unified diff to apply before the work starts. A blank one is ignored.
     pub fn starting_diff(mut self, diff: impl Into<String>) -> Self {
         self.starting_diff = Some(diff.into()).filter(|diff: &String| !diff.trim().is_empty());
         self
     }
 
-    /// Whether the environment runs in its mode for quality assurance. Default: no.
+    /// Whether the environment runs in its quality-assurance mode. Default: no.
     pub fn qa_mode(mut self, qa_mode: bool) -> Self {
         self.qa_mode = qa_mode;
         self
@@ -104,7 +104,7 @@ impl NewTask {
     }
 }
 
-/// A task that was started.
+/// A new task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CreatedTask {
@@ -129,8 +129,12 @@ impl CreateAnswer {
     pub(super) fn into_task(self) -> Result<CreatedTask, Error> {
         let filled = |id: Option<String>| id.filter(|id| !id.is_empty());
         let id = filled(self.task.and_then(|task| task.id)).or_else(|| filled(self.id)).ok_or_else(|| {
-            Error::new(ErrorKind::Decode, CREATE.name, "the server gave the task no id; it may be running all the same")
-                .sent(true)
+            Error::new(
+                ErrorKind::Decode,
+                CREATE.name,
+                "the server returned no task id; the task may be running nevertheless",
+            )
+            .sent(true)
         })?;
         Ok(CreatedTask { id })
     }

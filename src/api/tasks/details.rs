@@ -1,4 +1,4 @@
-//! What the backend tells of a task: in lists, and of one alone.
+//! Tasks as the backend sends them: in lists, and in detail.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -18,37 +18,37 @@ operations! {
     DETAILS: "tasks.details" = GET "{prefix}/tasks/{task_id}", Safe, Bounded;
 }
 
-/// A request for all that the backend tells of a task.
+/// A request for the details of a task.
 pub(super) fn request_details(caller: &Arc<Caller>, task_id: &str) -> ApiRequest<TaskDetails> {
     PreparedRequest::new(caller, &DETAILS).segment("task_id", task_id).json()
 }
 
 open_struct! {
-    /// A task as lists tell of it.
+    /// A task in a list.
     pub TaskListItem {
         /// Its id.
         id: String,
         /// Its title.
         title: String,
-        /// Whether the user has put it away.
+        /// Whether the user has archived it.
         archived: bool,
-        /// Whether there is something the user has not seen.
+        /// Whether it has a turn that the user has not seen.
         has_unread_turn: bool,
-        /// Whether the title was made by the backend.
+        /// Whether the backend generated the title.
         has_generated_title: Option<bool>,
         /// When it last changed, in seconds since 1970.
         updated_at: Option<f64>,
-        /// When it was started, in seconds since 1970.
+        /// When it was created, in seconds since 1970.
         created_at: Option<f64>,
-        /// What is shown of its state.
+        /// The state to show.
         task_status_display: Option<TaskStatusDisplay>,
-        /// Pull requests that came of it.
+        /// The pull requests made from it.
         pull_requests: Vec<ExternalPullRequest>,
     }
 }
 
 impl TaskListItem {
-    /// The task in short, in the form that lists and details share. Lists do not tell the environment's id.
+    /// A summary, in the form that lists and details share. In lists it has no environment id.
     #[must_use]
     pub fn summary(&self) -> TaskSummary {
         let display = self.task_status_display.as_ref();
@@ -59,7 +59,7 @@ impl TaskListItem {
 }
 
 open_struct! {
-    /// A pull request that came of a task.
+    /// A pull request made from a task.
     pub ExternalPullRequest {
         /// Its id at the backend.
         id: Option<String>,
@@ -67,17 +67,18 @@ open_struct! {
         assistant_turn_id: Option<String>,
         /// The pull request itself.
         pull_request: GitPullRequest,
-        /// The last commit that the backend put there.
+        /// The last commit that the backend pushed to it.
         codex_updated_sha: Option<String>,
     }
 }
 
 open_struct! {
-    /// A pull request at its host. Further members are in the raw answer.
+    /// A pull request as its host describes it. More members are in the raw answer
+    /// ([`with_raw`](crate::ApiRequest::with_raw)).
     pub GitPullRequest {
         /// Its number.
         number: i64,
-        /// Where it is.
+        /// Its URL.
         url: String,
         /// `open`, `closed`, …
         state: String,
@@ -91,7 +92,7 @@ open_struct! {
         title: Option<String>,
         /// Its text.
         body: Option<String>,
-        /// The branch it is to be merged into.
+        /// The branch to merge it into.
         base: Option<String>,
         /// Its branch.
         head: Option<String>,
@@ -105,7 +106,7 @@ open_struct! {
 }
 
 open_struct! {
-    /// All that the backend tells of a task.
+    /// The details of a task.
     ///
     /// ```
     /// use codex_backend::tasks::TaskDetails;
@@ -121,13 +122,13 @@ open_struct! {
     pub TaskDetails {
         /// The task.
         task: CloudTask,
-        /// What the user asked last.
+        /// The user's latest turn.
         current_user_turn: Option<TaskTurn>,
-        /// What was answered.
+        /// The assistant's latest turn.
         current_assistant_turn: Option<TaskTurn>,
-        /// The answer that holds the diff, where it is another one.
+        /// The turn that has the diff, if it is another one.
         current_diff_task_turn: Option<TaskTurn>,
-        /// What is shown of its state. Some answers have it in the task.
+        /// The state to show. Some answers have it in `task` instead.
         task_status_display: Option<TaskStatusDisplay>,
     }
 }
@@ -139,25 +140,25 @@ open_struct! {
         id: String,
         /// Its title.
         title: String,
-        /// Whether the user has put it away.
+        /// Whether the user has archived it.
         archived: bool,
-        /// Pull requests that came of it.
+        /// The pull requests made from it.
         external_pull_requests: Vec<ExternalPullRequest>,
         /// The environment it runs in.
         environment_id: Option<String>,
-        /// When it was started, in seconds since 1970.
+        /// When it was created, in seconds since 1970.
         created_at: Option<f64>,
         /// When it last changed, in seconds since 1970.
         updated_at: Option<f64>,
-        /// Whether the title was made by the backend.
+        /// Whether the backend generated the title.
         has_generated_title: Option<bool>,
-        /// Whether there is something the user has not seen.
+        /// Whether it has a turn that the user has not seen.
         has_unread_turn: Option<bool>,
         /// Whether it reviews a pull request.
         is_review: Option<bool>,
         /// The turn that is shown.
         current_turn_id: Option<String>,
-        /// What is shown of its state.
+        /// The state to show.
         task_status_display: Option<TaskStatusDisplay>,
     }
 }
@@ -167,19 +168,19 @@ open_struct! {
     pub TaskTurn {
         /// Its id.
         id: Option<String>,
-        /// Its place among the attempts at the same turn, counted from 0.
+        /// Its position among the attempts at the same turn, counted from 0.
         attempt_placement: Option<i64>,
-        /// How far it has come.
+        /// Its status.
         turn_status: Option<TaskTurnStatus>,
-        /// The other attempts.
+        /// The ids of the other attempts.
         sibling_turn_ids: Vec<String>,
-        /// When it was started, in seconds since 1970.
+        /// When it was created, in seconds since 1970.
         created_at: Option<f64>,
-        /// What went in.
+        /// The input.
         input_items: Vec<TaskTurnItem>,
-        /// What came out.
+        /// The output.
         output_items: Vec<TaskTurnItem>,
-        /// What was said on the way.
+        /// The messages while it ran.
         worklog: Option<Worklog>,
         /// Why it failed.
         error: Option<TaskTurnError>,
@@ -187,14 +188,14 @@ open_struct! {
 }
 
 open_struct! {
-    /// Something that went into a turn or came out of it.
+    /// An item of a turn's input or output.
     pub TaskTurnItem {
         /// `message`, `output_diff`, `pr`, …
         #[serde(rename = "type")]
         kind: String,
-        /// Who said it.
+        /// Its author.
         role: Option<String>,
-        /// What was said.
+        /// Its content.
         content: Vec<TaskFragment>,
         /// The diff, for `output_diff`.
         diff: Option<String>,
@@ -212,7 +213,7 @@ open_struct! {
 }
 
 open_struct! {
-    /// What was said while a turn ran.
+    /// The messages of a turn while it ran.
     pub Worklog {
         /// The messages.
         messages: Vec<WorklogMessage>,
@@ -222,9 +223,9 @@ open_struct! {
 open_struct! {
     /// A message in a worklog.
     pub WorklogMessage {
-        /// Who said it.
+        /// Its author.
         author: Option<WorklogAuthor>,
-        /// What was said.
+        /// Its content.
         content: Option<WorklogContent>,
     }
 }
@@ -248,9 +249,9 @@ open_struct! {
 open_struct! {
     /// Why a turn failed.
     pub TaskTurnError {
-        /// The backend's code.
+        /// The backend's error code.
         code: Option<String>,
-        /// The backend's sentence.
+        /// The backend's message.
         message: Option<String>,
     }
 }
@@ -281,7 +282,7 @@ open_struct! {
 impl Wire for TaskFragment {}
 
 impl TaskFragment {
-    /// The text, where it is some.
+    /// The text, if it is text.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -310,13 +311,13 @@ impl TaskTurnItem {
 }
 
 impl TaskTurn {
-    /// The diff that the turn ended in.
+    /// The turn's diff, as unified diff.
     #[must_use]
     pub fn unified_diff(&self) -> Option<&str> {
         self.output_items.iter().find_map(TaskTurnItem::unified_diff)
     }
 
-    /// What the assistant said: in the answer, then on the way.
+    /// The assistant's messages: those of the output, then those of the worklog.
     #[must_use]
     pub fn messages(&self) -> Vec<&str> {
         let answered = self.output_items.iter().filter(|item| item.kind == "message").flat_map(TaskTurnItem::texts);
@@ -337,7 +338,7 @@ impl TaskTurn {
         }
     }
 
-    /// When it was started. `None` where the backend does not tell.
+    /// When it was created. `None` if the backend does not say.
     #[must_use]
     pub fn created_at(&self) -> Option<SystemTime> {
         moment(self.created_at)
@@ -352,7 +353,7 @@ impl WorklogMessage {
 }
 
 impl TaskDetails {
-    /// What the user asked: the texts of the current turn, with a blank line between.
+    /// The user's prompt: the texts of the current turn, joined with blank lines.
     #[must_use]
     pub fn prompt(&self) -> Option<String> {
         let items = &self.current_user_turn.as_ref()?.input_items;
@@ -363,7 +364,7 @@ impl TaskDetails {
         (!texts.is_empty()).then(|| texts.join("\n\n"))
     }
 
-    /// What the assistant said. Where it said nothing and the task failed, why.
+    /// The assistant's messages. If there are none and the task failed, the reason of the failure.
     #[must_use]
     pub fn messages(&self) -> Vec<String> {
         let said: Vec<String> = self.answers().flat_map(TaskTurn::messages).map(str::to_owned).collect();
@@ -373,7 +374,7 @@ impl TaskDetails {
         }
     }
 
-    /// The diff that the task ended in, as unified diff. A task may end without.
+    /// The task's diff, as unified diff. A task may end without one.
     #[must_use]
     pub fn unified_diff(&self) -> Option<&str> {
         self.answers().find_map(TaskTurn::unified_diff)
@@ -385,7 +386,7 @@ impl TaskDetails {
         self.current_assistant_turn.as_ref().and_then(TaskTurn::failure)
     }
 
-    /// The task in short. The statistics are the backend's; where it has none, they are counted in the diff.
+    /// A summary. The diff statistics are the backend's; if it sends none, they are counted in the diff.
     #[must_use]
     pub fn summary(&self) -> TaskSummary {
         let task = &self.task;

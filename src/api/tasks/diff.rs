@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::wire::open_struct;
 
-/// How much a diff changes.
+/// The statistics of a diff.
 ///
 /// ```
 /// use codex_backend::tasks::DiffStats;
@@ -15,17 +15,17 @@ use crate::wire::open_struct;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DiffStats {
-    /// Files.
+    /// The number of changed files.
     pub files_modified: u64,
-    /// Lines that are new.
+    /// The number of added lines.
     pub lines_added: u64,
-    /// Lines that are gone.
+    /// The number of removed lines.
     pub lines_removed: u64,
 }
 
 impl DiffStats {
-    /// Counted in a diff: files by their `diff --git`, or by their two sides (`---`, `+++`) where they have none. A diff
-    /// that names no file counts as one file, unless it is blank.
+    /// Counts the changes of a unified diff. Files are counted by their `diff --git` lines, or if there are none, by
+    /// `---` and `+++`. A diff that names no file counts as one file, unless it is blank.
     #[must_use]
     pub fn of(diff: &str) -> Self {
         let mut stats = Self::default();
@@ -59,14 +59,14 @@ impl DiffStats {
 }
 
 open_struct! {
-    /// How much a diff changes, as the backend counts it.
+    /// The statistics of a diff, as the backend sends them.
     #[derive(Eq)]
     pub WireDiffStats {
-        /// Files.
+        /// The number of changed files.
         files_modified: i64,
-        /// Lines that are new.
+        /// The number of added lines.
         lines_added: i64,
-        /// Lines that are gone.
+        /// The number of removed lines.
         lines_removed: i64,
     }
 }

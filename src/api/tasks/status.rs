@@ -1,26 +1,26 @@
-//! How far a task has come, and a task in short.
+//! The status of tasks and turns, and the summary of a task.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::diff::{DiffStats, WireDiffStats};
 use crate::wire::{open_enum, open_struct};
 
-/// How far a task has come.
+/// The status of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskStatus {
-    /// It is waiting or running.
+    /// Waiting or running.
     Pending,
-    /// It is done.
+    /// Done.
     Ready,
-    /// Its diff has been applied.
+    /// Done, and its diff has been applied.
     Applied,
-    /// It failed, or was cancelled.
+    /// Failed or cancelled.
     Failed,
 }
 
 impl TaskStatus {
-    /// Whether nothing more will come of it by itself.
+    /// Whether it is final: anything but [`Pending`](Self::Pending).
     #[must_use]
     pub fn is_final(self) -> bool {
         self != Self::Pending
@@ -39,23 +39,23 @@ impl std::fmt::Display for TaskStatus {
 }
 
 open_enum! {
-    /// How far a turn has come, in the backend's words.
+    /// The status of a turn, in the backend's words.
     TaskTurnStatus {
-        /// It waits.
+        /// Waiting.
         Pending = "pending",
-        /// It runs.
+        /// Running.
         InProgress = "in_progress",
-        /// It is done.
+        /// Done.
         Completed = "completed",
-        /// It failed.
+        /// Failed.
         Failed = "failed",
-        /// The user ended it.
+        /// Cancelled by the user.
         Cancelled = "cancelled",
     }
 }
 
 impl TaskTurnStatus {
-    /// The same in the words for tasks. What this crate does not know counts as running.
+    /// The same as a [`TaskStatus`]. An unknown status counts as pending.
     #[must_use]
     pub fn task_status(&self) -> TaskStatus {
         match self {
@@ -67,25 +67,25 @@ impl TaskTurnStatus {
 }
 
 open_enum! {
-    /// The state of a task, in the backend's words, where no turn tells it.
+    /// The state of a task, in the backend's words, if no turn has one.
     TaskState {
-        /// It waits or runs.
+        /// Waiting or running.
         Pending = "pending",
-        /// It is done.
+        /// Done.
         Ready = "ready",
-        /// Its diff has been applied.
+        /// Done, and its diff has been applied.
         Applied = "applied",
-        /// It failed.
+        /// Failed.
         Error = "error",
     }
 }
 
 open_struct! {
-    /// What is shown of a task's state.
+    /// The state of a task, to show to a user.
     pub TaskStatusDisplay {
         /// The name of the environment.
         environment_label: Option<String>,
-        /// The state, where no turn tells it.
+        /// The state, if no turn has one.
         state: Option<TaskState>,
         /// The latest turn.
         latest_turn_status_display: Option<LatestTurnStatus>,
@@ -93,23 +93,23 @@ open_struct! {
 }
 
 open_struct! {
-    /// What is shown of the latest turn's state.
+    /// The state of the latest turn, to show to a user.
     pub LatestTurnStatus {
-        /// How far it has come.
+        /// Its status.
         turn_status: Option<TaskTurnStatus>,
-        /// How much it changed.
+        /// The statistics of its diff.
         diff_stats: Option<WireDiffStats>,
-        /// The other attempts.
+        /// The ids of the other attempts.
         sibling_turn_ids: Option<Vec<String>>,
         /// When it last changed, in seconds since 1970.
         updated_at: Option<f64>,
-        /// When it was started, in seconds since 1970.
+        /// When it was created, in seconds since 1970.
         created_at: Option<f64>,
     }
 }
 
 impl TaskStatusDisplay {
-    /// The state.
+    /// The status of the task.
     #[must_use]
     pub fn status(&self) -> TaskStatus {
         let turn = self.latest_turn_status_display.as_ref().and_then(|turn| turn.turn_status.as_ref());
@@ -123,7 +123,7 @@ impl TaskStatusDisplay {
     }
 }
 
-/// A task in short, in the form that lists and details share.
+/// A summary of a task, in the form that lists and details share.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TaskSummary {
@@ -131,19 +131,19 @@ pub struct TaskSummary {
     pub id: String,
     /// Its title.
     pub title: String,
-    /// How far it has come.
+    /// Its status.
     pub status: TaskStatus,
-    /// When it last changed. `None` where the backend does not tell.
+    /// When it last changed. `None` if the backend does not say.
     pub updated_at: Option<SystemTime>,
     /// The id of the environment it runs in. `None` in lists.
     pub environment_id: Option<String>,
     /// The name of the environment it runs in.
     pub environment_label: Option<String>,
-    /// How much its diff changes.
+    /// The statistics of its diff.
     pub diff_stats: DiffStats,
     /// Whether it reviews a pull request.
     pub is_review: bool,
-    /// How many attempts there are. `None` where the backend does not tell.
+    /// The number of attempts. `None` if the backend does not say.
     pub attempts_total: Option<usize>,
 }
 
@@ -167,7 +167,7 @@ impl TaskSummary {
     }
 }
 
-/// Seconds since 1970 as a moment.
+/// Seconds since 1970 as a `SystemTime`.
 pub(super) fn moment(seconds: Option<f64>) -> Option<SystemTime> {
     let since = Duration::try_from_secs_f64(seconds?).ok()?;
     UNIX_EPOCH.checked_add(since)

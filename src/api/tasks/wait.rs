@@ -15,14 +15,14 @@ use super::status::TaskSummary;
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 
-/// No two questions follow each other faster than this.
+/// The shortest polling interval.
 const LEAST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Waiting for a task, made by [`CloudTasks::wait`](crate::CloudTasks::wait): `.await` it for the details of the task when
 /// it is done, or take the [`changes`](Self::changes) on the way.
 ///
-/// The backend is polled, less and less often while nothing changes. A retryable error does not end the waiting. Dropping
-/// the future or the stream ends the waiting; the task goes on.
+/// The backend is polled, less and less often while nothing changes. A retryable error does not end the waiting.
+/// Dropping the future or the stream ends the waiting; the task continues in the cloud.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,7 +46,7 @@ pub struct TaskWait {
     task_id: String,
     interval: Duration,
     longest_interval: Duration,
-    time_limit: Duration,
+    timeout: Duration,
 }
 
 impl TaskWait {
@@ -56,11 +56,12 @@ impl TaskWait {
             task_id: task_id.to_owned(),
             interval: Duration::from_secs(2),
             longest_interval: Duration::from_secs(30),
-            time_limit: Duration::from_secs(60 * 60),
+            timeout: Duration::from_secs(60 * 60),
         }
     }
 
-    /// The polling interval at first and after each change; then it grows by half each time. Default 2 s, at least 100 ms.
+    /// The first polling interval, also after each change; then it grows by half each time. Default 2 s, at least 100
+    /// ms.
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
@@ -72,13 +73,14 @@ impl TaskWait {
         self
     }
 
-    /// How long to wait in all, from the first request on. Default 1 h; then [`ErrorKind::TaskNotReady`].
-    pub fn with_time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = limit;
+    /// The time-out for the whole wait, from the first request on. Default 1 h; then [`ErrorKind::TaskNotReady`]. The
+    /// task continues.
+    pub fn with_timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
         self
     }
 
-    /// The task as it is now, and then whenever its summary has changed. Ends with the state that is final.
+    /// The task as it is now, and again whenever its summary has changed. The stream ends after a final status.
     pub fn changes(self) -> TaskChanges {
         let clock = self.caller.exchange().clock();
         let watch = Watch { started: clock.monotonic(), pause: None, last: None, over: false, wait: self };
@@ -86,11 +88,11 @@ impl TaskWait {
     }
 }
 
-/// How far the waiting has come.
+/// The state of the polling.
 struct Watch {
     wait: TaskWait,
     started: Duration,
-    /// How long to pause before the next question; `None` before the first.
+    /// The pause before the next request; `None` before the first.
     pause: Option<Duration>,
     last: Option<TaskSummary>,
     over: bool,
@@ -114,7 +116,7 @@ impl Watch {
         loop {
             if let Some(pause) = self.pause {
                 let waited = clock.monotonic().saturating_sub(self.started);
-                let Some(left) = self.wait.time_limit.checked_sub(waited).filter(|left| !left.is_zero()) else {
+                let Some(left) = self.wait.timeout.checked_sub(waited).filter(|left| !left.is_zero()) else {
                     let message = format!("the task was not done after {waited:.0?}");
                     return Err(Error::new(ErrorKind::TaskNotReady, DETAILS.name, message).sent(true));
                 };

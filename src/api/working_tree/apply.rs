@@ -1,3 +1,5 @@
+//! Applies a diff to a working tree, in the steps that `git` needs.
+
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
@@ -7,35 +9,35 @@ use super::error::GitError;
 use super::git::Git;
 use crate::api::tasks::{is_unified_diff, paths_of};
 
-/// What came of applying a diff.
+/// The outcome of applying a diff.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApplyOutcome {
-    /// All of it in a word.
+    /// The status.
     pub status: ApplyStatus,
-    /// Whether `git` only looked, and touched nothing.
+    /// Whether it was only a check, which changes nothing.
     pub is_check: bool,
-    /// The paths that are as the diff wants them (or, in a check, would be).
+    /// The paths to which the diff was applied (in a check: would be).
     pub applied: Vec<String>,
-    /// The paths that are as they were.
+    /// The paths that are unchanged.
     pub skipped: Vec<String>,
-    /// The paths that hold conflict markers now.
+    /// The paths that have conflict markers now.
     pub conflicted: Vec<String>,
-    /// How `git` ended; `None` where a signal ended it.
+    /// The exit code of `git`; `None` if a signal ended it.
     pub exit_code: Option<i32>,
-    /// What it printed.
+    /// What `git` wrote to its standard output.
     pub stdout: String,
-    /// What it complained about.
+    /// What `git` wrote to its standard error.
     pub stderr: String,
 }
 
-/// What came of applying a diff, in a word.
+/// The status of applying a diff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ApplyStatus {
-    /// Everything fits.
+    /// The whole diff fits.
     Applied,
-    /// Some of it fits; there are conflicts to resolve.
+    /// A part of it fits; there are conflicts to resolve.
     Partial,
     /// Nothing fits, and nothing was written.
     Failed,

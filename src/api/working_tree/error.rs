@@ -1,7 +1,9 @@
+//! What can go wrong when a diff is applied.
+
 use std::io;
 use std::path::PathBuf;
 
-/// Why `git` was not run, or could not be. The working tree is as it was.
+/// Why `git` was not run, or could not be. The working tree is unchanged.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,7 +23,7 @@ pub enum GitError {
     /// There is no `git`.
     #[error("there is no program `{}`: install git, or name the program with `WorkingTree::open_with`", program.display())]
     GitNotFound {
-        /// What was to be run.
+        /// The program.
         program: PathBuf,
     },
     /// The folder is in no working tree.

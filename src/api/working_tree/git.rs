@@ -1,3 +1,5 @@
+//! Runs `git` in a working tree.
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -58,7 +60,7 @@ impl Git {
         &self.root
     }
 
-    /// Runs to its end on the blocking pool, whatever becomes of the future.
+    /// Runs to its end on the blocking pool, even if the future is dropped.
     pub(super) async fn run(&self, arguments: &[&str], input: Option<Bytes>) -> Result<Ran, GitError> {
         let name = arguments.first().copied().unwrap_or_default().to_owned();
         let mut command = Command::new(&self.program);

@@ -38,6 +38,7 @@ const LONGEST_ID: usize = 4096;
 /// client.usage().get().await?;
 /// # Ok(()) }
 /// ```
+#[doc(alias("service account", "machine user"))]
 #[derive(Clone)]
 pub struct AgentIdentity {
     pub(super) inner: Arc<Inner>,

@@ -22,6 +22,7 @@ use crate::mode::CodexBackend;
 /// let client: Client<CodexBackend> = Client::builder().chatgpt(tokens).build()?;
 /// # Ok::<(), codex_backend::ConfigError>(())
 /// ```
+#[doc(alias("access token", "token", "bearer"))]
 #[derive(Clone)]
 pub struct ChatGptTokens {
     access_token: SecretString,

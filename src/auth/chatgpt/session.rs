@@ -53,6 +53,7 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// client.usage().get().await?;
 /// # Ok(()) }
 /// ```
+#[doc(alias("oauth", "refresh token", "login", "account switch"))]
 #[derive(Clone)]
 pub struct ChatGptSession {
     shared: Arc<Shared>,

@@ -44,6 +44,7 @@ const NEW: &str = "new";
 /// assert_eq!(store.load()?, Some(credentials));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("auth.json"))]
 #[derive(Debug, Clone)]
 pub struct FileStore {
     path: PathBuf,

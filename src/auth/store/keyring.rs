@@ -54,6 +54,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("keyring", "keychain", "credential manager", "secret service"))]
 #[derive(Debug, Clone)]
 pub struct KeyringStore {
     codex_home: PathBuf,
