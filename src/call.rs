@@ -81,12 +81,9 @@ impl Caller {
         &self.context.base_url
     }
 
-    /// Sends a call, and receives its answer. It is an error, before anything is sent, where the destination is not known.
-    pub(crate) fn send<'a, R: Receive + 'a>(
-        &'a self,
-        call: Call<'a>,
-        receive: R,
-    ) -> Result<impl Future<Output = Result<R::Received, Error>> + Send + use<'a, R>, Error> {
+    /// What a call sends, the span in which it does, and whether the client's credentials go along. It is an error, before
+    /// anything is sent, where the destination is not known.
+    pub(crate) fn outgoing<'a>(&self, call: Call<'a>) -> Result<(Outgoing<'a>, tracing::Span, bool), Error> {
         let Call { operation, destination, path, query, headers, payload, options } = call;
         let (base_url, is_own) = self.base_url_of(destination, operation)?;
         let style = base_url.style();
@@ -101,18 +98,24 @@ impl Caller {
             target.push_str(query);
         }
         let url = base_url.with_target(&target);
-        let mut request = Outgoing { operation, url, headers, payload, options };
         let span = operation.span(if is_own { self.mode } else { NoAuth::NAME });
-        // Borrowed: what an async function takes by value is stored in its future twice.
-        let send = async move {
-            if is_own {
-                self.send_authorized(&mut request, &receive).await
-            } else {
-                // Rare, and no part of the other's size.
-                Box::pin(self.send_bare(&mut request, &receive)).await
-            }
-        };
-        Ok(send.instrument(span))
+        Ok((Outgoing { operation, url, headers, payload, options }, span, is_own))
+    }
+
+    /// Sends what [`outgoing`](Self::outgoing) made. Borrowed: what an async function takes by value is stored in its future
+    /// twice.
+    pub(crate) async fn send<R: Receive>(
+        &self,
+        request: &mut Outgoing<'_>,
+        receive: &R,
+        is_own: bool,
+    ) -> Result<R::Received, Error> {
+        if is_own {
+            self.send_authorized(request, receive).await
+        } else {
+            // Rare, and no part of the other's size.
+            Box::pin(self.send_bare(request, receive)).await
+        }
     }
 
     /// The base URL of a destination, and whether it is the client's own, to which its credentials go.

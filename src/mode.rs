@@ -56,6 +56,26 @@ pub(crate) mod sealed {
     )]
     #[allow(unnameable_types, reason = "that it cannot be named is what seals")]
     pub trait Sealed {}
+
+    /// The same for handles.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot be an endpoint: the trait is sealed, its implementations are the handles of `codex-backend`",
+        label = "not one of the handles of `codex-backend`",
+        note = "for a request that this crate does not have, take `Client::auth_headers` and send it with another HTTP stack"
+    )]
+    #[allow(unnameable_types, reason = "that it cannot be named is what seals")]
+    pub trait Handle {}
+
+    /// The same for agents.
+    #[cfg(feature = "agent-identity")]
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot be an agent of `codex-backend`: the trait is sealed",
+        label = "neither a `RegisteredAgent` nor a `LazyAgent`",
+        note = "to authenticate in a way of your own, implement `AuthProvider` and hand it to `Client::builder().provider(..)`"
+    )]
+    #[allow(unnameable_types, reason = "that it cannot be named is what seals")]
+    pub trait Agent {}
+
     impl Sealed for super::CodexBackend {}
     impl Sealed for super::OpenAiApi {}
     impl Sealed for super::NoAuth {}
@@ -127,7 +147,7 @@ impl CredentialsUnset for Unset {}
 /// A handle of this crate's API, with the clients it accepts.
 ///
 /// Implemented by the endpoint handles ([`OpenAiFileUpload`](crate::OpenAiFileUpload), …). Sealed.
-pub trait Endpoint: sealed::Sealed {
+pub trait Endpoint: sealed::Handle {
     /// The mode whose clients are accepted, or [`AnyMode`].
     type Accepted;
     /// The handle that clients of another mode use in its place, or [`nothing`].
@@ -136,6 +156,7 @@ pub trait Endpoint: sealed::Sealed {
 
 /// No handle: what [`Endpoint::Elsewhere`] is where clients of other modes have nothing of the kind.
 #[derive(Debug)]
+#[doc(hidden)]
 #[allow(non_camel_case_types, clippy::exhaustive_enums, reason = "a word of the compiler's message")]
 pub enum nothing {}
 
@@ -162,7 +183,7 @@ impl<M: Mode> Within<AnyMode> for M {}
 #[diagnostic::on_unimplemented(
     message = "`{E}` does not accept a `Client<{Self}>`",
     label = "`{E}` needs a `Client<{Needed}>`",
-    note = "in its place, clients of another mode use: `{Elsewhere}`",
+    note = "what the other API has for this: `{Elsewhere}`",
     note = "`Client::builder()` with `.chatgpt(tokens)` builds a `Client<CodexBackend>`, with `.api_key(key)` a `Client<OpenAiApi>`",
     note = "a client whose mode is known only at run time is an `AnyClient`: `as_codex_backend()` or `as_openai_api()` narrows it"
 )]

@@ -42,7 +42,7 @@ macro_rules! endpoint {
         crate::api::endpoint::endpoint! { @ $handle $new $accessor crate::$elsewhere, $mode $($bound)+ }
     };
     (@ $handle:ident $new:ident $accessor:ident $elsewhere:ty, $mode:ident $($bound:tt)+) => {
-        impl crate::mode::sealed::Sealed for $handle {}
+        impl crate::mode::sealed::Handle for $handle {}
         impl crate::mode::Endpoint for $handle {
             type Accepted = crate::mode::$mode;
             type Elsewhere = $elsewhere;

@@ -268,7 +268,7 @@ impl CodexModels {
         let timeouts = self.caller.exchange().timeouts();
         let timeouts = timeouts.call(timeouts.call.min(OVERALL)).attempt(timeouts.attempt.min(OVERALL));
         let options = CallOptions { timeouts: Some(timeouts), ..CallOptions::default() };
-        let request = self.request(&CATALOGUE).query("client_version", &self.client_version).with_options(options);
+        let mut request = self.request(&CATALOGUE).query("client_version", &self.client_version).with_options(options);
         let answer = request.send(ToTheEnd::DEFAULT).await?;
         let etag = answer.headers.get(http::header::ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let models: ModelsAnswer = answer.json(&CATALOGUE)?;

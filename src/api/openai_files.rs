@@ -37,14 +37,13 @@ pub use self::large::OpenAiLargeUpload;
 use self::multipart::{Form, Multipart};
 use super::files::progress::{ProgressCallback, UploadProgress};
 use super::files::source::Source;
-use super::request::{ApiRequest, PagedRequest, PreparedRequest, awaited};
+use super::request::{ApiRequest, PagedRequest, PreparedRequest, awaited, with_call_options};
 use super::responses::{DeletedObject, ListPage};
 use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
-    Activity, Body, CallOptions, Clock, IdleTimer, NotReceived, Opened, Operation, Receive, RetryPolicy, Timeouts,
-    ToTheEnd,
+    Activity, Body, CallOptions, Clock, IdleTimer, NotReceived, Opened, Operation, Receive, ToTheEnd,
 };
 
 operations! {
@@ -235,17 +234,7 @@ impl OpenAiUploadRequest {
         self
     }
 
-    /// Replaces the client's time-outs for this upload.
-    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.options.timeouts = Some(timeouts);
-        self
-    }
-
-    /// Replaces the client's retry policy for this upload.
-    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
-        self.options.retry = Some(policy);
-        self
-    }
+    with_call_options!("this upload", options);
 
     async fn run(self) -> Result<OpenAiFile, Error> {
         check_expiry(&CREATE, self.expires_after)?;
@@ -259,7 +248,7 @@ impl OpenAiUploadRequest {
         let form = form.file("file", &content.file_name);
         let headers = form.headers(content.size);
         let mut multipart = Multipart::new(form, content);
-        let request = PreparedRequest::new(&self.caller, &CREATE).headers(headers).with_options(self.options);
+        let mut request = PreparedRequest::new(&self.caller, &CREATE).headers(headers).with_options(self.options);
         request.send_source(&mut multipart, ToTheEnd::DEFAULT).await?.json(&CREATE)
     }
 }

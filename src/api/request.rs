@@ -23,7 +23,7 @@ mod api_request;
 mod paged;
 mod prepared;
 
-pub(crate) use self::api_request::awaited;
 pub use self::api_request::{ApiRequest, WithRaw};
+pub(crate) use self::api_request::{awaited, with_call_options};
 pub use self::paged::{ItemStream, Page, PageStream, PagedRequest};
 pub(crate) use self::prepared::{Needs, PreparedRequest, Requirement};

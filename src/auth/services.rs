@@ -54,7 +54,14 @@ impl AuthServices {
     ) -> Result<Self, ConfigError> {
         let named = |variable: &'static str| match environment.value(variable) {
             // One that is not text is an error: if it were skipped, credentials would go to another place.
-            Some(value) => checked(value.to_str().unwrap_or_default(), variable, &[]).map(Some),
+            Some(value) => match checked(value.to_str().unwrap_or_default(), variable, &[])? {
+                url if base_url.is_loopback() && !is_loopback(&url) => Err(ConfigError::InvalidAuthUrl {
+                    setting: variable,
+                    reason: "the base URL is on loopback and it is not: such a client reaches no other host, unless it is set \
+                             in code",
+                }),
+                url => Ok(Some(url)),
+            },
             None => Ok(None),
         };
         let in_code = |text: &Option<String>, setter: &'static str| match text {

@@ -190,7 +190,6 @@ impl std::error::Error for WrongMode {}
 /// With [`ErrorKind::WrongMode`]; the source is the `WrongMode`, which holds the client.
 impl From<WrongMode> for Error {
     fn from(wrong: WrongMode) -> Self {
-        let message = format!("a `Client<{}>` is needed, and a `Client<{}>` was given", wrong.needed, wrong.found());
-        Self::new(ErrorKind::WrongMode, "client.narrow", message).with_source(wrong)
+        Self::new(ErrorKind::WrongMode, "client.narrow", wrong.to_string()).with_source(wrong)
     }
 }

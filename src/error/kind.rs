@@ -155,7 +155,6 @@ impl ErrorKind {
 
     pub(crate) fn advice(self) -> Option<&'static str> {
         Some(match self {
-            Self::WrongMode => "Choose the credentials, or the endpoint, that go together.",
             Self::Unauthorized => "Sign in again, or replace the key, and build the client with the new credentials.",
             Self::Forbidden => "Check the account's plan and workspace, and the permissions of the credentials.",
             Self::RateLimited | Self::Overloaded => "Wait, and try again.",

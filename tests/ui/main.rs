@@ -94,7 +94,10 @@ fn every_endpoint_refuses_each_wrong_mode() {
             lines.push((format!("fn f({client}) {{ client.{accessor}(); }}"), headline));
         }
     }
-    each_line_is_one_error("endpoints_and_wrong_modes", &lines);
+    let labels = each_line_is_one_error("endpoints_and_wrong_modes", &lines);
+    for ((line, _), labels) in lines.iter().zip(labels) {
+        assert!(labels.iter().any(|label| label.contains("` needs a `Client<")), "{line}: {labels:?}");
+    }
 }
 
 /// What the Codex backend refuses of a request to a model does not compile.
@@ -136,18 +139,20 @@ fn the_backend_refuses_each_parameter_that_it_does_not_take() {
     assert_eq!(declared::parameters(), tried);
 }
 
-/// Checks a program that has one mistake on each line.
-fn each_line_is_one_error(name: &str, lines: &[(String, String)]) {
+/// Checks a program that has one mistake on each line. Gives the labels of each.
+fn each_line_is_one_error(name: &str, lines: &[(String, String)]) -> Vec<Vec<String>> {
     assert!(lines.len() > 10, "{lines:#?}");
     let modules = lines.iter().enumerate().map(|(number, (line, _))| format!("mod m{number} {{ {line} }}"));
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.rs"));
     fs::write(&program, modules.collect::<Vec<_>>().join("\n") + "\nfn main() {}\n").unwrap();
-    let errors = COMPILER.check_all(&[program]).remove(0);
+    let mut errors = COMPILER.check_all(&[program]).remove(0);
+    errors.sort_by_key(Diagnostic::line);
     let mut said: Vec<(usize, String)> = errors.iter().map(|error| (error.line(), error.headline())).collect();
     said.sort_unstable();
     let expected: Vec<(usize, String)> =
         lines.iter().enumerate().map(|(at, (_, said))| (at + 1, said.clone())).collect();
     assert_eq!(said, expected);
+    errors.iter().map(|error| error.labels().into_iter().map(str::to_owned).collect()).collect()
 }
 
 fn root() -> &'static Path {

@@ -1,4 +1,4 @@
-//~ E0277: `Vault` cannot implement this trait: it is sealed, its implementations are those of `codex-backend`
+//~ E0277: `Vault` cannot be an agent of `codex-backend`: the trait is sealed
 
 use codex_backend::auth::{AgentProvider, AuthContext, AuthFuture, AuthHeaders};
 use codex_backend::{AuthProvider, CodexBackend};

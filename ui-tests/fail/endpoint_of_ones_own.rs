@@ -1,5 +1,5 @@
-//~ E0277: `Exfiltrate` cannot implement this trait: it is sealed, its implementations are those of `codex-backend`
-//~ label: not one of the types of `codex-backend`
+//~ E0277: `Exfiltrate` cannot be an endpoint: the trait is sealed, its implementations are the handles of `codex-backend`
+//~ label: not one of the handles of `codex-backend`
 
 use codex_backend::mode::{AnyMode, Endpoint, nothing};
 

@@ -15,10 +15,10 @@ use super::progress::{ProgressCallback, UploadProgress};
 use super::source::{Content, Source};
 use super::wire::{CreateAnswer, CreateRequest, FinalizeAnswer};
 use crate::api::endpoint::operations;
-use crate::api::request::{PreparedRequest, awaited};
+use crate::api::request::{PreparedRequest, awaited, with_call_options};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, Operation, Payload, RetryPolicy, SignedUrl, Timeouts, ToTheEnd, path_segment};
+use crate::exchange::{CallOptions, Operation, Payload, SignedUrl, ToTheEnd, path_segment};
 
 operations! {
     for OpenAiFileUpload;
@@ -89,17 +89,7 @@ impl UploadRequest {
         self
     }
 
-    /// Replaces the client's time-outs for this upload.
-    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.upload.options.timeouts = Some(timeouts);
-        self
-    }
-
-    /// Replaces the client's retry policy for this upload.
-    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
-        self.upload.options.retry = Some(policy);
-        self
-    }
+    with_call_options!("this upload", upload.options);
 
     /// The polling interval while the backend processes the file. Default 250 ms.
     pub fn with_finalize_interval(mut self, interval: Duration) -> Self {
@@ -150,7 +140,7 @@ impl Upload {
         let asked_since = clock.monotonic();
         loop {
             let request = PreparedRequest::new(&self.caller, &FINALIZE).segment("file_id", &created.file_id);
-            let request = request.body(&json!({})).with_options(self.options);
+            let mut request = request.body(&json!({})).with_options(self.options);
             let answer = request.send(ToTheEnd::DEFAULT).await?;
             let (attempts, clean) = (answer.attempts, answer.scrubber.clone());
             let fail = |kind, message: String| {

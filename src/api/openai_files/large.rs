@@ -14,10 +14,10 @@ use serde_json::json;
 use super::file::{OpenAiFile, OpenAiFilePurpose};
 use super::multipart::Form;
 use crate::api::endpoint::operations;
-use crate::api::request::{PreparedRequest, awaited};
+use crate::api::request::{PreparedRequest, awaited, with_call_options};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, Operation, RetryPolicy, Timeouts};
+use crate::exchange::{CallOptions, Operation};
 
 operations! {
     for OpenAiFiles;
@@ -95,17 +95,7 @@ impl OpenAiLargeUpload {
         self
     }
 
-    /// Replaces the client's time-outs for this upload.
-    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.options.timeouts = Some(timeouts);
-        self
-    }
-
-    /// Replaces the client's retry policy for this upload.
-    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
-        self.options.retry = Some(policy);
-        self
-    }
+    with_call_options!("this upload", options);
 
     async fn run(mut self) -> Result<OpenAiFile, Error> {
         let size = self.size().await?;

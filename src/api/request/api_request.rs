@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::prepared::PreparedRequest;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::exchange::{Answer, CallOptions, Operation, Receive, RetryPolicy, Timeouts, ToTheEnd};
 use crate::wire::{Tolerant, Wire};
 
@@ -45,8 +45,8 @@ enum State<T> {
     Prepared(PreparedRequest, ReadAnswer<T>),
     /// Behind a lock that is never taken, so that a request can be shared though the future cannot.
     Sent(Mutex<BoxFuture<'static, Result<T, Error>>>),
-    /// While it goes from one to the other.
-    Between,
+    /// Its outcome has been given, or is on the way there.
+    Over,
 }
 
 /// What is made of the answer.
@@ -96,9 +96,9 @@ impl PreparedRequest {
         self,
         receive: impl FnOnce(&Self) -> R + Send + Sync + 'static,
     ) -> ApiRequest<R::Received> {
-        let send = move |request: Self| -> BoxFuture<'static, _> {
+        let send = move |mut request: Self| -> BoxFuture<'static, _> {
             let receive = receive(&request);
-            Box::pin(request.send(receive))
+            Box::pin(async move { request.send(receive).await })
         };
         ApiRequest::new(self, ReadAnswer::Received(Box::new(send)))
     }
@@ -185,7 +185,7 @@ impl<T: Send + 'static> ApiRequest<T> {
                 let sent = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
                 State::Sent(Mutex::new(Box::pin(async { of_received(sent.await?) })))
             }
-            State::Between => State::Between,
+            State::Over => State::Over,
         };
         ApiRequest { operation: self.operation, state }
     }
@@ -198,7 +198,7 @@ impl<T: Send + 'static> ApiRequest<T> {
     }
 }
 
-async fn send<T: Send + 'static>(request: PreparedRequest, answer: ReadAnswer<T>) -> Result<T, Error> {
+async fn send<T: Send + 'static>(mut request: PreparedRequest, answer: ReadAnswer<T>) -> Result<T, Error> {
     match answer {
         ReadAnswer::Whole(receive, decode) => {
             let operation = request.operation;
@@ -213,16 +213,39 @@ impl<T: Send + 'static> Future for ApiRequest<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let State::Prepared(..) = self.state
-            && let State::Prepared(request, answer) = std::mem::replace(&mut self.state, State::Between)
+            && let State::Prepared(request, answer) = std::mem::replace(&mut self.state, State::Over)
         {
             self.state = State::Sent(Mutex::new(Box::pin(send(request, answer))));
         }
-        match &mut self.state {
-            State::Sent(sent) => sent.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll(context),
-            State::Prepared(..) | State::Between => Poll::Pending,
+        let State::Sent(sent) = &mut self.state else {
+            let message = "this request has been awaited already";
+            return Poll::Ready(Err(Error::new(ErrorKind::InvalidInput, self.operation, message)));
+        };
+        let outcome = sent.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll(context);
+        if outcome.is_ready() {
+            self.state = State::Over;
         }
+        outcome
     }
 }
+
+/// The options that a request of another form takes as well. For an `impl` block.
+macro_rules! with_call_options {
+    ($what:literal, $($options:ident).+) => {
+        #[doc = concat!("Replaces the client's time-outs for ", $what, ".")]
+        pub fn with_timeouts(mut self, timeouts: crate::exchange::Timeouts) -> Self {
+            self.$($options).+.timeouts = Some(timeouts);
+            self
+        }
+
+        #[doc = concat!("Replaces the client's retry policy for ", $what, ".")]
+        pub fn with_retry_policy(mut self, policy: crate::exchange::RetryPolicy) -> Self {
+            self.$($options).+.retry = Some(policy);
+            self
+        }
+    };
+}
+pub(crate) use with_call_options;
 
 /// Makes a request of another form one that can be awaited, which runs it.
 macro_rules! awaited {
@@ -241,7 +264,14 @@ pub(crate) use awaited;
 
 impl<T> fmt::Debug for ApiRequest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ApiRequest").field("operation", &self.operation).finish_non_exhaustive()
+        let options = match &self.state {
+            State::Prepared(request, _) => Some(&request.options),
+            State::Sent(_) | State::Over => None,
+        };
+        f.debug_struct("ApiRequest")
+            .field("operation", &self.operation)
+            .field("options", &options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -273,5 +303,21 @@ mod tests {
     #[test]
     fn a_request_can_be_sent_and_shared() {
         shared::<ApiRequest<String>>();
+    }
+
+    /// What an async function takes by value is stored in its future several times: it adds up, and each call pays for it.
+    #[cfg(feature = "testing")]
+    #[tokio::test]
+    async fn the_future_of_a_call_is_small_and_ends_once() {
+        let backend = crate::testing::Backend::start().unwrap();
+        let client = backend.client().chatgpt(backend.chatgpt_tokens()).build().unwrap();
+        let State::Prepared(request, answer) = client.usage().get().state else { panic!() };
+        let size = size_of_val(&send(request, answer));
+        assert!(size < 4500, "{size} bytes");
+
+        let mut request = client.usage().get();
+        (&mut request).await.unwrap();
+        assert_eq!((&mut request).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(backend.requests().len(), 1);
     }
 }

@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 
-use super::api_request::ApiRequest;
+use super::api_request::{ApiRequest, with_call_options};
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, RetryPolicy, Timeouts};
+use crate::exchange::CallOptions;
 use crate::mode::mistakes::{AwaitedList, IteratedList, ListInPages};
 
 /// A list that comes in pages, made by the methods of endpoint handles.
@@ -84,17 +84,7 @@ impl<T: Send + 'static> PagedRequest<T> {
         }
     }
 
-    /// Replaces the client's time-outs, for each page.
-    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.options.timeouts = Some(timeouts);
-        self
-    }
-
-    /// Replaces the client's retry policy, for each page.
-    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
-        self.options.retry = Some(policy);
-        self
-    }
+    with_call_options!("each page", options);
 
     /// Starts at the page with this [`Page::next_cursor`] instead of the first.
     pub fn from_cursor(mut self, cursor: impl Into<String>) -> Self {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
+use tracing::Instrument;
 
 use crate::auth::AccountFacts;
 use crate::call::{Call, Caller, Destination};
@@ -14,6 +15,9 @@ use crate::error::{Error, ErrorKind};
 use crate::exchange::{
     Answer, CallOptions, Clock, Operation, Payload, PayloadSource, Receive, Retries, ToTheEnd, path_segment,
 };
+
+/// In bytes, encoded. Longer than any real one, and short enough for any server and proxy.
+const LONGEST_ID: usize = 4096;
 
 /// One request, from its path's template to its body. What is wrong with it is kept, and is the error when it would be
 /// sent.
@@ -74,13 +78,14 @@ impl PreparedRequest {
     pub(crate) fn segment(mut self, name: &str, value: &str) -> Self {
         let place = format!("{{{name}}}");
         debug_assert!(self.path.contains(&place), "`{}` has no `{place}` in its path", self.operation.name);
-        match path_segment(value) {
+        match path_segment(value).filter(|encoded| encoded.len() <= LONGEST_ID) {
             Some(encoded) => {
                 self.path = self.path.replacen(&place, &encoded, 1);
                 self
             }
             None => {
-                let reason = format!("`{value}` is no {}: it cannot be part of a path", name.replace('_', " "));
+                let shown: String = value.chars().take(100).collect();
+                let reason = format!("`{shown}` is no {}: it cannot be part of a path", name.replace('_', " "));
                 self.refused(Some(reason))
             }
         }
@@ -181,15 +186,15 @@ impl PreparedRequest {
     }
 
     /// Sends it, and reads the answer to its end.
-    pub(super) async fn answer(self, receive: ToTheEnd) -> Result<Answer, Error> {
+    pub(super) async fn answer(&mut self, receive: ToTheEnd) -> Result<Answer, Error> {
         match self.known {
             Some(body) if self.refused.is_none() => Ok(Answer::known(body)),
             _ => self.send(receive).await,
         }
     }
 
-    /// Sends it.
-    pub(crate) async fn send<R: Receive>(mut self, receive: R) -> Result<R::Received, Error> {
+    /// Sends it, once: what it carries goes along.
+    pub(crate) async fn send<R: Receive>(&mut self, receive: R) -> Result<R::Received, Error> {
         let body = std::mem::take(&mut self.body);
         let payload = if body.is_empty() { Payload::Empty } else { Payload::Bytes(body) };
         self.send_payload(payload, receive).await
@@ -197,7 +202,7 @@ impl PreparedRequest {
 
     /// Sends it with content that is read meanwhile.
     pub(crate) async fn send_source<R: Receive>(
-        mut self,
+        &mut self,
         source: &mut dyn PayloadSource,
         receive: R,
     ) -> Result<R::Received, Error> {
@@ -225,7 +230,8 @@ impl PreparedRequest {
             payload,
             options: &self.options,
         };
-        self.caller.send(call, receive)?.await
+        let (mut request, span, is_own) = self.caller.outgoing(call)?;
+        self.caller.send(&mut request, &receive, is_own).instrument(span).await
     }
 }
 
@@ -305,6 +311,15 @@ mod tests {
         request.status_only().await.unwrap_err();
         let target = backend.requests()[0].target.clone();
         assert_eq!(target, "/backend-api/wham/things/%7Bpart%7D/%7Bx%7D%2F..");
+    }
+
+    #[tokio::test]
+    async fn an_id_that_no_url_has_room_for_is_an_error_before_anything_is_sent() {
+        let backend = Backend::start().unwrap();
+        let request = request(&backend).segment("thing_id", &"x".repeat(100_000)).segment("part", "1");
+        let error = request.status_only().await.unwrap_err();
+        assert_eq!((error.kind(), error.may_have_been_sent()), (ErrorKind::InvalidInput, false));
+        assert!(error.to_string().len() < 300 && backend.requests().is_empty(), "{error}");
     }
 
     #[tokio::test]

@@ -21,10 +21,10 @@ use super::stream::{ReceiveStream, ResponseStream};
 use super::tool::ResponseTool;
 use super::turn::ResponseTurn;
 use crate::api::endpoint::operations;
-use crate::api::request::PreparedRequest;
+use crate::api::request::{PreparedRequest, with_call_options};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, LONGEST_EVENT, Operation, Retries, RetryPolicy, Timeouts};
+use crate::exchange::{CallOptions, LONGEST_EVENT, Operation, Retries};
 use crate::mode::mistakes::{AwaitedRequest, UnsentRequest};
 use crate::mode::responses::{AnswersInOnePiece, KeepsResponses, TakesParameter, parameter};
 use crate::wire::open_enum;
@@ -33,12 +33,13 @@ use crate::wire::open_enum;
 operations! {
     for CodexResponses;
     CREATE_CODEX: "responses.create" = POST "{codex}/responses",
-        Safe as "until the first event of the body has come", Stream;
+        IfNotActedOn as "until the first event of the body has come", Stream;
 }
 operations! {
     for OpenAiResponses;
     CREATE: "openai_responses.create" = POST "/responses",
-        Safe as "if it is not kept, until the first event has come; else only if the server did not act on it", Stream;
+        IfNotActedOn as "if it is not stored, until the first event has come; else only if the server did not act on it",
+        Stream;
 }
 
 /// What all requests of one route share.
@@ -68,7 +69,7 @@ pub(super) static OPENAI: CreateRoute = CreateRoute { rules: Rules::OpenAiApi, c
 ///
 /// | the response | the request is retried after a failure | time-out |
 /// | --- | --- | --- |
-/// | is not stored (`store` is false; always on the Codex backend) | until the first event of the body has come | [`Timeouts::stream_idle`] |
+/// | is not stored (`store` is false; always on the Codex backend) | until the first event of the body has come | [`Timeouts::stream_idle`](crate::Timeouts::stream_idle) |
 /// | is stored, or runs in the background | only if the server did not act on it | the same |
 ///
 /// ```
@@ -549,17 +550,7 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    /// Replaces the client's time-outs for this request. Only [`Timeouts::stream_idle`] applies.
-    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
-        self.content.options.timeouts = Some(timeouts);
-        self
-    }
-
-    /// Replaces the client's retry policy for this request.
-    pub fn with_retry_policy(mut self, policy: RetryPolicy) -> Self {
-        self.content.options.retry = Some(policy);
-        self
-    }
+    with_call_options!("this request; only the idle time-out of streams applies", content.options);
 
     /// Sends the request. The future is ready when the first event of the answer has arrived; until then a failure may
     /// be retried. Dropping the future or the stream cancels the request.
@@ -580,7 +571,7 @@ impl<M> ResponseRequest<M> {
     ///
     /// # Errors
     ///
-    /// As [`stream`](Self::stream). Nothing arrives before the model has finished, so [`Timeouts::stream_idle`] is the
+    /// As [`stream`](Self::stream). Nothing arrives before the model has finished, so [`Timeouts::stream_idle`](crate::Timeouts::stream_idle) is the
     /// time-out for the whole response.
     #[must_use = "nothing is sent unless awaited"]
     pub fn send(self) -> Pin<Box<dyn Future<Output = Result<ModelResponse, Error>> + Send>>
@@ -643,7 +634,7 @@ impl RequestContent {
     }
 
     pub(super) async fn stream(&mut self) -> Result<ResponseStream, Error> {
-        let request = self.prepare(true)?;
+        let mut request = self.prepare(true)?;
         let receive = ReceiveStream {
             clock: request.clock(),
             idle: request.idle(),

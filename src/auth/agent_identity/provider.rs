@@ -73,11 +73,11 @@ pub struct LazyAgent {
     label = "neither a `RegisteredAgent` nor a `LazyAgent`",
     note = "`identity.register(&context).await?` makes a `RegisteredAgent` of an `AgentIdentity`, and `identity.lazy()` a `LazyAgent`, which registers before its first request"
 )]
-pub trait AgentProvider: AuthProvider<Route = CodexBackend> + sealed::Sealed {}
+pub trait AgentProvider: AuthProvider<Route = CodexBackend> + sealed::Agent {}
 impl AgentProvider for RegisteredAgent {}
 impl AgentProvider for LazyAgent {}
-impl sealed::Sealed for RegisteredAgent {}
-impl sealed::Sealed for LazyAgent {}
+impl sealed::Agent for RegisteredAgent {}
+impl sealed::Agent for LazyAgent {}
 
 /// For the compiler to say that it needs a task.
 #[doc(hidden)]
