@@ -1,37 +1,38 @@
 //! Keeping credentials in a store of one's own: a database, a vault, or whatever the application has.
 //!
-//! A [`ChatGptSession`](crate::ChatGptSession) refreshes its tokens, and a refresh token works **once**: whoever uses it gets the
-//! next one, which has to be saved. Where that is, is up to a [`CredentialStore`](crate::auth::CredentialStore), and
-//! [`FileStore`](crate::auth::FileStore) (the official tool's `auth.json`) is only one of them. Implement the trait to keep
-//! credentials elsewhere. Each account of each user has a store, which is a row or an entry, of its own.
+//! A [`ChatGptSession`](crate::ChatGptSession) refreshes its tokens, and a refresh token works **once**: whoever uses it
+//! gets the next one, which has to be saved. The place is a [`CredentialStore`](crate::auth::CredentialStore), such as
+//! [`FileStore`](crate::auth::FileStore) for the official tool's `auth.json`. Implement that trait to keep credentials
+//! elsewhere. A store keeps the credentials of one user in one account: in a table, that is one row.
 //!
 //! # What a store must do
 //!
-//! [`load`](crate::auth::CredentialStore::load) gives what is kept. `None` means that nothing is kept, and stands for no error:
-//! a session without credentials asks its user to sign in.
+//! [`load`](crate::auth::CredentialStore::load) gives what is kept. `None` means that nothing is kept, so that the user has
+//! to sign in; what cannot be read is an error, and never `None`.
 //!
 //! [`swap`](crate::auth::CredentialStore::swap) is a **compare-and-swap**:
 //!
-//! * It replaces what is kept by `new` only if what is kept equals `expected`, and nothing may come between the comparison and
-//!   the write: use a transaction, a conditional `UPDATE`, or an entry with a version. `None` is "nothing": expected, where
-//!   credentials are saved for the first time; new, where they are removed.
+//! * It replaces what is kept by `new` only if what is kept equals `expected`, and nothing may come between the comparison
+//!   and the write: use a transaction, a conditional `UPDATE`, or an entry with a version. `None` stands for nothing: as
+//!   `expected` when credentials are saved for the first time, as `new` when they are removed.
 //! * Compare values with `==`, not texts. The same credentials can be spelled in several ways.
-//! * If something else is kept, it stays, and the answer is [`SwapOutcome::Changed`](crate::auth::SwapOutcome) with that. This
-//!   is no error: the session adopts what it finds.
-//! * An error means that nothing was written. While a session cannot save new tokens, it goes on trying for a minute and works with
-//!   them meanwhile.
+//! * If something else is kept, it stays, and `swap` returns it in [`SwapOutcome::Changed`](crate::auth::SwapOutcome). That
+//!   is not an error: the session then adopts what is kept, or writes its tokens over it.
+//! * An error means that nothing was written. While a session cannot save new tokens, it goes on trying for a minute and
+//!   works with them meanwhile.
 //!
-//! **Do not change the document.** Keep the text of [`to_json`](crate::auth::StoredCredentials::to_json) whole and give it back
-//! with [`from_json`](crate::auth::StoredCredentials::from_json). It also holds members that this crate does not know, such as
-//! those of a newer version of the official tool. You may encrypt it, and should where others can read the store: whoever has the
-//! text can use the credentials. [`describe`](crate::auth::CredentialStore::describe), `Debug` and errors of a store show
-//! nothing of it.
+//! **Do not change the document.** Keep the text of [`to_json`](crate::auth::StoredCredentials::to_json) whole and give it
+//! back with [`from_json`](crate::auth::StoredCredentials::from_json). It also holds members that this crate does not know,
+//! such as those of a newer version of the official tool. You may encrypt it, and should where others can read the store:
+//! whoever has the text can use the credentials. [`describe`](crate::auth::CredentialStore::describe), `Debug` and errors
+//! of a store show nothing of it.
 //!
-//! The methods may block.
+//! The methods may block: a refresh runs on a thread of its own.
 //!
 //! # A store in a table
 //!
-//! A table of a database with one text for each key. Its only writing operation is conditional on the text that was read:
+//! The store below keeps each document in a row of a table. The table's only write is conditional: it names the text that was
+//! read before.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -108,7 +109,7 @@
 //!             if self.table.replace(&self.key, text.as_deref(), new.map(StoredCredentials::to_json)) {
 //!                 return Ok(SwapOutcome::Done);
 //!             }
-//!             // Somebody wrote between the two: look again.
+//!             // Somebody wrote between the two steps: read again.
 //!         }
 //!     }
 //! }
@@ -123,7 +124,7 @@
 //! client.usage().get().await?; // these tokens have expired, so they are refreshed, and the new ones saved
 //! assert_ne!(store.load()?, Some(credentials.clone()));
 //!
-//! // Whoever still expects the old ones changes nothing.
+//! // A writer that still expects the old ones changes nothing.
 //! assert!(matches!(store.swap(Some(&credentials), None)?, SwapOutcome::Changed(Some(_))));
 //! # assert_eq!(format!("{store:?}"), "the row `user-1/acct-1`");
 //! # Ok(()) }
@@ -133,10 +134,10 @@
 //!
 //! With `swap` alone, two processes that refresh at the same moment use the same refresh token; the server refuses one of
 //! them, which then adopts what the other has saved, or fails if it comes too early. To avoid that, let
-//! [`begin_refresh`](crate::auth::CredentialStore::begin_refresh) give a [`RefreshLease`](crate::auth::RefreshLease) that only one
-//! process can hold: a row that is locked, or an advisory lock. It is taken **before** the refresh token is used, waits for `patience` at
-//! the most, and ends when it is dropped. Whatever can keep the new tokens from being saved should be an error of
-//! `begin_refresh`: then the old ones have not been used.
+//! [`begin_refresh`](crate::auth::CredentialStore::begin_refresh) give a [`RefreshLease`](crate::auth::RefreshLease) that
+//! only one process can hold at a time: a locked row, or an advisory lock. It is taken **before** the refresh token is
+//! used, waits for `patience` at the most, and ends when it is dropped. If the new tokens could not be saved, let
+//! `begin_refresh` fail: then the refresh token has not been used.
 //!
-//! A store that may only be read says so with [`is_read_only`](crate::auth::CredentialStore::is_read_only). Its refresh token is
-//! never used.
+//! A store that may only be read says so with [`is_read_only`](crate::auth::CredentialStore::is_read_only). Its refresh
+//! token is never used.

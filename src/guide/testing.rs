@@ -1,8 +1,8 @@
 //! Testing an application.
 //!
-//! The feature `testing` adds `codex_backend::testing::Backend`: an HTTP server on loopback that plays the Codex backend and the OpenAI API. It
-//! checks credentials, keeps what it is sent, and fails on demand. An application's tests run against it with the client that
-//! the application uses, over real sockets, and without an account.
+//! The feature `testing` adds [`testing::Backend`](../../testing/struct.Backend.html), an HTTP server on loopback that
+//! plays the Codex backend and the OpenAI API. It checks credentials, keeps what it is sent, and fails on demand. An
+//! application's tests run against it with the application's own client, over real sockets and without an account.
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -11,8 +11,8 @@
 //!
 //! # A client for it
 //!
-//! `Backend::client` is a builder that goes to this server and does not read the process's environment. Let the code under
-//! test take a client, or a builder, and hand it this one:
+//! `Backend::client` gives a builder whose clients talk to this server; it does not read the process's environment. Let the
+//! code under test take a client or a builder, so that a test can pass in this one:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,9 +38,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A client with an API key is built with `.api_key(backend.api_key())`. Accounts with another plan, tokens that expire,
-//! revoked tokens, an `auth.json`, personal access tokens and agents come from methods of `Backend` as well, and
-//! so does the content of each endpoint (`set_usage`, `add_tasks`, …).
+//! A client with an API key is built with `.api_key(backend.api_key())`. Other methods of `Backend` add accounts with other
+//! plans, revoke tokens, issue an `auth.json`, personal access tokens and agents, and set what the endpoints answer
+//! (`set_usage`, `add_tasks`, …).
 //!
 //! # What goes wrong
 //!
@@ -89,8 +89,8 @@
 //!
 //! # Time
 //!
-//! All waits and time-outs of a client, and the expiry of its tokens, follow its clock. With a `ManualClock` a test moves the
-//! time itself, and waits for nothing:
+//! A client takes the time for its waits and time-outs, and for the expiry of tokens, from its clock. With a `ManualClock`
+//! the test moves that time, and nobody waits:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
