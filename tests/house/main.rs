@@ -14,6 +14,7 @@ mod architecture;
 mod corpora;
 mod endpoint_table;
 mod examples;
+mod readme;
 mod secrets;
 mod testing_routes;
 mod wire_types;
