@@ -72,7 +72,7 @@ async fn keys_jwts_assertions_and_task_ids_are_never_shown() {
     let record = agent.to_record();
     secrets.assert_not_in(&format!("{record:?} {:?} {:?}", agent.task_id(), identity.key().to_pkcs8_base64()));
 
-    // Servers that repeat what they were sent, and JWTs and records that are almost right.
+    // Servers that echo what they were sent, and JWTs and records that are almost right.
     let assertion = stage.backend.requests_to(Route::GET_USAGE)[0].header("authorization").unwrap().to_owned();
     let echo = format!("you sent {assertion} and {KEY} and {}", jwt.expose_secret());
     for (status, times) in [(400, 1), (401, 1), (500, 3)] {

@@ -120,7 +120,7 @@ async fn a_refresh_is_seen_from_its_beginning_to_its_end() {
     assert_eq!(next(&mut watch).await, AuthHealth::Ready);
     guard(call).await.unwrap().unwrap();
     assert!(is_quiet(&mut watch).await);
-    assert_eq!((client.auth_health(), login.redeemed().len()), (AuthHealth::Ready, 1));
+    assert_eq!((client.auth_health(), login.refreshes().len()), (AuthHealth::Ready, 1));
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn it_is_told_why_the_user_has_to_sign_in() {
         replace_without_locks(&login.path(), &login.backend.issue_auth_json("acct-1", HOUR));
         usage(&client).await.unwrap();
         assert_eq!((client.auth_health(), next(&mut watch).await), (AuthHealth::Ready, AuthHealth::Ready));
-        assert_eq!(login.redeemed().len(), 1);
+        assert_eq!(login.refreshes().len(), 1);
     }
 }
 
@@ -222,7 +222,7 @@ async fn without_a_refresh_token_or_a_file_there_is_no_refresh() {
     fs::remove_file(login.path()).unwrap();
     usage(&client).await.unwrap_err();
     assert_eq!(client.auth_health(), AuthHealth::ReauthRequired(ReauthReason::Removed));
-    assert!(login.redeemed().is_empty());
+    assert!(login.refreshes().is_empty());
 }
 
 #[tokio::test]
@@ -239,7 +239,7 @@ async fn a_sign_in_that_was_removed_is_noticed_by_a_401_too() {
     fs::write(login.path(), kept.to_string()).unwrap();
     login.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_revoked"));
     usage(&client).await.unwrap();
-    assert_eq!((client.auth_health(), login.redeemed().len()), (AuthHealth::Ready, 1));
+    assert_eq!((client.auth_health(), login.refreshes().len()), (AuthHealth::Ready, 1));
 }
 
 #[tokio::test]
@@ -263,7 +263,7 @@ async fn a_background_refresh_makes_them_ready_without_a_caller_that_waits() {
     assert_eq!(client.auth_health(), AuthHealth::Expiring);
     usage(&client).await.unwrap();
     until(&client, AuthHealth::Ready).await;
-    assert_eq!(login.redeemed().len(), 1);
+    assert_eq!(login.refreshes().len(), 1);
 }
 
 #[tokio::test]
@@ -276,7 +276,7 @@ async fn what_another_process_saved_makes_them_ready_as_soon_as_it_is_taken_over
     usage(&client).await.unwrap();
     assert_eq!(client.auth_health(), AuthHealth::Ready);
     guard(async { while watch.next().await != Some(AuthHealth::Ready) {} }).await;
-    assert!(login.redeemed().is_empty());
+    assert!(login.refreshes().is_empty());
 }
 
 #[tokio::test]

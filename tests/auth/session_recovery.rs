@@ -64,7 +64,7 @@ async fn the_store_comes_first_and_the_refresh_token_second() {
     let second = kept(&login);
     refuse(&login, 2);
     usage(&client).await.unwrap();
-    assert_eq!((carried(&login), login.redeemed().len()), (vec![first, second, kept(&login)], 1));
+    assert_eq!((carried(&login), login.refreshes().len()), (vec![first, second, kept(&login)], 1));
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn tokens_that_are_refused_to_the_end_ask_for_a_sign_in() {
     assert_eq!((error.kind(), reason(&error)), (ErrorKind::Auth, Some(ReauthReason::RefusedAgain)));
     assert_eq!((error.status(), error.code()), (Some(http::StatusCode::UNAUTHORIZED), Some("token_expired")));
     assert!(error.needs_sign_in() && !error.is_retryable() && error.request_id().is_some());
-    assert_eq!((carried(&login).len(), login.redeemed().len()), (3, 1));
+    assert_eq!((carried(&login).len(), login.refreshes().len()), (3, 1));
 }
 
 #[tokio::test]
@@ -88,18 +88,18 @@ async fn without_anything_newer_in_the_store_a_call_is_sent_twice() {
     refuse(&login, 2);
     let error = usage(&client).await.unwrap_err();
     assert_eq!((reason(&error), error.attempts()), (Some(ReauthReason::RefusedAgain), 2));
-    assert_eq!((carried(&login).len(), login.redeemed().len()), (2, 1));
+    assert_eq!((carried(&login).len(), login.refreshes().len()), (2, 1));
     // A token that is seconds old is not the problem.
     clock.advance(MINUTE - MILLISECOND);
     refuse(&login, 1);
     let error = usage(&client).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthorized, Some("token_expired")));
-    assert_eq!((carried(&login).len(), login.redeemed().len()), (3, 1));
+    assert_eq!((carried(&login).len(), login.refreshes().len()), (3, 1));
     // One that is a minute old may be.
     clock.advance(MILLISECOND);
     refuse(&login, 1);
     usage(&client).await.unwrap();
-    assert_eq!(login.redeemed().len(), 2);
+    assert_eq!(login.refreshes().len(), 2);
 }
 
 #[tokio::test]
@@ -109,20 +109,20 @@ async fn tokens_that_another_process_refreshed_a_moment_ago_may_be_refreshed() {
     replace_without_locks(&login.path(), &login.backend.issue_auth_json("acct-1", HOUR));
     // Adopted by what was to be a refresh.
     usage(&client).await.unwrap();
-    assert_eq!(login.redeemed().len(), 0);
+    assert_eq!(login.refreshes().len(), 0);
     login.revoke_access_token_in_use();
     usage(&client).await.unwrap();
-    assert_eq!(login.redeemed().len(), 1);
+    assert_eq!(login.refreshes().len(), 1);
 }
 
 #[tokio::test]
 async fn every_endpoint_recovers_alike() {
     let login = Login::with_foreign_members(HOUR);
     let client = client(&login);
-    for (route, redeemed) in [(Route::CREATE_FILE, 1), (Route::FINALIZE_FILE, 1)] {
+    for (route, refreshes) in [(Route::CREATE_FILE, 1), (Route::FINALIZE_FILE, 1)] {
         login.backend.inject(route, Fault::unauthorized("token_expired"));
         let outcome = guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await;
-        assert_eq!((outcome.is_ok(), login.redeemed().len()), (route == Route::CREATE_FILE, redeemed), "{outcome:?}");
+        assert_eq!((outcome.is_ok(), login.refreshes().len()), (route == Route::CREATE_FILE, refreshes), "{outcome:?}");
     }
 }
 
@@ -136,7 +136,7 @@ async fn a_burst_of_refusals_is_answered_by_one_refresh_however_late_some_come()
     assert!(burst.into_iter().all(|recovery| recovery.unwrap() == AuthRecovery::Retry));
     assert_eq!(guard(client.auth_refused(refusal())).await.unwrap(), AuthRecovery::Retry);
     assert_eq!(guard(client.auth_headers()).await.unwrap().generation(), generation + 1);
-    assert_eq!(login.redeemed().len(), 1);
+    assert_eq!(login.refreshes().len(), 1);
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn a_refresh_that_fails_for_now_ends_the_call_and_is_tried_again_by_the_ne
     assert!(error.is_retryable() && !error.needs_sign_in() && error.may_have_been_sent(), "{error:?}");
     assert_eq!((login.document(), client.auth_health()), (before, AuthHealth::Ready));
     usage(&client).await.unwrap();
-    assert_eq!((carried(&login).len(), login.redeemed().len()), (3, 2));
+    assert_eq!((carried(&login).len(), login.refreshes().len()), (3, 2));
 }
 
 #[tokio::test]
@@ -162,14 +162,14 @@ async fn a_dead_refresh_token_is_not_sent_for_each_refusal() {
         let error = usage(&client).await.unwrap_err();
         assert_eq!((reason(&error), error.may_have_been_sent()), (Some(ReauthReason::Expired), true));
     }
-    assert_eq!(login.redeemed().len(), 1);
+    assert_eq!(login.refreshes().len(), 1);
     // The access token may work all the same.
     usage(&client).await.unwrap();
     // And a new sign-in mends it.
     replace_without_locks(&login.path(), &login.backend.issue_auth_json("acct-1", HOUR));
     refuse(&login, 1);
     usage(&client).await.unwrap();
-    assert_eq!((login.redeemed().len(), client.auth_health()), (1, AuthHealth::Ready));
+    assert_eq!((login.refreshes().len(), client.auth_health()), (1, AuthHealth::Ready));
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn without_a_refresh_token_a_401_asks_for_a_sign_in() {
     refuse(&login, 1);
     assert_eq!(reason(&usage(&client).await.unwrap_err()), Some(ReauthReason::NoRefreshToken));
     usage(&client).await.unwrap();
-    assert!(login.redeemed().is_empty());
+    assert!(login.refreshes().is_empty());
 }
 
 #[tokio::test]
@@ -197,7 +197,7 @@ async fn with_a_view_for_reading_only_a_401_is_the_servers_answer_unless_the_fil
     replace_without_locks(&login.path(), &login.backend.issue_auth_json("acct-1", HOUR));
     refuse(&login, 1);
     usage(&client).await.unwrap();
-    assert!(login.redeemed().is_empty());
+    assert!(login.refreshes().is_empty());
     assert_eq!(fs::read_dir(login.folder()).unwrap().count(), 1, "there are locks beside the file");
 }
 
@@ -228,12 +228,12 @@ async fn a_401_that_finds_the_store_broken_costs_no_refresh_token() {
         assert_eq!((error.kind(), error.auth_error().unwrap().kind()), (ErrorKind::Auth, kind), "{error:?}");
         // What is held works on.
         usage(&client).await.unwrap();
-        assert!(login.redeemed().is_empty());
+        assert!(login.refreshes().is_empty());
     }
 }
 
 #[tokio::test]
-async fn a_401_that_finds_another_account_adopts_nothing_and_redeems_nothing() {
+async fn a_401_that_finds_another_account_adopts_nothing_and_refreshes_nothing() {
     let login = Login::with_foreign_members(HOUR);
     let (client, first) = (client(&login), kept(&login));
     let other = login.backend.issue_auth_json("acct-2", HOUR);
@@ -243,7 +243,7 @@ async fn a_401_that_finds_another_account_adopts_nothing_and_redeems_nothing() {
     assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);
     usage(&client).await.unwrap();
     assert_eq!(carried(&login), [first.clone(), first]);
-    assert_eq!((login.document(), login.redeemed().len()), (serde_json::from_str::<Value>(&other).unwrap(), 0));
+    assert_eq!((login.document(), login.refreshes().len()), (serde_json::from_str::<Value>(&other).unwrap(), 0));
 }
 
 // ---- short lives and wrong clocks ----
@@ -291,13 +291,13 @@ async fn tokens_that_live_shorter_than_the_windows_are_used_and_not_refreshed_fo
         let first = ending(clock_now(&clock) + lifetime, 1);
         give(&login, [first.clone()]);
         assert_eq!(used_again_and_again(&client).await, [&*first]);
-        assert_eq!((login.redeemed().len(), client.auth_health()), (1, AuthHealth::Ready));
+        assert_eq!((login.refreshes().len(), client.auth_health()), (1, AuthHealth::Ready));
         // At their end, or when they have been used for a minute, it is time for others.
         clock.advance(lifetime.min(MINUTE));
         let second = ending(clock_now(&clock) + HOUR, 2);
         give(&login, [second.clone()]);
         guard(async { while used_again_and_again(&client).await.last() != Some(&second) {} }).await;
-        assert_eq!(login.redeemed().len(), 2);
+        assert_eq!(login.refreshes().len(), 2);
     }
 }
 
@@ -313,10 +313,10 @@ async fn a_clock_that_is_far_ahead_does_not_cost_a_refresh_token_for_each_call()
     for _ in 0..5 {
         usage(&client).await.unwrap();
     }
-    assert_eq!(login.redeemed().len(), 1);
+    assert_eq!(login.refreshes().len(), 1);
     clock.advance(MINUTE);
     usage(&client).await.unwrap();
-    assert_eq!(login.redeemed().len(), 2);
+    assert_eq!(login.refreshes().len(), 2);
 }
 
 #[tokio::test]
@@ -327,11 +327,11 @@ async fn a_clock_that_is_set_back_uses_what_it_has() {
     clock.advance(HOUR - MINUTE * 4);
     clock.set_now(UNIX_EPOCH);
     usage(&client).await.unwrap();
-    assert_eq!((login.redeemed().len(), client.auth_health()), (0, AuthHealth::Ready));
+    assert_eq!((login.refreshes().len(), client.auth_health()), (0, AuthHealth::Ready));
     // The server knows better, and then they are refreshed.
     login.revoke_access_token_in_use();
     usage(&client).await.unwrap();
-    assert_eq!(login.redeemed().len(), 1);
+    assert_eq!(login.refreshes().len(), 1);
 }
 
 #[tokio::test]
@@ -351,7 +351,7 @@ async fn the_windows_are_those_that_are_documented() {
             }
         })
         .await;
-        assert_eq!(login.redeemed().len(), usize::from(refreshed), "{before_end}");
+        assert_eq!(login.refreshes().len(), usize::from(refreshed), "{before_end}");
     }
 }
 
@@ -413,7 +413,7 @@ async fn an_answer_without_an_access_token_is_an_error_and_its_refresh_token_is_
         login.backend.inject(Route::REFRESH_TOKEN, Fault::status(200).body(answered.to_string()));
         let error = usage(&client(&login)).await.unwrap_err();
         assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::Permanent, "{answered}");
-        assert_eq!((login.document(), login.redeemed().len()), (expected, 1));
+        assert_eq!((login.document(), login.refreshes().len()), (expected, 1));
     }
 }
 
@@ -447,7 +447,7 @@ async fn an_account_that_comes_to_light_does_not_lose_the_tokens() {
     assert_eq!(session.account_id(), None);
     // The server does not know that token, which is reason enough to refresh it.
     usage(&client).await.unwrap();
-    assert_eq!((session.account_id().as_deref(), login.redeemed().len()), (Some("acct-1"), 1));
+    assert_eq!((session.account_id().as_deref(), login.refreshes().len()), (Some("acct-1"), 1));
 }
 
 // ---- stores that do not do as they should ----
@@ -498,7 +498,7 @@ async fn a_store_that_changes_all_the_time_keeps_no_call_waiting() {
 struct Full(MemoryStore);
 
 #[derive(Debug)]
-struct FullRenewal;
+struct FullLease;
 
 impl CredentialStore for Full {
     fn describe(&self) -> String {
@@ -514,11 +514,11 @@ impl CredentialStore for Full {
     }
 
     fn begin_refresh(&self, _: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
-        Ok(Box::new(FullRenewal))
+        Ok(Box::new(FullLease))
     }
 }
 
-impl RefreshLease for FullRenewal {
+impl RefreshLease for FullLease {
     fn save(&mut self, _: &StoredCredentials, _: &StoredCredentials) -> Result<SwapOutcome, StoreError> {
         Err(StoreError::new(StoreErrorKind::Unwritable, "a full store", "there is no room"))
     }
@@ -549,12 +549,12 @@ fn the_last_handle_may_go_while_a_refresh_is_under_way() {
         let usage = client.usage();
         async move { usage.get().await }
     });
-    crate::support::login::until("the refresh", || !login.redeemed().is_empty());
+    crate::support::login::until("the refresh", || !login.refreshes().is_empty());
     call.abort();
     drop(client);
     runtime.shutdown_background();
     crate::support::login::until("what was refreshed", || login.document() != before);
     crate::support::login::until("the end of the refresh", || login.temporaries().is_empty());
     login.call().unwrap();
-    assert_eq!(login.redeemed().len(), 1);
+    assert_eq!(login.refreshes().len(), 1);
 }

@@ -107,7 +107,7 @@ fn whoever_holds_the_tokens_goes_on_until_they_are_to_be_refreshed() {
     clock.advance(HOUR);
     let error = block_on(client.usage().get().into_future()).unwrap_err();
     assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::Removed));
-    assert!(login.redeemed().is_empty() && !login.path().exists());
+    assert!(login.refreshes().is_empty() && !login.path().exists());
 }
 
 /// A store that does not do as it is told.
@@ -209,14 +209,14 @@ fn a_refresh_under_way_does_not_bring_anything_back() {
     login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
     thread::scope(|scope| {
         let call = scope.spawn(|| login.call());
-        until("the refresh", || !login.redeemed().is_empty());
+        until("the refresh", || !login.refreshes().is_empty());
         let forgotten = SignOut::of(FileStore::new(login.path())).forget();
         assert_eq!(forgotten.removed, [text_of(login.path())]);
         // The call has what it needs, since the refresh was finished first.
         call.join().unwrap().unwrap();
     });
     assert!(!login.path().exists());
-    assert_eq!((login.redeemed().len(), login.temporaries().len()), (1, 0));
+    assert_eq!((login.refreshes().len(), login.temporaries().len()), (1, 0));
 }
 
 // ---- revoke ----
@@ -386,7 +386,7 @@ fn a_refresh_under_way_is_revoked_with_the_rest() {
     login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
     thread::scope(|scope| {
         let call = scope.spawn(|| login.call());
-        until("the refresh", || !login.redeemed().is_empty());
+        until("the refresh", || !login.refreshes().is_empty());
         let revoked = revoke(&SignOut::of(FileStore::new(login.path())), &login.backend.client()).unwrap();
         assert!(revoked.forgotten.failed.is_empty());
         // Which of the two the server hears first is not for us to say.

@@ -511,7 +511,7 @@ fn accounts_in_one_folder_refresh_side_by_side() {
 }
 
 #[test]
-fn a_lock_that_cannot_be_had_is_found_out_before_the_token_is_redeemed() {
+fn a_lock_that_cannot_be_had_is_found_out_before_the_refresh_token_is_used() {
     for lock in ["auth.lock", "auth.json.lock", "auth.json.refresh.lock"] {
         let folder = Folder::with(expired_login("acct-1").to_string());
         fs::create_dir(folder.join(lock)).unwrap();
@@ -706,7 +706,7 @@ mod unix {
     }
 
     #[test]
-    fn a_link_in_a_folder_that_may_only_be_read_is_found_out_before_the_token_is_redeemed() {
+    fn a_link_in_a_folder_that_may_only_be_read_is_found_out_before_the_refresh_token_is_used() {
         let folder = Folder::with(expired_login("acct-1").to_string());
         chown(folder.auth_json(), Some(NOBODY), Some(NOBODY)).unwrap_or_else(|error| skip(&error.to_string()));
         set_mode(folder.path(), 0o777);
@@ -865,7 +865,7 @@ mod unix {
     }
 
     #[test]
-    fn a_folder_that_may_only_be_read_is_a_typed_error_before_anything_is_redeemed() {
+    fn a_folder_that_may_only_be_read_is_a_typed_error_before_any_refresh_token_is_used() {
         let folder = Folder::with(expired_login("acct-1").to_string());
         set_mode(folder.path(), 0o555);
         set_mode(&folder.auth_json(), 0o644);

@@ -52,17 +52,17 @@ tests! {
         a_refresh_waits_for_another_and_leaves_nothing_behind,
         a_session_refreshes_and_unknown_members_survive,
         the_keyring_is_a_source_and_is_forgotten_with_the_file,
-        a_storm_of_processes_redeems_once,
+        a_storm_of_processes_refreshes_once,
         what_another_program_saved_is_adopted_after_a_refusal,
         what_another_program_saves_during_a_refresh_is_adopted,
         a_sign_in_to_another_account_is_never_overwritten,
-        without_a_place_for_locks_nothing_is_redeemed,
+        without_a_place_for_locks_nothing_is_refreshed,
         no_secret_service_is_unavailable,
         a_locked_keyring_is_unavailable_until_it_is_unlocked,
         without_a_default_keyring_nothing_is_written,
         asking_often_piles_nothing_up,
         a_service_that_stands_still_is_given_up_and_nothing_is_lost,
-        nothing_is_redeemed_while_the_service_is_gone;
+        nothing_is_refreshed_while_the_service_is_gone;
     Missing:
         no_bus_is_unavailable,
         the_account_is_a_hash_of_the_path;
@@ -330,7 +330,7 @@ impl Login {
         call(&self.client())
     }
 
-    fn redeemed(&self) -> usize {
+    fn refreshes(&self) -> usize {
         self.backend.requests_to(Route::REFRESH_TOKEN).len()
     }
 
@@ -339,7 +339,7 @@ impl Login {
         self.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(1500)));
         thread::scope(|scope| {
             let call = scope.spawn(|| self.call());
-            until("a request", || self.redeemed() > 0);
+            until("a request", || self.refreshes() > 0);
             happens();
             call.join().unwrap()
         })
@@ -370,12 +370,12 @@ fn a_session_refreshes_and_unknown_members_survive() {
     call(&client).unwrap();
     call(&client).unwrap();
     assert_refreshed(&before, &login.desk.document());
-    assert_eq!((login.redeemed(), login.desk.entries()), (1, 1));
+    assert_eq!((login.refreshes(), login.desk.entries()), (1, 1));
     // The new refresh token is worth something.
     let token = login.desk.document()["tokens"]["access_token"].as_str().unwrap().to_owned();
     login.backend.revoke_access_token(&token.clone().into());
     login.call().unwrap();
-    assert_eq!(login.redeemed(), 2);
+    assert_eq!(login.refreshes(), 2);
     assert!(!traced().contains(&token), "a token was traced");
 }
 
@@ -391,7 +391,7 @@ fn the_keyring_is_a_source_and_is_forgotten_with_the_file() {
         let auth = builder.load_auth(&sources).await.unwrap();
         assert_eq!((auth.mode(), auth.source()), (AuthMode::ChatGpt, &*login.desk.store().describe()));
         builder.codex_auth(&auth).unwrap().build().unwrap().usage().get().await.unwrap();
-        assert_eq!(login.redeemed(), 1);
+        assert_eq!(login.refreshes(), 1);
 
         let forgotten = auth.forget();
         assert_eq!((forgotten.removed.len(), forgotten.failed.len()), (2, 0), "{forgotten:?}");
@@ -404,7 +404,7 @@ fn the_keyring_is_a_source_and_is_forgotten_with_the_file() {
 const PROCESSES: usize = 8;
 const TASKS: usize = 8;
 
-fn a_storm_of_processes_redeems_once() {
+fn a_storm_of_processes_refreshes_once() {
     let login = Login::new(EXPIRED);
     let before = login.desk.document();
     let mut workers: Vec<Worker> = (0..PROCESSES).map(|_| Worker::start(&login)).collect();
@@ -413,7 +413,7 @@ fn a_storm_of_processes_redeems_once() {
     for worker in workers {
         assert_eq!(worker.outcome(), json!(vec![Value::Null; TASKS]));
     }
-    assert_eq!(login.redeemed(), 1);
+    assert_eq!(login.refreshes(), 1);
     assert_eq!(login.backend.requests_to(Route::GET_USAGE).len(), PROCESSES * TASKS);
     assert_refreshed(&before, &login.desk.document());
     assert_eq!(login.desk.entries(), 1);
@@ -486,14 +486,14 @@ fn what_another_program_saved_is_adopted_after_a_refusal() {
     login.desk.write_as_the_official_tool(&newer.to_string());
     login.backend.revoke_access_token(&token.into());
     call(&client).unwrap();
-    assert_eq!((login.redeemed(), login.desk.document()), (0, newer));
+    assert_eq!((login.refreshes(), login.desk.document()), (0, newer));
 }
 
 fn what_another_program_saves_during_a_refresh_is_adopted() {
     let login = Login::new(EXPIRED);
     let newer = login.tokens_of("acct-1", HOUR);
     login.call_during_which(|| login.desk.write_as_the_official_tool(&newer.to_string())).unwrap();
-    assert_eq!((login.redeemed(), login.desk.document()), (1, newer.clone()));
+    assert_eq!((login.refreshes(), login.desk.document()), (1, newer.clone()));
     let used = login.backend.requests_to(Route::GET_USAGE);
     let bearer = format!("Bearer {}", newer["tokens"]["access_token"].as_str().unwrap());
     assert_eq!(used.last().unwrap().header("authorization"), Some(&*bearer));
@@ -504,17 +504,17 @@ fn a_sign_in_to_another_account_is_never_overwritten() {
     let other = login.tokens_of("acct-2", HOUR);
     let error = login.call_during_which(|| login.desk.write_as_the_official_tool(&other.to_string())).unwrap_err();
     assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch, "{error:?}");
-    assert_eq!((login.redeemed(), login.desk.document()), (1, other));
+    assert_eq!((login.refreshes(), login.desk.document()), (1, other));
 }
 
-fn without_a_place_for_locks_nothing_is_redeemed() {
+fn without_a_place_for_locks_nothing_is_refreshed() {
     let login = Login::new(EXPIRED);
     let before = login.desk.document();
     let client = login.client();
     fs::create_dir(login.desk.home.join("auth.json.refresh.lock")).unwrap();
     let error = call(&client).unwrap_err();
     assert!(error.to_string().contains("auth.json.refresh.lock"), "{error}");
-    assert_eq!((login.redeemed(), login.desk.document()), (0, before));
+    assert_eq!((login.refreshes(), login.desk.document()), (0, before));
 
     let file = user_home().join("file");
     fs::write(&file, "mine").unwrap();
@@ -626,7 +626,7 @@ fn a_service_that_stands_still_is_given_up_and_nothing_is_lost() {
     assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Done);
 }
 
-fn nothing_is_redeemed_while_the_service_is_gone() {
+fn nothing_is_refreshed_while_the_service_is_gone() {
     let mut login = Login::new(EXPIRED);
     let before = login.desk.document();
     let client = login.client();
@@ -634,7 +634,7 @@ fn nothing_is_redeemed_while_the_service_is_gone() {
     login.desk.daemon.wait().unwrap();
     let error = call(&client).unwrap_err();
     assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::Transient, "{error:?}");
-    assert_eq!(login.redeemed(), 0);
+    assert_eq!(login.refreshes(), 0);
     login.desk.daemon = start_daemon();
     until("a keyring", || login.desk.store().load().is_ok());
     call(&client).unwrap();

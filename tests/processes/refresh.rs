@@ -17,7 +17,7 @@ use crate::support::rounds::rounds;
 use crate::worker::{Worker, lock_exclusively};
 
 pub(crate) const TESTS: &[Test] = &[
-    ("a_storm_of_processes_redeems_once", a_storm_of_processes_redeems_once),
+    ("a_storm_of_processes_refreshes_once", a_storm_of_processes_refreshes_once),
     ("a_process_killed_at_any_point_breaks_nothing", a_process_killed_at_any_point_breaks_nothing),
     ("what_a_killed_refresh_left_behind_goes_with_the_next", what_a_killed_refresh_left_behind_goes_with_the_next),
     ("the_official_tool_and_a_refresh_lose_nothing", the_official_tool_and_a_refresh_lose_nothing),
@@ -32,7 +32,7 @@ pub(crate) const TESTS: &[Test] = &[
 const PROCESSES: usize = 32;
 const TASKS: usize = 32;
 
-fn a_storm_of_processes_redeems_once() {
+fn a_storm_of_processes_refreshes_once() {
     let login = Login::with_foreign_members(EXPIRED);
     let before = login.document();
     let mut workers: Vec<Worker> = (0..PROCESSES).map(|number| Worker::calling(&login, number, TASKS)).collect();
@@ -42,7 +42,7 @@ fn a_storm_of_processes_redeems_once() {
         assert_eq!(worker.outcome().unwrap(), json!(vec![Value::Null; TASKS]));
     }
 
-    assert_eq!(login.redeemed().len(), 1);
+    assert_eq!(login.refreshes().len(), 1);
     assert_eq!(login.backend.requests_to(Route::GET_USAGE).len(), PROCESSES * TASKS);
     assert_refreshed(&before, &login.document());
     assert_eq!(login.temporaries(), [""; 0]);
@@ -62,14 +62,14 @@ fn assert_refreshed(before: &Value, after: &Value) {
     assert_eq!(*after, expected);
 }
 
-/// The tokens in the file open the backend, and the refresh token among them can be redeemed.
+/// The tokens in the file open the backend, and the refresh token among them can be used.
 #[track_caller]
 fn assert_family_lives(login: &Login) {
     login.call().unwrap();
     login.revoke_access_token_in_use();
-    let redeemed = login.redeemed().len();
+    let refreshes = login.refreshes().len();
     login.call().unwrap();
-    assert_eq!(login.redeemed().len(), redeemed + 1);
+    assert_eq!(login.refreshes().len(), refreshes + 1);
     assert_eq!(login.temporaries(), [""; 0]);
 }
 
@@ -140,7 +140,7 @@ fn kill_in_one_round(moment: Moment, pause: Duration, tally: &mut Tally) {
         (true, true) => &mut tally.answered_and_lost,
         (true, false) => &mut tally.answered_and_saved,
         (false, true) => panic!("{moment:?} {pause:?}: the family is lost, and the victim had no answer"),
-        (false, false) if login.redeemed().iter().any(is_of_the_victim) => &mut tally.died_unanswered,
+        (false, false) if login.refreshes().iter().any(is_of_the_victim) => &mut tally.died_unanswered,
         (false, false) => &mut tally.sent_nothing,
     };
     *counter += 1;
@@ -168,7 +168,7 @@ fn kill_one(login: &Login, moment: Moment, pause: Duration) -> Vec<Vec<Value>> {
     let held = matches!(moment, Moment::BeforeTheSave).then(|| lock_exclusively(&login.folder().join("auth.lock")));
     workers[VICTIM].release();
     if !matches!(moment, Moment::Released) {
-        until("a request", || !login.redeemed().is_empty());
+        until("a request", || !login.refreshes().is_empty());
     }
     workers[VICTIM + 1..].iter_mut().for_each(Worker::release);
     if matches!(moment, Moment::Answered | Moment::BeforeTheSave) {
@@ -208,7 +208,7 @@ fn assert_sign_in_is_asked_for(login: &Login, survivors: &[Vec<Value>]) {
 
 /// The requests that the server has acted on: it records the body when it does.
 fn answered(login: &Login) -> Vec<RecordedRequest> {
-    login.redeemed().into_iter().filter(|post| !post.body.is_empty()).collect()
+    login.refreshes().into_iter().filter(|post| !post.body.is_empty()).collect()
 }
 
 fn is_of_the_victim(post: &RecordedRequest) -> bool {
@@ -250,7 +250,7 @@ fn the_official_tool_and_a_refresh_lose_nothing() {
 
 #[track_caller]
 fn assert_no_token_was_sent_twice(login: &Login, expected: usize) {
-    let mut sent: Vec<String> = login.redeemed().iter().map(|post| post.json()["refresh_token"].to_string()).collect();
+    let mut sent: Vec<String> = login.refreshes().iter().map(|post| post.json()["refresh_token"].to_string()).collect();
     assert_eq!(sent.len(), expected);
     sent.sort();
     sent.dedup();
@@ -274,7 +274,7 @@ fn call_during_which(login: &Login, happens: impl FnOnce()) -> Result<(), Error>
     login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
     thread::scope(|scope| {
         let call = scope.spawn(|| login.call());
-        until("a request", || !login.redeemed().is_empty());
+        until("a request", || !login.refreshes().is_empty());
         happens();
         call.join().unwrap()
     })
@@ -333,7 +333,7 @@ fn a_sign_in_to_another_account_is_never_overwritten() {
     let error = call_during_which(&login, || replace_without_locks(&login.path(), &other)).unwrap_err();
     assert_eq!(auth_kind(&error), Some(AuthErrorKind::AccountMismatch), "{error:?}");
     assert_eq!(login.document(), serde_json::from_str::<Value>(&other).unwrap());
-    assert_eq!(login.redeemed().len(), 1);
+    assert_eq!(login.refreshes().len(), 1);
     assert_eq!(login.temporaries(), [""; 0]);
     assert_family_lives(&login);
 }

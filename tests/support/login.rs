@@ -49,7 +49,7 @@ impl Login {
         serde_json::from_slice(&fs::read(self.path()).unwrap()).expect("the file is broken")
     }
 
-    pub(crate) fn redeemed(&self) -> Vec<RecordedRequest> {
+    pub(crate) fn refreshes(&self) -> Vec<RecordedRequest> {
         self.backend.requests_to(Route::REFRESH_TOKEN)
     }
 
@@ -68,7 +68,7 @@ impl Login {
         self.backend.client().provider(session).build().unwrap()
     }
 
-    /// One call, with a session that reads the file anew.
+    /// One call, with a session that reads the file again.
     pub(crate) fn call(&self) -> Result<(), Error> {
         let session = ChatGptSession::open(FileStore::new(self.path())).unwrap();
         block_on(self.client_of(session).usage().get().into_future()).map(drop)
