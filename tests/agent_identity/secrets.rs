@@ -115,7 +115,7 @@ async fn keys_jwts_assertions_and_task_ids_are_never_shown() {
     let error = client.usage().get().await.unwrap_err();
     secrets.assert_not_in(&format!("{error} {error:?}"));
 
-    // An agent of a login.
+    // An agent of a sign-in.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("auth.json");
     std::fs::write(&path, stage.backend.issue_auth_json("acct-1", std::time::Duration::from_secs(3600 * 24 * 9999)))

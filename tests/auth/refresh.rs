@@ -384,7 +384,7 @@ async fn a_store_that_panics_fails_one_refresh_and_not_all_that_follow() {
 }
 
 #[tokio::test]
-async fn another_user_of_the_same_account_is_another_login() {
+async fn another_user_of_the_same_account_is_another_sign_in() {
     let world = World::with_tokens_for(EXPIRED);
     let client = world.client();
     let other = as_user(&world.backend.issue_auth_json("acct-1", HOUR), "user-other");
@@ -487,7 +487,7 @@ async fn memory_keeps_tokens_too() {
 }
 
 #[test]
-fn what_is_no_login_says_what_it_is() {
+fn what_is_no_sign_in_says_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("auth.json");
     let open = |text: Option<&[u8]>| {

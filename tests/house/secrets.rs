@@ -539,7 +539,7 @@ async fn an_identity_token_that_the_service_echoes_is_hidden() {
 
 const REFRESH_TOKEN: &str = "opaque-MARK10-refresh-token";
 
-fn expired_login() -> MemoryStore {
+fn expired_sign_in() -> MemoryStore {
     let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"exp":0}"#);
     let tokens = json!({ "access_token": format!("e30.{claims}.MARK11"), "refresh_token": REFRESH_TOKEN });
     MemoryStore::new(StoredCredentials::from_json(&json!({ "tokens": tokens }).to_string()).unwrap())
@@ -548,7 +548,7 @@ fn expired_login() -> MemoryStore {
 #[tokio::test]
 async fn a_refresh_token_that_the_server_echoes_is_hidden_when_it_is_used() {
     with_each_echo(REFRESH_TOKEN, |builder| async move {
-        let client = builder.provider(ChatGptSession::open(expired_login()).unwrap()).build().unwrap();
+        let client = builder.provider(ChatGptSession::open(expired_sign_in()).unwrap()).build().unwrap();
         client.auth_headers().await.unwrap_err()
     })
     .await;
@@ -568,7 +568,7 @@ async fn a_refresh_token_that_the_server_echoes_is_hidden_when_it_is_revoked() {
             let (head, body) =
                 (format!("HTTP/1.1 {status}").replace('@', REFRESH_TOKEN), shape.replace('@', REFRESH_TOKEN));
             let server = RawServer::start(move |_| answer(&head, &body));
-            let sign_out = SignOut::of(expired_login());
+            let sign_out = SignOut::of(expired_sign_in());
             assert_debug_hides(&sign_out);
             let error = guard(sign_out.revoke(&revoking_at(&server))).await.unwrap_err();
             assert!(error.to_string().contains("HTTP"), "{error}");
@@ -578,7 +578,7 @@ async fn a_refresh_token_that_the_server_echoes_is_hidden_when_it_is_revoked() {
     // The server confirms, and echoes it all the same.
     let server =
         RawServer::start(|request| answer("HTTP/1.1 200 OK\nx-request-id: opaque-MARK10-refresh-token", &request.body));
-    let revoked = guard(SignOut::of(expired_login()).revoke(&revoking_at(&server))).await.unwrap();
+    let revoked = guard(SignOut::of(expired_sign_in()).revoke(&revoking_at(&server))).await.unwrap();
     assert_debug_hides(&revoked);
     assert_display_hides(&revoked);
     assert_nothing_traced();
