@@ -1,4 +1,4 @@
-//! Works as an agent identity: takes one or makes one, registers a task, uploads a file, and shows the usage.
+//! Works as an agent identity: loads or creates one, registers a task, uploads a file, and shows the usage.
 //!
 //! ```text
 //! cargo run --example agent
@@ -6,8 +6,8 @@
 //!
 //! With nothing configured it talks to the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` set, or with
 //! `--live`, it talks to that backend instead, as the agent whose JWT is in `CODEX_ACCESS_TOKEN` or
-//! `CODEX_AGENT_IDENTITY`, else as the one in the official tool's `auth.json`. With `--new` and a ChatGPT login there, it
-//! makes an agent for that login and keeps it beside the login's tokens.
+//! `CODEX_AGENT_IDENTITY`, else as the one in the official tool's `auth.json`. With `--new` and a ChatGPT sign-in in that file,
+//! it creates an agent for that account and keeps it beside the tokens.
 
 #[macro_use]
 #[path = "support/output.rs"]
@@ -29,7 +29,7 @@ const USAGE: &str = "usage: agent [--live] [--new] [PATH]
 Uploads a file (a greeting, if none is given) as an agent identity and shows the agent's usage.
 
   --live    talk to the real backend, also without CODEX_BACKEND_BASE_URL
-  --new     make an agent for the ChatGPT login in the official tool's auth.json, and keep it there
+  --new     create an agent for the ChatGPT sign-in in the official tool's auth.json, and keep it there
 
 environment:
   CODEX_BACKEND_BASE_URL    where the backend is (with --live: https://chatgpt.com/backend-api if not set)
@@ -37,7 +37,7 @@ environment:
   CODEX_AGENT_IDENTITY      the same, by its older name
   CODEX_HOME                where auth.json is, in place of ~/.codex
 
-Without --live and CODEX_BACKEND_BASE_URL, everything goes to a backend that lives inside this program.";
+Without --live and CODEX_BACKEND_BASE_URL, everything goes to a backend inside this program.";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -101,7 +101,7 @@ async fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The agent of a variable, of the store, or a new one of the login in the store; with a task.
+/// The agent of a variable or of the store, or a new one for the sign-in in the store; with a task.
 async fn agent(
     builder: &ClientBuilder<Unset>,
     environment: &Environment,
@@ -131,7 +131,7 @@ fn codex_home(environment: &Environment) -> Result<PathBuf, Failure> {
     home.ok_or_else(|| "there is no home folder to look in".into())
 }
 
-/// A backend inside this program, and a ChatGPT login for it.
+/// A backend inside this program, and a ChatGPT sign-in for it.
 struct Embedded {
     backend: Backend,
     folder: tempfile::TempDir,
@@ -141,8 +141,8 @@ impl Embedded {
     fn start() -> Result<Self, Failure> {
         let (backend, folder) = (Backend::start()?, tempfile::tempdir()?);
         eprintln!("nothing is configured: using the backend embedded in this program, at {}", backend.codex_base_url());
-        let login = backend.issue_auth_json("acct-embedded", std::time::Duration::from_secs(3600));
-        std::fs::write(folder.path().join("auth.json"), login)?;
+        let sign_in = backend.issue_auth_json("acct-embedded", std::time::Duration::from_secs(3600));
+        std::fs::write(folder.path().join("auth.json"), sign_in)?;
         Ok(Self { backend, folder })
     }
 }

@@ -4,7 +4,7 @@
 //! cargo run --example auth_only
 //! ```
 //!
-//! It talks to the embedded backend.
+//! It talks to the embedded backend, and says so.
 
 #[macro_use]
 #[path = "support/output.rs"]
@@ -33,8 +33,8 @@ async fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The request that stays the application's own: headers are asked for anew each time, and a 401 is told to the
-/// provider, which says whether it is worth sending again.
+/// The application sends its own request: it asks for headers before each attempt and tells the provider of a 401, which
+/// answers whether to retry.
 async fn get(http: &reqwest::Client, client: &Client<CodexBackend>, url: &str) -> Result<reqwest::Response, Failure> {
     const MOST_SENDS: u32 = 3;
     for _ in 1..MOST_SENDS {

@@ -1,4 +1,4 @@
-//! Asks a model, and shows its answer while it is written. Works with ChatGPT credentials and with an API key.
+//! Asks a model, and shows its answer as it comes. Works with ChatGPT credentials and with an API key.
 //!
 //! ```text
 //! cargo run --example chat -- "What is the capital of Norway?"
@@ -24,11 +24,11 @@ use support::{Connection, Failure};
 
 const USAGE: &str = "usage: chat [--live] [--model MODEL] [--effort EFFORT] [--tools] [--json] TEXT...
 
-Asks a model, and shows its answer while it is written.
+Asks a model, and shows its answer as it comes.
 
-  --live            use the credentials of this machine, also without CODEX_BACKEND_BASE_URL
-  --model MODEL     which model, gpt-5.5 unless told
-  --effort EFFORT   how long it thinks: none, minimal, low, medium, high, xhigh
+  --live            talk to the real backend, with the credentials that are found on this machine
+  --model MODEL     which model; gpt-5.5 by default
+  --effort EFFORT   how much it reasons: none, minimal, low, medium, high, xhigh
   --tools           let it call a function that adds numbers
   --json            print each event as a line of JSON";
 

@@ -1,4 +1,4 @@
-//! Lists the connectors that ChatGPT has, and the plugins that are featured.
+//! Lists the connectors of ChatGPT, and the featured plugins.
 //!
 //! ```text
 //! cargo run --example connectors [-- --json]
@@ -21,7 +21,7 @@ use support::{Connection, Failure};
 
 const USAGE: &str = "usage: connectors [--live] [--json]
 
-Lists the connectors that ChatGPT has, and the plugins that are featured.
+Lists the connectors of ChatGPT, and the featured plugins.
 
   --live    ask the real backend, with the credentials that are found
   --json    print one JSON object for each connector";

@@ -1,4 +1,4 @@
-//! Lists the models that the credentials open: the backend's catalogue, or the OpenAI API's list.
+//! Lists the models that the credentials give access to: the backend's catalogue, or the OpenAI API's list.
 //!
 //! ```text
 //! cargo run --example models
@@ -23,9 +23,9 @@ use support::{Connection, Failure};
 
 const USAGE: &str = "usage: models [--live] [--json]
 
-Lists the models that the credentials open.
+Lists the models that the credentials give access to.
 
-  --live    use the credentials of this machine, also without CODEX_BACKEND_BASE_URL
+  --live    ask the real backend, with the credentials that are found on this machine
   --json    print one JSON object for each model";
 
 #[tokio::main]

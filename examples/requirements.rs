@@ -1,10 +1,10 @@
-//! Shows what the administrators of the account demand of Codex.
+//! Shows the settings and requirements that the administrators of the account have set for Codex.
 //!
 //! ```text
 //! cargo run --example requirements --features managed-config
 //! ```
 //!
-//! With nothing configured it asks the embedded backend, whose administrators demand something, and says so. With
+//! With nothing configured it asks the embedded backend, which has an example of them, and says so. With
 //! `CODEX_BACKEND_BASE_URL` set it asks that backend; with `--live`, the real one.
 
 #[macro_use]
@@ -22,7 +22,7 @@ use support::{Connection, Failure};
 
 const USAGE: &str = "usage: requirements [--live]
 
-Shows what the administrators of the account demand of Codex.
+Shows the settings and requirements that the administrators of the account have set for Codex.
 
   --live    ask the real backend, with the credentials that are found";
 

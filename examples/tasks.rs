@@ -1,4 +1,4 @@
-//! Lists, shows, starts and awaits cloud tasks, and applies their diffs.
+//! Lists, shows and starts cloud tasks, waits for them, and applies their diffs.
 //!
 //! ```text
 //! cargo run --example tasks -- list
@@ -23,13 +23,13 @@ use support::{Connection, Failure};
 
 const USAGE: &str = "usage: tasks [--live] COMMAND
 
-  list [--limit N]                          the latest tasks
-  show TASK                                 what was asked, and what was answered
+  list [--limit N]                          lists the latest tasks
+  show TASK                                 prints the prompt and the answer
   create ENVIRONMENT PROMPT [--branch B] [--best-of N]
-                                            starts a task; the environment by id or label, `auto` finds it
+                                            starts a task in an environment: its id, its label, or `auto`
   diff TASK [--attempt N]                   prints the diff
-  apply TASK [--attempt N] [--check]        applies the diff to the working tree of git that you are in
-  wait TASK                                 says how the task goes on, until it is done
+  apply TASK [--attempt N] [--check]        applies the diff to the git working tree you are in
+  wait TASK                                 prints each change of the task until it is done
 
   --live    talk to the real backend, with the credentials that are found
 

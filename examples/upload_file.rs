@@ -25,7 +25,7 @@ const USAGE: &str = "usage: upload_file [--live] PATH...
 
 Uploads each file to the Codex backend and prints one line of JSON for it.
 
-  --live    talk to the real backend, with the credentials in the environment
+  --live    talk to the real backend, with the credentials that are found on this machine
 
 environment:
   CODEX_BACKEND_BASE_URL       where the backend is (with --live: https://chatgpt.com/backend-api if not set)
@@ -33,7 +33,7 @@ environment:
   CODEX_BACKEND_ACCOUNT_ID     the account, if it is not in the token
   CODEX_BACKEND_FEDRAMP        `true` for a FedRAMP account
 
-Without --live and CODEX_BACKEND_BASE_URL, the files go to a backend that lives inside this program.";
+Without --live and CODEX_BACKEND_BASE_URL, the files go to a backend inside this program.";
 
 use support::{Connection, Failure};
 

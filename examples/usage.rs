@@ -27,7 +27,7 @@ const USAGE: &str = "usage: usage [--live] [--json]
 Shows how much of the plan's limits is used.
 
   --live    ask the real backend, with the credentials that are found
-  --json    print what the backend answers";
+  --json    print the backend's answer as it is";
 
 /// How many characters a bar has.
 const BAR: usize = 24;

@@ -1,4 +1,4 @@
-//! Says which credentials are found, and whose they are. Makes no request, and shows no secret.
+//! Shows which credentials are found, and whose they are. Makes no request, and shows no secret.
 //!
 //! ```text
 //! cargo run --example whoami
@@ -24,9 +24,9 @@ use support::{Connection, Failure};
 
 const USAGE: &str = "usage: whoami [--live] [--json]
 
-Says which credentials are found, and whose they are.
+Shows which credentials are found, and whose they are.
 
-  --live    look on this machine, also without CODEX_BACKEND_BASE_URL
+  --live    look for credentials on this machine, also without CODEX_BACKEND_BASE_URL
   --json    print one JSON object";
 
 #[tokio::main(flavor = "current_thread")]

@@ -4,6 +4,7 @@
 pub mod agents;
 pub mod cloud_tasks;
 pub mod connectors;
+pub mod credential_store;
 pub mod credentials;
 pub mod endpoints;
 pub mod errors_of_streams;
@@ -12,5 +13,7 @@ pub mod from_async_openai;
 #[cfg(feature = "managed-config")]
 pub mod managed_config;
 pub mod structured_output;
+pub mod testing;
 pub mod tools;
+pub mod upload;
 pub mod usage;

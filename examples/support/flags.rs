@@ -5,7 +5,7 @@ pub(crate) struct Flags {
     pub(crate) json: bool,
 }
 
-/// `None` where help was asked for and has been given.
+/// `None` after `--help`, which has been printed.
 pub(crate) fn flags(usage: &str) -> Result<Option<Flags>, String> {
     let mut flags = Flags { live: false, json: false };
     for argument in std::env::args().skip(1) {

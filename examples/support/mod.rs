@@ -12,13 +12,13 @@ pub(crate) type Failure = Box<dyn std::error::Error>;
 pub(crate) struct Connection {
     pub(crate) auth: CodexAuth,
     pub(crate) builder: ClientBuilder<Unset>,
-    /// Lives as long as the example talks to it.
+    /// Kept for as long as the example talks to it.
     pub(crate) embedded: Option<(Backend, tempfile::TempDir)>,
 }
 
 /// With `--live`, `CODEX_BACKEND_BASE_URL` or, for API keys, `CODEX_BACKEND_OPENAI_BASE_URL`: the real backend, or the one
-/// named, with the credentials that are found. Otherwise a backend inside this program, with an `auth.json` made for it,
-/// which is said on stderr. Where only the address for API keys is set, nothing goes to the real Codex backend.
+/// named, with the credentials that are found. Otherwise a backend inside this program, with an `auth.json` made for it; a
+/// line on stderr says so. Where only the base URL for API keys is set, nothing goes to the real Codex backend.
 pub(crate) async fn connect(live: bool) -> Result<Connection, Failure> {
     let environment = Environment::process();
     let base_url = environment.text("CODEX_BACKEND_BASE_URL");

@@ -1,5 +1,5 @@
-//! `print!` and `println!` for programs whose reader may go away before they are done, as `head` does. Those of the standard
-//! library panic then; these end the program without a word.
+//! `print!` and `println!` for programs whose output may be closed before they are done, as `head` does. Those of the standard
+//! library then panic with a message; these end the program quietly.
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, Write};

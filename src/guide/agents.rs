@@ -15,13 +15,14 @@
 //! | ChatGPT tokens, and want a new agent | [`AgentIdentity::create`](crate::auth::AgentIdentity::create) |
 //! | a ChatGPT sign-in in a store | [`ManagedAgent`](crate::auth::ManagedAgent), which makes one and keeps it there |
 //!
-//! None of these sends requests yet: an [`AgentIdentity`](crate::auth::AgentIdentity) without a task does not fit into a client,
-//! and the program does not compile.
+//! An [`AgentIdentity`](crate::auth::AgentIdentity) has no task yet, and cannot be given to a client: that does not compile.
+//! [`register`](crate::auth::AgentIdentity::register) it at once, or let it register before its first request, with
+//! [`lazy`](crate::auth::AgentIdentity::lazy).
 //!
 //! # One process, many agents
 //!
-//! Verify all JWTs with one context: it fetches the keys once. Register those that must work before the process reports
-//! ready, so that a mistake shows at the start; let the rest register when they are first used.
+//! Verify all JWTs with one context, which fetches the backend's keys once. Register the agents that must work before the
+//! process reports that it is ready, so that a mistake shows at the start; let the others register at their first request.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -49,13 +50,13 @@
 //!
 //! # One agent, many processes
 //!
-//! Every process that holds the record is the agent, and registers a task of its own; nothing is shared, and nothing needs
-//! a lock. To go on with a task of another process, or of the last run, keep what
-//! [`RegisteredAgent::to_record`](crate::auth::RegisteredAgent::to_record) gives: it holds the task, which is then used without
-//! registering again.
+//! Every process that holds the record can work as the agent. Each registers a task of its own; nothing is shared, and no
+//! lock is needed. To use the task of another process, or of an earlier run, keep the record that
+//! [`RegisteredAgent::to_record`](crate::auth::RegisteredAgent::to_record) gives: it holds the task as well, and an agent
+//! that is loaded from it does not register another.
 //!
-//! Within a process, clone the agent or the client: all clones share the task, one registration answers any number of
-//! first calls and refusals, and one signature serves all requests of a second.
+//! Within a process, clone the agent or the client. All clones share the task; any number of calls that find no task, or a
+//! refused one, cause one registration (single-flight); and one signature serves all requests of a second.
 //!
 //! # Where to keep the key
 //!
@@ -79,15 +80,15 @@
 //!
 //! # When something is refused
 //!
-//! * A task that the backend does not know any more is replaced once, and the request sent once more. If that is refused
-//!   too, the error says so ([`AgentIdentityError::TaskRefused`](crate::auth::AgentIdentityError::TaskRefused)).
-//! * A clock that is more than a minute off is named, with the difference
-//!   ([`AgentIdentityError::ClockSkew`](crate::auth::AgentIdentityError::ClockSkew)). Where you cannot set the clock, the agent
-//!   can follow the server's: [`follow_server_clock`](crate::auth::AgentIdentity::follow_server_clock).
-//! * Any other 401 is final: the agent, its account or its permission is the matter.
-//! * A JWT that has expired cannot start an agent; one that was started with it goes on.
+//! * A task that the backend does not know any more is replaced, once in a call, and the request is retried. If the new task
+//!   is refused too, the call fails with [`AgentIdentityError::TaskRefused`](crate::auth::AgentIdentityError::TaskRefused).
+//! * If the machine's clock is off by more than a minute, the error tells the difference
+//!   ([`AgentIdentityError::ClockSkew`](crate::auth::AgentIdentityError::ClockSkew)). Where you cannot set the clock, the
+//!   agent can follow the server's: [`follow_server_clock`](crate::auth::AgentIdentity::follow_server_clock).
+//! * Any other 401 is final: the agent is not accepted, or its account or its permissions do not allow the request.
+//! * An agent cannot be loaded from a JWT that has expired. One that was loaded before keeps working.
 //!
-//! # Tests of yours
+//! # Testing
 //!
-//! `testing::Backend` (feature `testing`) registers agents and tasks, seals task ids if asked to, verifies every
+//! `testing::Backend` (feature `testing`) registers agents and tasks, encrypts task ids if asked to, verifies every
 //! assertion, expires tasks, and signs JWTs with a key of its own.

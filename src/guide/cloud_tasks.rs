@@ -1,6 +1,6 @@
 //! Cloud tasks.
 //!
-//! A task runs in an *environment* at the backend and ends in a diff. From the start to the change in your files:
+//! A task runs in an *environment* of the backend and ends in a diff. From its start to the change in your files:
 //!
 //! ```rust
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,7 +15,7 @@
 //! # let folder = folder.path();
 //! use codex_backend::tasks::{ApplyStatus, NewTask, WorkingTree};
 //!
-//! // Where we are, and which environment that means.
+//! // The repository we are in, and the environment that belongs to it.
 //! let tree = WorkingTree::open(folder).await?;
 //! let environments = client.cloud_environments();
 //! let environment = environments.detect(&tree.github_repositories().await?, None).await?;
@@ -29,7 +29,7 @@
 //! let done = tasks.wait(&created.id).await?;
 //! println!("{}: {}", done.summary().status, done.messages().join("\n"));
 //!
-//! // The first of the two attempts. Look first, then do it.
+//! // The diff of the first of the two attempts. Check whether it applies, then apply it.
 //! let diff = tasks.diff(&created.id, 1).await?;
 //! if tree.check(&diff).await?.status == ApplyStatus::Applied {
 //!     println!("changed: {:?}", tree.apply(&diff).await?.applied);
@@ -41,16 +41,18 @@
 //!
 //! ## What is safe
 //!
-//! * **Starting a task** is sent again only if it is certain that the backend did not act on it. Where
-//!   [`Error::may_have_been_sent`](crate::Error::may_have_been_sent) says yes, look into the list before you start another.
-//! * **Waiting** asks again and again, less and less often; what fails in a way that may pass is asked again. It is bounded
-//!   by an hour unless you say otherwise, and ends when it is dropped. The task goes on.
-//! * **Applying** is done by the real `git`, from the root of the tree. What is no unified diff, or names a path outside of
-//!   the tree or inside of `.git`, is never given to it. [`WorkingTree::revert`](crate::tasks::WorkingTree::revert) takes a diff back.
+//! * **Starting a task** is retried only if it is certain that the backend did not act on the request. Where
+//!   [`Error::may_have_been_sent`](crate::Error::may_have_been_sent) is true, look into the list before you start another.
+//! * **Waiting** polls the backend, at growing intervals, and goes on after errors that are
+//!   [retryable](crate::Error::is_retryable). It fails after an hour, unless you set another time-out. Dropping it ends the
+//!   waiting, not the task.
+//! * **Applying** is done by the real `git`, from the root of the tree. A diff that is no unified diff, or that names a
+//!   path outside of the tree or inside of `.git`, is never given to it.
+//!   [`WorkingTree::revert`](crate::tasks::WorkingTree::revert) takes a diff back.
 //!
 //! ## Lists
 //!
-//! A list is a stream of items or of pages, and each page is asked for when it is needed:
+//! A list is read as a stream of items or of pages, and each page is requested when it is needed:
 //!
 //! ```rust
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -67,7 +69,7 @@
 //!     println!("{}", task.title);
 //! }
 //!
-//! // Or page by page, to be taken up later.
+//! // Or page by page: the cursor of the next page can be kept for later.
 //! let page = tasks.list().page().await?;
 //! if let Some(cursor) = page.next_cursor {
 //!     let next = tasks.list().from_cursor(cursor).page().await?;

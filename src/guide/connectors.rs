@@ -1,7 +1,7 @@
 //! Connectors, plugins and workspaces.
 //!
-//! [`Connectors::directory`](crate::Connectors::directory) goes through all pages of the directory, adds what the workspace has
-//! of its own, and remembers the result for an hour. What is remembered belongs to the handle and its clones, so keep it:
+//! [`Connectors::directory`](crate::Connectors::directory) reads all pages of the directory, adds the workspace's own
+//! connectors, and caches the result for an hour. The cache belongs to the handle and its clones, so keep the handle:
 //!
 //! ```rust
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,10 +13,10 @@
 //! # Ok(()) }
 //! ```
 //!
-//! ## What a type cannot know
+//! ## What types cannot check
 //!
-//! That an account is a workspace, or has a certain plan, is known only when the program runs. The endpoints ask the
-//! credentials, and where those say no, nothing is sent:
+//! Whether an account is a workspace, or has a certain plan, is known only when the program runs. Some endpoints need one;
+//! they look into the credentials, and if these belong to another kind of account, nothing is sent:
 //!
 //! ```rust
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,7 +30,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Credentials that tell nothing of themselves leave it unknown. What you know, you can say:
+//! Some credentials do not tell which account or plan they belong to. Then say what you know:
 //!
 //! ```rust
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,10 +46,10 @@
 //! # Ok(()) }
 //! ```
 //!
-//! ## For anyone
+//! ## For any client
 //!
-//! What is featured is public, so [`FeaturedPlugins`](crate::FeaturedPlugins) accepts every client. It asks the ChatGPT host,
-//! and only credentials of the Codex backend go along; an API key stays at home.
+//! The list of featured plugins is public, so [`FeaturedPlugins`](crate::FeaturedPlugins) accepts every client. The request
+//! goes to the Codex backend and carries credentials only if they are the Codex backend's: an API key is never sent there.
 //!
 //! ```rust
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

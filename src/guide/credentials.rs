@@ -3,10 +3,10 @@
 //! # Take what the user has
 //!
 //! A user who has signed in with the official command-line tool, or who has set one of the usual variables, needs to do
-//! nothing more. [`CodexAuth::load`](crate::CodexAuth::load) looks at the sources that [`AuthSources`](crate::auth::AuthSources)
-//! names, in its order, and takes the first that holds anything; [`source()`](crate::CodexAuth::source) tells which one that
-//! was. What is broken is an error that names the place. It never counts as "not signed in", and never makes a later source
-//! win.
+//! nothing more. [`CodexAuth::load`](crate::CodexAuth::load) looks at the sources that
+//! [`AuthSources`](crate::auth::AuthSources) names, in its order, and takes the first that holds anything;
+//! [`source()`](crate::CodexAuth::source) tells which one that was. A source that cannot be read is an error that names the
+//! place. It never counts as "not signed in", and a later source is not used in its place.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -31,8 +31,10 @@
 //! # Ok(()) }
 //! ```
 //!
-//! If both kinds of client will do, [`build_any`](crate::ClientBuilder::build_any) gives an [`AnyClient`](crate::AnyClient).
-//! An application with a policy says so with [`CredentialRestrictions`](crate::auth::CredentialRestrictions).
+//! If the program works with either kind of client, [`build_any`](crate::ClientBuilder::build_any) gives an
+//! [`AnyClient`](crate::AnyClient), and [`as_codex_backend`](crate::AnyClient::as_codex_backend) narrows it where that is
+//! needed. An application that allows only some credentials says so with
+//! [`CredentialRestrictions`](crate::auth::CredentialRestrictions).
 //!
 //! # Which kinds there are
 //!
@@ -49,37 +51,43 @@
 //! | command that prints a bearer token | [`BearerCommand`](crate::auth::BearerCommand) | `OpenAiApi` | at an interval, and after a 401 |
 //! | anything else | your own [`AuthProvider`](crate::AuthProvider) | what its `Route` says | by you |
 //!
-//! [`ChatGptTokens`](crate::ChatGptTokens) are handed to the builder with [`chatgpt`](crate::ClientBuilder::chatgpt), an
-//! [`ApiKey`](crate::ApiKey) with [`api_key`](crate::ClientBuilder::api_key), and all the others with
-//! [`provider`](crate::ClientBuilder::provider). Those others, save a [`WorkloadIdentity`](crate::auth::WorkloadIdentity) and a
-//! provider of your own, also become a [`CodexAuth`](crate::CodexAuth) with `CodexAuth::from`.
+//! A [`ChatGptSession`](crate::ChatGptSession) and [`ChatGptTokens`](crate::ChatGptTokens) are given to the builder with
+//! [`chatgpt`](crate::ClientBuilder::chatgpt), an [`ApiKey`](crate::ApiKey) with
+//! [`api_key`](crate::ClientBuilder::api_key), an agent with `agent_identity`, and all the others with
+//! [`provider`](crate::ClientBuilder::provider). `CodexAuth::from` makes a [`CodexAuth`](crate::CodexAuth) of any of them
+//! but [`ChatGptTokens`](crate::ChatGptTokens), an [`ApiKey`](crate::ApiKey), a
+//! [`WorkloadIdentity`](crate::auth::WorkloadIdentity) and a provider of your own.
 //!
 //! # Which store
 //!
 //! A refresh token works **once**. Whoever uses it gets the next one; whoever still holds the old one has to sign in again.
-//! So the one question about a store is who else refreshes the tokens in it.
+//! So when you choose a store, ask who else refreshes the tokens in it.
 //!
 //! * **Share the official tool's `auth.json`** when your program runs on the user's own machine, beside that tool:
 //!   [`FileStore`](crate::auth::FileStore), which is what `AuthSources::default()` uses. A refresh holds a lock of its own
-//!   (`auth.json.refresh.lock`) during the request, so that any number of processes with this crate refresh once; and the
-//!   tool's own two locks while the file is replaced. The tool takes no lock while it refreshes, so once in a while both
-//!   refresh at the same time: then the server refuses one of them, and that one adopts what the other has saved.
-//! * **A store of your own** when your program should go on if the user signs out of the official tool, or the other way
-//!   round: a `FileStore` with another path, filled by a sign-in of its own. Do not copy the file: two copies of one refresh token are the
-//!   problem that stores are there to avoid.
-//! * **Reading only** ([`FileStore::read_only`](crate::auth::FileStore::read_only)) when the file is somebody else's, such as one mounted into a
-//!   container. Its refresh token is never used, since the new one could not be saved. When the access token has
-//!   expired, calls fail until the owner has refreshed it; the new tokens in the file are then adopted by themselves.
+//!   (`auth.json.refresh.lock`) during the request, so that any number of processes with this crate refresh once, and it
+//!   holds the tool's own two locks while the file is replaced. The tool takes no lock while it refreshes, so once in a
+//!   while both refresh at the same time: then the server refuses one of them, and that one adopts what the other has
+//!   saved.
+//! * **A file of your own** when your program's sign-in and the official tool's are to be independent of each other: a
+//!   `FileStore` with another path, filled by a sign-in of its own. Do not copy the tool's file: a refresh token works
+//!   once, so only one of two copies can be refreshed.
+//! * **Reading only** ([`FileStore::read_only`](crate::auth::FileStore::read_only)) when the file is somebody else's, such
+//!   as one mounted into a container. Its refresh token is never used, since the new one could not be saved. When the
+//!   access token has expired, calls fail until the owner has refreshed it; then the next call adopts the new tokens in the
+//!   file.
 //! * **The keyring** of the operating system (`KeyringStore`, feature `keyring`) where the official tool is set to keep its
 //!   sign-in there. Ask for it by name, with `AuthSource::Keyring`: that no keyring can be reached is an error.
-//! * **Memory** ([`MemoryStore`](crate::auth::MemoryStore)) when you keep the credentials elsewhere and see to it yourself that they get back there.
-//! * **A database or a vault**: implement [`CredentialStore`](crate::auth::CredentialStore). All that it must do is to compare and replace in one step.
+//! * **Memory** ([`MemoryStore`](crate::auth::MemoryStore)) when you keep the credentials elsewhere, and save refreshed
+//!   ones there yourself.
+//! * **A database or a vault**: implement [`CredentialStore`](crate::auth::CredentialStore), as
+//!   [`guide::credential_store`](crate::guide::credential_store) shows. Its writes must be a compare-and-swap.
 //!
 //! # Several accounts
 //!
 //! Each account has a store of its own; one user may be in several workspaces, and one workspace has several users, so a
-//! store is named by **both**: [`FileStore::for_account`](crate::auth::FileStore::for_account). A session notices when its store holds another account
-//! or user than it was opened with, and stops with
+//! store is named by **both**: [`FileStore::for_account`](crate::auth::FileStore::for_account). A session notices when its
+//! store holds another account or user than it was opened with, and stops with
 //! [`AuthErrorKind::AccountMismatch`](crate::auth::AuthErrorKind::AccountMismatch) rather than mix them.
 //!
 //! ```
@@ -93,7 +101,7 @@
 //! for (account_id, auth_json) in documents {
 //!     let store = FileStore::for_account(folder.path(), "user-embedded", account_id);
 //!     store.swap(None, Some(&StoredCredentials::from_json(&auth_json)?))?;
-//!     let client = backend.client().provider(ChatGptSession::open(store)?).build()?;
+//!     let client = backend.client().chatgpt(ChatGptSession::open(store)?).build()?;
 //!     client.usage().get().await?;
 //! }
 //! # Ok(()) }
@@ -101,20 +109,23 @@
 //!
 //! # When they no longer work
 //!
-//! A call whose credentials are refused (401) looks into the store first, and adopts what another process has saved there. If
-//! that is refused too, or if there is nothing new, the tokens are refreshed. If the new ones are refused as well, or cannot
-//! be had, the call ends with [`ErrorKind::Auth`](crate::ErrorKind::Auth), and
-//! [`AuthError::reauth_reason`](crate::AuthError::reauth_reason) tells why the user has to sign in again. A token that is seconds old is not
-//! refreshed because of a 401: the next one would be refused too.
+//! When the credentials of a call are refused (401), the session reads the store first, and adopts tokens that another
+//! process has saved there. If those are refused too, or if there are none, the tokens are refreshed. If the new ones are
+//! refused as well, or the refresh fails, the call ends with [`ErrorKind::Auth`](crate::ErrorKind::Auth), and
+//! [`AuthError::reauth_reason`](crate::AuthError::reauth_reason) tells why the user has to sign in again. A token that is
+//! seconds old is not refreshed because of a 401: the next one would be refused too.
 //!
-//! [`Client::auth_health`](crate::Client::auth_health) tells the state without a request, and
-//! [`watch_auth_health`](crate::Client::watch_auth_health) each change of it, for a program that wants to ask its user in time.
+//! [`Client::auth_health`](crate::Client::auth_health) tells the state of the credentials without a request, and
+//! [`watch_auth_health`](crate::Client::watch_auth_health) each change of it, for a program that wants to
+//! ask its user to sign in before a call fails.
 //!
-//! [`SignOut`](crate::auth::SignOut) ends a sign-in: `forget` on this machine, `revoke` everywhere.
+//! [`SignOut`](crate::auth::SignOut) ends a sign-in: `forget` removes the credentials from their stores, `revoke` makes
+//! them invalid everywhere.
 //!
 //! # What can still be lost
 //!
-//! If a process dies between the server's answer to a refresh and the save, which takes a few milliseconds, the new refresh token
-//! is lost. There is no way to close that gap from the client's side: the old token has been used up, and the server
-//! tells the new one once. The next refresh then says that the user must sign in again. Everything else that can go wrong on the way (a
-//! caller that goes away, a run time that is shut down, a disk that is full, a file that changes) costs nothing.
+//! If a process dies between the server's answer to a refresh and the save, which takes a few milliseconds, the new refresh
+//! token is lost. There is no way to close that gap from the client's side: the old token has been used up, and the server
+//! tells the new one once. The next refresh then says that the user must sign in again. Everything else that can go wrong
+//! on the way (a caller that goes away, a run time that is shut down, a disk that is full, a file that changes) costs
+//! nothing.

@@ -1,6 +1,7 @@
-//! Errors of streams: how each end is told, and what to do about it.
+//! Errors of streams: how a response can end, and what to do about it.
 //!
-//! Every call fails in one [`Error`](crate::Error). Ask its [`kind`](crate::Error::kind) what happened, and its predicates what to do.
+//! Every call fails with one type, [`Error`](crate::Error). Its [`kind`](crate::Error::kind) tells what happened, and its
+//! predicates tell what to do.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,7 +15,7 @@
 //! let (so_far, ended_in) = stream.collect_partial().await;
 //! let Some(error) = ended_in else { return Ok(println!("{}", so_far.text())) };
 //! match error.kind() {
-//!     ErrorKind::ContextWindowExceeded => println!("make the conversation short, with `compact()`"),
+//!     ErrorKind::ContextWindowExceeded => println!("shorten the conversation, with `compact()`"),
 //!     ErrorKind::UsageLimit => println!("used up until {:?}", error.usage_limit().and_then(|limit| limit.resets_at)),
 //!     ErrorKind::Incomplete => println!("cut off: {:?}, after {}", error.code(), so_far.text()),
 //!     _ if error.needs_sign_in() => println!("sign in again"),
@@ -25,14 +26,14 @@
 //! # Ok(()) }
 //! ```
 //!
-//! | kind | when | is tried again |
+//! | kind | who says so, and about what | retried by the client |
 //! | --- | --- | --- |
 //! | [`ContextWindowExceeded`](crate::ErrorKind::ContextWindowExceeded), [`PolicyViolation`](crate::ErrorKind::PolicyViolation), [`InvalidRequest`](crate::ErrorKind::InvalidRequest), [`InvalidImage`](crate::ErrorKind::InvalidImage) | the server, about the request | no |
-//! | [`InvalidInput`](crate::ErrorKind::InvalidInput) | this crate, before anything is sent | no |
+//! | [`InvalidInput`](crate::ErrorKind::InvalidInput) | this crate, about the request, before anything is sent | no |
 //! | [`UsageLimit`](crate::ErrorKind::UsageLimit), [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded), [`NotIncluded`](crate::ErrorKind::NotIncluded) | the server, about the account | no |
-//! | [`RateLimited`](crate::ErrorKind::RateLimited) | too many requests in a short time | yes, after the time that the server names |
-//! | [`Overloaded`](crate::ErrorKind::Overloaded), [`Server`](crate::ErrorKind::Server), [`Interrupted`](crate::ErrorKind::Interrupted), [`Truncated`](crate::ErrorKind::Truncated), [`Timeout`](crate::ErrorKind::Timeout) | on the way | until the first event of the body, where the server keeps nothing |
-//! | [`Incomplete`](crate::ErrorKind::Incomplete) | the answer is cut off | no |
+//! | [`RateLimited`](crate::ErrorKind::RateLimited) | the server, about too many requests in a short time | yes, after the time that the server names |
+//! | [`Overloaded`](crate::ErrorKind::Overloaded), [`Server`](crate::ErrorKind::Server), [`Interrupted`](crate::ErrorKind::Interrupted), [`Truncated`](crate::ErrorKind::Truncated), [`Timeout`](crate::ErrorKind::Timeout) | the server, or the way to it | until the first event of the body has come, where the server keeps nothing |
+//! | [`Incomplete`](crate::ErrorKind::Incomplete) | the server, about a response that it cut off | no |
 //!
-//! [`events_delivered`](crate::Error::events_delivered) says how far a stream had come. What has been delivered is not taken back,
-//! and nothing is sent again behind your back once it has begun.
+//! [`events_delivered`](crate::Error::events_delivered) says how many events a stream had given. Once it has given one,
+//! nothing is retried: no event comes twice.

@@ -1,7 +1,8 @@
 //! The first stream: asking a model, and reading what it answers.
 //!
-//! A model's answer comes as a stream of events. Which handle you take follows from the client: [`CodexResponses`](crate::CodexResponses) with
-//! ChatGPT credentials, [`OpenAiResponses`](crate::OpenAiResponses) with an API key. The other one does not compile.
+//! A model's answer comes as a stream of events. The client decides which handle you use:
+//! [`CodexResponses`](crate::CodexResponses) with ChatGPT credentials, [`OpenAiResponses`](crate::OpenAiResponses) with an
+//! API key. The other one does not compile.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -23,9 +24,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The stream ends well with [`Completed`](crate::responses::ResponseEventKind::Completed), or in an [`Error`](crate::Error); there is no third way, so a
-//! `?` on each item is all it takes not to mistake half an answer for a whole one. If only the whole answer counts, let
-//! [`collect`](crate::responses::ResponseStream::collect) put it together:
+//! The stream ends with [`Completed`](crate::responses::ResponseEventKind::Completed) or with an [`Error`](crate::Error);
+//! there is no third way. So with a `?` on each item, half an answer is never taken for a whole one. If you need only the
+//! whole answer, [`collect`](crate::responses::ResponseStream::collect) puts it together:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,7 +39,7 @@
 //! let answer = responses.create("gpt-5.5", "You are terse.", conversation.clone()).stream().await?.collect().await?;
 //! assert_eq!(answer.text(), "Hello, world");
 //!
-//! // To go on, give back what came: the Codex backend keeps nothing.
+//! // The Codex backend keeps nothing: to go on, send what came before.
 //! conversation.extend(answer.items);
 //! conversation.push(ResponseItem::user("And now in French."));
 //! let next = responses.create("gpt-5.5", "You are terse.", conversation).stream().await?.collect().await?;
@@ -46,7 +47,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! With an API key the same request may tune the model, and be answered in one piece:
+//! With an API key a request may also set how the model works, such as its temperature, and be answered in one piece:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -57,6 +58,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! What is newer than this crate is still there: an event of an unknown type is
-//! [`Unknown`](crate::responses::ResponseEventKind::Unknown), every event has its [`raw`](crate::responses::ResponseEvent::raw) JSON, an item of an unknown kind
-//! is [`Other`](crate::responses::ResponseItem::Other), and [`field`](crate::responses::ResponseRequest::field) sets any field of a request.
+//! What a server sends that is newer than this crate is not lost: an event of an unknown type is
+//! [`Unknown`](crate::responses::ResponseEventKind::Unknown), every event has its
+//! [`raw`](crate::responses::ResponseEvent::raw) JSON, an item of an unknown kind is
+//! [`Other`](crate::responses::ResponseItem::Other), and [`field`](crate::responses::ResponseRequest::field) sets any field
+//! of a request.

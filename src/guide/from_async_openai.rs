@@ -8,12 +8,13 @@
 //! | `CreateResponseArgs::default().model(m).input(i).build()?` | `create(m, i)`, then setters; `create_from(&request)` takes the old value |
 //! | `ResponseStreamEvent::ResponseOutputTextDelta(event)` | [`ResponseEventKind::OutputTextDelta`](crate::responses::ResponseEventKind::OutputTextDelta)`(piece)` |
 //! | an event that the library does not know ends in an error | [`ResponseEventKind::Unknown`](crate::responses::ResponseEventKind::Unknown), and the stream goes on |
-//! | a stream that breaks off ends like one that is whole | [`ErrorKind::Truncated`](crate::ErrorKind::Truncated) |
+//! | a stream that breaks off ends like one that is complete | it ends with [`ErrorKind::Truncated`](crate::ErrorKind::Truncated) |
 //! | `OpenAIError::ApiError` | [`Error`](crate::Error), with [`kind`](crate::Error::kind), [`code`](crate::Error::code), [`request_id`](crate::Error::request_id) |
 //! | `client.files().create(…)` | `client.openai_files().path(…)`, `.bytes(…)` |
 //! | `client.models().list()` | `client.openai_models().list()` |
 //!
-//! Requests that an application has already, in async-openai's types or any that serde can write, go on working:
+//! Requests that an application already builds, with async-openai's types or any type that implements `Serialize`, can be
+//! sent as they are:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

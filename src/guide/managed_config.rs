@@ -1,8 +1,8 @@
 //! Managed configuration.
 //!
 //! Administrators of Business, Enterprise and Education accounts can say what Codex may do on the machines of their users.
-//! A program that acts for such a user asks at its start, and does not go on as if nothing had been said when it gets no
-//! answer:
+//! A program that acts for such a user asks the backend at its start. If it gets no answer, it stops, rather than go on as if
+//! nothing were demanded:
 //!
 //! ```rust
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,19 +32,22 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The steps, the limits, and what happens when something fails stand at [`ManagedLoad`](crate::managed_config::ManagedLoad).
+//! [`ManagedLoad`](crate::managed_config::ManagedLoad) describes the steps of loading, its time-outs and what happens when
+//! one fails.
 //!
 //! ## The cache
 //!
-//! It saves the question at the next start. The file names the account and the user it is about and until when it holds, and
-//! is signed; [`CacheStatus`](crate::managed_config::CacheStatus) tells why a file was of no use. The key of the signature is public, so it
-//! finds damage, and stops nobody who means harm. By default the file is this crate's own;
-//! [`ConfigCache::shared_with_official_tool`](crate::managed_config::ConfigCache::shared_with_official_tool) uses those of the official tool.
+//! With a cache file, the next start needs no request. The file names its account and user and the time at which it
+//! expires, and it is signed; [`CacheStatus`](crate::managed_config::CacheStatus) tells why a file was not used. The key of
+//! the signature is public: it detects damage, and is no protection from somebody who changes the file on purpose. By
+//! default the file is this crate's own;
+//! [`ConfigCache::shared_with_official_tool`](crate::managed_config::ConfigCache::shared_with_official_tool) uses those of
+//! the official tool.
 //!
 //! ## While the program runs
 //!
-//! [`ManagedLoad::refreshes_every`](crate::managed_config::ManagedLoad::refreshes_every) is a stream that loads anew after each interval. It
-//! moves while you poll it, and ends when you drop it:
+//! [`ManagedLoad::refreshes_every`](crate::managed_config::ManagedLoad::refreshes_every) is a stream that loads again after
+//! each interval, while it is polled:
 //!
 //! ```rust
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -60,7 +63,7 @@
 //! # */
 //! let mut refreshes = client.managed_config().load_bundle().refreshes_every(interval);
 //! match refreshes.next().await {
-//!     Some(Ok(loaded)) => println!("anew: {:?}", loaded.value),
+//!     Some(Ok(loaded)) => println!("loaded: {:?}", loaded.value),
 //!     Some(Err(error)) => println!("what was loaded before still holds: {error}"),
 //!     None => println!("the account has no managed configuration any more"),
 //! }

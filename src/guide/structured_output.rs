@@ -27,7 +27,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! With the feature `schemars`, `.json_schema_of::<Weather>()` makes the schema from the type, closes its objects and makes
-//! all properties required, as the servers ask: what may be missing is an `Option`, and `null` in the answer.
+//! With the feature `schemars`, `.json_schema_of::<Weather>()` makes the schema from the type. As the servers demand, its
+//! objects allow no other properties, and all properties are required: an `Option` is `null` in the answer where it has no
+//! value.
 //!
-//! An answer that is cut off is [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete), never a text that happens not to parse.
+//! An answer that is cut off is the error [`ErrorKind::Incomplete`](crate::ErrorKind::Incomplete), and not a text that does
+//! not parse.

@@ -1,7 +1,8 @@
-//! Tools: functions of the application's that a model may call.
+//! Tools: functions of the application that a model may call.
 //!
-//! Register functions in [`Tools`](crate::responses::Tools), and [`run_tools`](crate::responses::ResponseRequest::run_tools) goes back and forth between the model and
-//! them until the model has what it needs.
+//! Register functions in [`Tools`](crate::responses::Tools), and
+//! [`run_tools`](crate::responses::ResponseRequest::run_tools) goes back and forth between the model and them until the
+//! model has what it needs.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -42,12 +43,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Whatever goes wrong with a call — arguments that do not fit, an error, a panic, a function that does not exist — is told
-//! to the model, which then does better or explains. The number of rounds is bounded. When a loop ends in an error,
-//! [`collect_partial`](crate::responses::ToolLoop::collect_partial) in place of `.await` gives the rounds before it too.
-//! [`events`](crate::responses::ToolLoop::events) gives the events as a stream, without a callback. With the feature
+//! Whatever goes wrong with a call (arguments that do not fit, an error, a panic, a function that does not exist) is told
+//! to the model, which can then call it in another way or explain. The number of rounds is bounded. When a loop ends in an
+//! error, [`collect_partial`](crate::responses::ToolLoop::collect_partial) in place of `.await` gives the rounds before it
+//! too. [`events`](crate::responses::ToolLoop::events) gives the events as a stream, without a callback. With the feature
 //! `schemars`, `FunctionTool::of` makes the schema from the type of the arguments.
 //!
-//! To answer calls by yourself, take them from [`function_calls`](crate::responses::CollectedResponse::function_calls), and give back
-//! [`ResponseItem::function_call_output`](crate::responses::ResponseItem::function_call_output) for each, behind the items that came. Requests of one turn share a
-//! [`ResponseTurn`](crate::responses::ResponseTurn).
+//! To answer calls yourself, take them from [`function_calls`](crate::responses::CollectedResponse::function_calls), and
+//! give back [`ResponseItem::function_call_output`](crate::responses::ResponseItem::function_call_output) for each, after
+//! the items that came. Requests of one turn share a [`ResponseTurn`](crate::responses::ResponseTurn).

@@ -164,7 +164,7 @@ async fn keys_of_other_kinds_are_passed_over_and_broken_ones_named() {
         let outcome = load(&backend, jwt.clone()).await.unwrap_err().0;
         assert!(outcome.starts_with("KeysNotFetched(") && outcome.contains(status), "{outcome}");
     }
-    // A failure that may pass is tried again, within the ten seconds.
+    // A failure that may pass is retried, within the ten seconds.
     let fetched = backend.requests_to(Route::AGENT_KEYS).len();
     backend.inject(Route::AGENT_KEYS, Fault::status(503));
     load(&backend, jwt).await.unwrap();

@@ -72,7 +72,7 @@ async fn keys_jwts_assertions_and_task_ids_are_never_shown() {
     let record = agent.to_record();
     secrets.assert_not_in(&format!("{record:?} {:?} {:?}", agent.task_id(), identity.key().to_pkcs8_base64()));
 
-    // Servers that repeat what they were sent, and JWTs and records that are almost right.
+    // Servers that echo what they were sent, and JWTs and records that are almost right.
     let assertion = stage.backend.requests_to(Route::GET_USAGE)[0].header("authorization").unwrap().to_owned();
     let echo = format!("you sent {assertion} and {KEY} and {}", jwt.expose_secret());
     for (status, times) in [(400, 1), (401, 1), (500, 3)] {
@@ -115,7 +115,7 @@ async fn keys_jwts_assertions_and_task_ids_are_never_shown() {
     let error = client.usage().get().await.unwrap_err();
     secrets.assert_not_in(&format!("{error} {error:?}"));
 
-    // An agent of a login.
+    // An agent of a sign-in.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("auth.json");
     std::fs::write(&path, stage.backend.issue_auth_json("acct-1", std::time::Duration::from_secs(3600 * 24 * 9999)))

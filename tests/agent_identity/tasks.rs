@@ -154,7 +154,7 @@ async fn whoever_waits_takes_over_from_one_who_goes_away() {
 }
 
 #[tokio::test]
-async fn each_attempt_is_signed_anew() {
+async fn each_attempt_has_a_signature_of_its_own() {
     let stage = Stage::new();
     stage.backend.inject(Route::REGISTER_TASK, Fault::status(503).times(1));
     stage.backend.inject(Route::REGISTER_TASK, Fault::reset_before_headers());

@@ -11,24 +11,24 @@ use futures_util::stream::BoxStream;
 use serde_json::{Value, json};
 
 use crate::support::guard::guard;
-use crate::support::login::{EXPIRED, HOUR, Login, replace_without_locks};
+use crate::support::sign_in::{EXPIRED, HOUR, SignIn, replace_without_locks};
 
 const WINDOW: Duration = Duration::from_secs(300);
 const EIGHT_DAYS: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-fn client(login: &Login, clock: &ManualClock) -> Client<CodexBackend> {
-    client_of(login, FileStore::new(login.path()), clock)
+fn client(sign_in: &SignIn, clock: &ManualClock) -> Client<CodexBackend> {
+    client_of(sign_in, FileStore::new(sign_in.path()), clock)
 }
 
-fn client_of(login: &Login, store: FileStore, clock: &ManualClock) -> Client<CodexBackend> {
+fn client_of(sign_in: &SignIn, store: FileStore, clock: &ManualClock) -> Client<CodexBackend> {
     let session = ChatGptSession::open(store).unwrap();
-    login.backend.client().clock(clock.clone()).provider(session).build().unwrap()
+    sign_in.backend.client().clock(clock.clone()).provider(session).build().unwrap()
 }
 
 /// A clock that shows when the token in the file ends, less this.
-fn before_end(login: &Login, left: Duration) -> ManualClock {
-    let session = ChatGptSession::open(FileStore::new(login.path())).unwrap();
+fn before_end(sign_in: &SignIn, left: Duration) -> ManualClock {
+    let session = ChatGptSession::open(FileStore::new(sign_in.path())).unwrap();
     ManualClock::starting_at(session.expires_at().unwrap() - left)
 }
 
@@ -62,7 +62,7 @@ async fn is_quiet(watch: &mut BoxStream<'static, AuthHealth>) -> bool {
 
 #[tokio::test]
 async fn the_advisory_window_begins_five_minutes_before_the_end() {
-    let login = Login::with_foreign_members(HOUR);
+    let sign_in = SignIn::with_foreign_members(HOUR);
     for (left, expected) in [
         (HOUR, AuthHealth::Ready),
         (WINDOW + MILLISECOND, AuthHealth::Ready),
@@ -70,23 +70,23 @@ async fn the_advisory_window_begins_five_minutes_before_the_end() {
         (Duration::from_secs(30), AuthHealth::Expiring),
         (Duration::ZERO, AuthHealth::Expiring),
     ] {
-        let clock = before_end(&login, left);
-        assert_eq!(client(&login, &clock).auth_health(), expected, "{left:?}");
+        let clock = before_end(&sign_in, left);
+        assert_eq!(client(&sign_in, &clock).auth_health(), expected, "{left:?}");
     }
-    let clock = before_end(&login, Duration::ZERO);
+    let clock = before_end(&sign_in, Duration::ZERO);
     clock.advance(HOUR);
-    assert_eq!(client(&login, &clock).auth_health(), AuthHealth::Expiring);
-    assert!(login.backend.requests().is_empty(), "to ask makes no request");
+    assert_eq!(client(&sign_in, &clock).auth_health(), AuthHealth::Expiring);
+    assert!(sign_in.backend.requests().is_empty(), "to ask makes no request");
 }
 
 #[tokio::test]
 async fn a_token_that_does_not_tell_its_end_is_old_after_eight_days() {
-    let login = Login::with_foreign_members(HOUR);
-    let mut document = login.document();
+    let sign_in = SignIn::with_foreign_members(HOUR);
+    let mut document = sign_in.document();
     document["tokens"]["access_token"] = json!("opaque");
     document["tokens"]["id_token"] = json!("opaque");
     document["last_refresh"] = json!("2026-04-23T00:00:00.5Z");
-    fs::write(login.path(), document.to_string()).unwrap();
+    fs::write(sign_in.path(), document.to_string()).unwrap();
     let last_refresh = SystemTime::UNIX_EPOCH + Duration::from_millis(1_776_902_400_500);
     for (age, expected) in [
         (EIGHT_DAYS - MILLISECOND, AuthHealth::Ready),
@@ -94,20 +94,20 @@ async fn a_token_that_does_not_tell_its_end_is_old_after_eight_days() {
         (Duration::ZERO, AuthHealth::Ready),
     ] {
         let clock = ManualClock::starting_at(last_refresh + age);
-        assert_eq!(client(&login, &clock).auth_health(), expected, "{age:?}");
+        assert_eq!(client(&sign_in, &clock).auth_health(), expected, "{age:?}");
     }
     // Nor does it tell how old it is.
     document["last_refresh"] = Value::Null;
-    fs::write(login.path(), document.to_string()).unwrap();
+    fs::write(sign_in.path(), document.to_string()).unwrap();
     let clock = ManualClock::starting_at(last_refresh + EIGHT_DAYS * 100);
-    assert_eq!(client(&login, &clock).auth_health(), AuthHealth::Ready);
+    assert_eq!(client(&sign_in, &clock).auth_health(), AuthHealth::Ready);
 }
 
 #[tokio::test]
 async fn a_refresh_is_seen_from_its_beginning_to_its_end() {
-    let login = Login::with_foreign_members(EXPIRED);
-    login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(300)));
-    let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
+    let sign_in = SignIn::with_foreign_members(EXPIRED);
+    sign_in.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(300)));
+    let client = sign_in.client_of(ChatGptSession::open(FileStore::new(sign_in.path())).unwrap());
     let mut watch = client.watch_auth_health();
     assert_eq!(next(&mut watch).await, AuthHealth::Expiring);
     assert!(is_quiet(&mut watch).await);
@@ -120,14 +120,14 @@ async fn a_refresh_is_seen_from_its_beginning_to_its_end() {
     assert_eq!(next(&mut watch).await, AuthHealth::Ready);
     guard(call).await.unwrap().unwrap();
     assert!(is_quiet(&mut watch).await);
-    assert_eq!((client.auth_health(), login.redeemed().len()), (AuthHealth::Ready, 1));
+    assert_eq!((client.auth_health(), sign_in.refreshes().len()), (AuthHealth::Ready, 1));
 }
 
 #[tokio::test]
 async fn whoever_watches_learns_that_a_window_begins() {
-    let login = Login::with_foreign_members(HOUR);
-    let clock = before_end(&login, HOUR);
-    let client = client(&login, &clock);
+    let sign_in = SignIn::with_foreign_members(HOUR);
+    let clock = before_end(&sign_in, HOUR);
+    let client = client(&sign_in, &clock);
     let mut watch = client.watch_auth_health();
     assert_eq!(next(&mut watch).await, AuthHealth::Ready);
     assert!(is_quiet(&mut watch).await);
@@ -144,8 +144,8 @@ async fn whoever_watches_learns_that_a_window_begins() {
 
 #[tokio::test]
 async fn a_watcher_that_comes_late_is_told_what_is_and_not_what_was() {
-    let login = Login::with_foreign_members(EXPIRED);
-    let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
+    let sign_in = SignIn::with_foreign_members(EXPIRED);
+    let client = sign_in.client_of(ChatGptSession::open(FileStore::new(sign_in.path())).unwrap());
     let mut early = client.watch_auth_health();
     usage(&client).await.unwrap();
     let mut late = client.watch_auth_health();
@@ -164,10 +164,10 @@ async fn it_is_told_why_the_user_has_to_sign_in() {
         ("REFRESH_TOKEN_EXPIRED", ReauthReason::Expired),
         ("invalid_grant", ReauthReason::NotAccepted),
     ] {
-        let login = Login::with_foreign_members(EXPIRED);
+        let sign_in = SignIn::with_foreign_members(EXPIRED);
         let body = json!({ "error": { "code": code } }).to_string();
-        login.backend.inject(Route::REFRESH_TOKEN, Fault::status(400).body(body));
-        let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
+        sign_in.backend.inject(Route::REFRESH_TOKEN, Fault::status(400).body(body));
+        let client = sign_in.client_of(ChatGptSession::open(FileStore::new(sign_in.path())).unwrap());
         let mut watch = client.watch_auth_health();
         assert_eq!(next(&mut watch).await, AuthHealth::Expiring);
         let error = usage(&client).await.unwrap_err();
@@ -177,30 +177,30 @@ async fn it_is_told_why_the_user_has_to_sign_in() {
         assert!(is_quiet(&mut watch).await);
 
         // A new sign-in is taken over from the store, and mends it.
-        replace_without_locks(&login.path(), &login.backend.issue_auth_json("acct-1", HOUR));
+        replace_without_locks(&sign_in.path(), &sign_in.backend.issue_auth_json("acct-1", HOUR));
         usage(&client).await.unwrap();
         assert_eq!((client.auth_health(), next(&mut watch).await), (AuthHealth::Ready, AuthHealth::Ready));
-        assert_eq!(login.redeemed().len(), 1);
+        assert_eq!(sign_in.refreshes().len(), 1);
     }
 }
 
 #[tokio::test]
 async fn the_server_itself_tells_reuse_and_revocation() {
-    let login = Login::with_foreign_members(EXPIRED);
-    let copy = login.document();
-    let refreshes = || login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
+    let sign_in = SignIn::with_foreign_members(EXPIRED);
+    let copy = sign_in.document();
+    let refreshes = || sign_in.client_of(ChatGptSession::open(FileStore::new(sign_in.path())).unwrap());
     usage(&refreshes()).await.unwrap();
     // As a machine does that has a copy of the file.
-    replace_without_locks(&login.path(), &copy.to_string());
+    replace_without_locks(&sign_in.path(), &copy.to_string());
     let second = refreshes();
     usage(&second).await.unwrap_err();
     assert_eq!(second.auth_health(), AuthHealth::ReauthRequired(ReauthReason::Reused));
 
-    let login = Login::with_foreign_members(EXPIRED);
-    let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
-    let context = login.backend.client().auth_context().unwrap();
-    let copy = login.folder().join("copy.json");
-    fs::copy(login.path(), &copy).unwrap();
+    let sign_in = SignIn::with_foreign_members(EXPIRED);
+    let client = sign_in.client_of(ChatGptSession::open(FileStore::new(sign_in.path())).unwrap());
+    let context = sign_in.backend.client().auth_context().unwrap();
+    let copy = sign_in.folder().join("copy.json");
+    fs::copy(sign_in.path(), &copy).unwrap();
     guard(codex_backend::auth::SignOut::of(FileStore::new(copy)).revoke(&context)).await.unwrap();
     usage(&client).await.unwrap_err();
     assert_eq!(client.auth_health(), AuthHealth::ReauthRequired(ReauthReason::Revoked));
@@ -208,45 +208,45 @@ async fn the_server_itself_tells_reuse_and_revocation() {
 
 #[tokio::test]
 async fn without_a_refresh_token_or_a_file_there_is_no_refresh() {
-    let login = Login::with_foreign_members(EXPIRED);
-    let mut document = login.document();
+    let sign_in = SignIn::with_foreign_members(EXPIRED);
+    let mut document = sign_in.document();
     document["tokens"]["refresh_token"] = json!("");
-    fs::write(login.path(), document.to_string()).unwrap();
-    let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
+    fs::write(sign_in.path(), document.to_string()).unwrap();
+    let client = sign_in.client_of(ChatGptSession::open(FileStore::new(sign_in.path())).unwrap());
     assert_eq!(client.auth_health(), AuthHealth::Expiring);
     usage(&client).await.unwrap_err();
     assert_eq!(client.auth_health(), AuthHealth::ReauthRequired(ReauthReason::NoRefreshToken));
 
-    let login = Login::with_foreign_members(EXPIRED);
-    let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
-    fs::remove_file(login.path()).unwrap();
+    let sign_in = SignIn::with_foreign_members(EXPIRED);
+    let client = sign_in.client_of(ChatGptSession::open(FileStore::new(sign_in.path())).unwrap());
+    fs::remove_file(sign_in.path()).unwrap();
     usage(&client).await.unwrap_err();
     assert_eq!(client.auth_health(), AuthHealth::ReauthRequired(ReauthReason::Removed));
-    assert!(login.redeemed().is_empty());
+    assert!(sign_in.refreshes().is_empty());
 }
 
 #[tokio::test]
 async fn a_sign_in_that_was_removed_is_noticed_by_a_401_too() {
-    let login = Login::with_foreign_members(HOUR);
-    let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
-    let kept = login.document();
-    fs::remove_file(login.path()).unwrap();
-    login.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_revoked"));
+    let sign_in = SignIn::with_foreign_members(HOUR);
+    let client = sign_in.client_of(ChatGptSession::open(FileStore::new(sign_in.path())).unwrap());
+    let kept = sign_in.document();
+    fs::remove_file(sign_in.path()).unwrap();
+    sign_in.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_revoked"));
     let error = usage(&client).await.unwrap_err();
     assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::Removed));
     assert_eq!(client.auth_health(), AuthHealth::ReauthRequired(ReauthReason::Removed));
     // It may come back, and was not the worse for it.
-    fs::write(login.path(), kept.to_string()).unwrap();
-    login.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_revoked"));
+    fs::write(sign_in.path(), kept.to_string()).unwrap();
+    sign_in.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_revoked"));
     usage(&client).await.unwrap();
-    assert_eq!((client.auth_health(), login.redeemed().len()), (AuthHealth::Ready, 1));
+    assert_eq!((client.auth_health(), sign_in.refreshes().len()), (AuthHealth::Ready, 1));
 }
 
 #[tokio::test]
 async fn a_failure_that_may_pass_leaves_them_expiring() {
-    let login = Login::with_foreign_members(EXPIRED);
-    login.backend.inject(Route::REFRESH_TOKEN, Fault::status(503));
-    let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
+    let sign_in = SignIn::with_foreign_members(EXPIRED);
+    sign_in.backend.inject(Route::REFRESH_TOKEN, Fault::status(503));
+    let client = sign_in.client_of(ChatGptSession::open(FileStore::new(sign_in.path())).unwrap());
     let mut watch = client.watch_auth_health();
     assert_eq!(next(&mut watch).await, AuthHealth::Expiring);
     usage(&client).await.unwrap_err();
@@ -258,45 +258,45 @@ async fn a_failure_that_may_pass_leaves_them_expiring() {
 
 #[tokio::test]
 async fn a_background_refresh_makes_them_ready_without_a_caller_that_waits() {
-    let login = Login::with_foreign_members(Duration::from_secs(200));
-    let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
+    let sign_in = SignIn::with_foreign_members(Duration::from_secs(200));
+    let client = sign_in.client_of(ChatGptSession::open(FileStore::new(sign_in.path())).unwrap());
     assert_eq!(client.auth_health(), AuthHealth::Expiring);
     usage(&client).await.unwrap();
     until(&client, AuthHealth::Ready).await;
-    assert_eq!(login.redeemed().len(), 1);
+    assert_eq!(sign_in.refreshes().len(), 1);
 }
 
 #[tokio::test]
 async fn what_another_process_saved_makes_them_ready_as_soon_as_it_is_taken_over() {
-    let login = Login::with_foreign_members(EXPIRED);
-    let client = login.client_of(ChatGptSession::open(FileStore::new(login.path())).unwrap());
+    let sign_in = SignIn::with_foreign_members(EXPIRED);
+    let client = sign_in.client_of(ChatGptSession::open(FileStore::new(sign_in.path())).unwrap());
     let mut watch = client.watch_auth_health();
     assert_eq!(next(&mut watch).await, AuthHealth::Expiring);
-    replace_without_locks(&login.path(), &login.backend.issue_auth_json("acct-1", HOUR));
+    replace_without_locks(&sign_in.path(), &sign_in.backend.issue_auth_json("acct-1", HOUR));
     usage(&client).await.unwrap();
     assert_eq!(client.auth_health(), AuthHealth::Ready);
     guard(async { while watch.next().await != Some(AuthHealth::Ready) {} }).await;
-    assert!(login.redeemed().is_empty());
+    assert!(sign_in.refreshes().is_empty());
 }
 
 #[tokio::test]
 async fn a_view_for_reading_only_is_as_its_file_is() {
-    let login = Login::with_foreign_members(EXPIRED);
+    let sign_in = SignIn::with_foreign_members(EXPIRED);
     let clock = ManualClock::starting_at(SystemTime::now());
-    let client = client_of(&login, FileStore::read_only(login.path()), &clock);
+    let client = client_of(&sign_in, FileStore::read_only(sign_in.path()), &clock);
     assert_eq!(client.auth_health(), AuthHealth::Expiring);
     usage(&client).await.unwrap_err();
     assert_eq!(client.auth_health(), AuthHealth::Expiring);
-    replace_without_locks(&login.path(), &login.backend.issue_auth_json("acct-1", HOUR));
+    replace_without_locks(&sign_in.path(), &sign_in.backend.issue_auth_json("acct-1", HOUR));
     usage(&client).await.unwrap();
     assert_eq!(client.auth_health(), AuthHealth::Ready);
 }
 
 #[tokio::test]
 async fn clones_of_a_session_are_watched_as_one() {
-    let login = Login::with_foreign_members(EXPIRED);
-    let session = ChatGptSession::open(FileStore::new(login.path())).unwrap();
-    let (mine, theirs) = (login.client_of(session.clone()), login.client_of(session));
+    let sign_in = SignIn::with_foreign_members(EXPIRED);
+    let session = ChatGptSession::open(FileStore::new(sign_in.path())).unwrap();
+    let (mine, theirs) = (sign_in.client_of(session.clone()), sign_in.client_of(session));
     let mut watch = theirs.watch_auth_health();
     assert_eq!(next(&mut watch).await, AuthHealth::Expiring);
     usage(&mine).await.unwrap();

@@ -374,7 +374,7 @@ async fn it_is_killed_when_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn it_is_killed_when_its_caller_goes_away_and_the_next_one_runs_it_anew() {
+async fn it_is_killed_when_its_caller_goes_away_and_the_next_one_runs_it_again() {
     let script = Script::new(ENDLESS);
     let client = script.client();
     let [first, second] = [0, 1].map(|_| {

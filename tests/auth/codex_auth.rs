@@ -758,7 +758,7 @@ async fn clients_of_the_same_credentials_share_their_refreshes() {
 // ---- where auth's own calls go ----
 
 #[tokio::test]
-async fn the_environment_says_where_refresh_tokens_are_redeemed() {
+async fn the_environment_says_where_tokens_are_refreshed() {
     let service = Backend::start().unwrap();
     let elsewhere = RawServer::start(|_| answer("HTTP/1.1 200 OK", "{}"));
     let home = home_with(&service.issue_auth_json("acct-1", Duration::ZERO));

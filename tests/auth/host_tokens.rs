@@ -246,7 +246,7 @@ async fn a_host_that_has_no_more_tokens_ends_the_call_in_its_own_words() {
         assert!(error.to_string().contains(said) && error.may_have_been_sent(), "{error}");
         assert_eq!((error.is_retryable(), error.needs_sign_in()), (retryable, !retryable));
     }
-    // The tokens before are still there; refused once more, the host is asked once more.
+    // The earlier tokens are still used; when they are refused again, the host is asked again.
     usage(&client).await.unwrap();
     host.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
     usage(&client).await.unwrap();

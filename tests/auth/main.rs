@@ -4,9 +4,9 @@
 mod support {
     pub(crate) mod capture;
     pub(crate) mod guard;
-    pub(crate) mod login;
     pub(crate) mod raw;
     pub(crate) mod rounds;
+    pub(crate) mod sign_in;
 }
 mod second_process;
 

@@ -43,7 +43,7 @@ impl World {
         self.backend.client().provider(session).build().unwrap()
     }
 
-    fn redeemed(&self) -> usize {
+    fn refreshes(&self) -> usize {
         self.backend.requests_to(Route::REFRESH_TOKEN).len()
     }
 
@@ -67,7 +67,7 @@ async fn any_number_of_callers_cause_one_refresh() {
     for call in calls.collect::<Vec<_>>() {
         call.await.unwrap().unwrap();
     }
-    assert_eq!(world.redeemed(), 1);
+    assert_eq!(world.refreshes(), 1);
     let sent = &world.backend.requests_to(Route::REFRESH_TOKEN)[0];
     assert_eq!(sent.json()["grant_type"], "refresh_token");
     assert_eq!(sent.json()["client_id"], "app_EMoamEEZ73f0CkXaXp7hrann");
@@ -154,7 +154,7 @@ async fn a_token_about_to_expire_is_used_while_it_is_refreshed() {
     until(|| session.expires_at().unwrap() > SystemTime::now() + HOUR / 2).await;
     client.usage().get().await.unwrap();
     assert_ne!(used(1), old);
-    assert_eq!(world.redeemed(), 1);
+    assert_eq!(world.refreshes(), 1);
 }
 
 #[tokio::test]
@@ -162,11 +162,11 @@ async fn a_token_that_is_far_from_its_end_is_left_alone() {
     let world = World::with_tokens_for(Duration::from_secs(330));
     world.client().usage().get().await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(world.redeemed(), 0);
+    assert_eq!(world.refreshes(), 0);
 }
 
 #[tokio::test]
-async fn after_a_401_the_file_is_read_before_the_refresh_token_is_redeemed() {
+async fn after_a_401_the_file_is_read_before_the_refresh_token_is_used() {
     let world = World::with_tokens_for(HOUR);
     let client = world.client();
     let first = world.file();
@@ -176,7 +176,7 @@ async fn after_a_401_the_file_is_read_before_the_refresh_token_is_redeemed() {
 
     client.usage().get().await.unwrap();
 
-    assert_eq!(world.redeemed(), 0);
+    assert_eq!(world.refreshes(), 0);
     assert_eq!(world.backend.requests_to(Route::GET_USAGE).len(), 2);
 }
 
@@ -188,7 +188,7 @@ async fn a_burst_of_401s_costs_one_refresh() {
     world.backend.revoke_access_token(&token);
     let calls = futures_util::future::join_all((0..50).map(|_| client.usage().get().into_future())).await;
     assert!(calls.iter().all(Result::is_ok), "{calls:?}");
-    assert_eq!(world.redeemed(), 1);
+    assert_eq!(world.refreshes(), 1);
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn a_fresh_token_that_is_refused_does_not_cost_the_refresh_token() {
     let error = client.usage().get().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
     assert!(error.needs_sign_in());
-    assert_eq!(world.redeemed(), 1);
+    assert_eq!(world.refreshes(), 1);
 }
 
 #[tokio::test]
@@ -217,12 +217,12 @@ async fn a_dead_refresh_token_asks_for_a_sign_in_and_is_not_sent_again() {
             assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::ReauthRequired);
             assert!(error.needs_sign_in() && !error.may_have_been_sent());
         }
-        assert_eq!((world.redeemed(), world.file()), (1, before));
+        assert_eq!((world.refreshes(), world.file()), (1, before));
 
         // A new sign-in mends it, without a restart.
         world.write(&world.backend.issue_auth_json("acct-1", HOUR));
         client.usage().get().await.unwrap();
-        assert_eq!(world.redeemed(), 1);
+        assert_eq!(world.refreshes(), 1);
     }
 }
 
@@ -236,7 +236,7 @@ async fn the_loser_of_a_race_adopts_what_the_winner_saved() {
     let client = world.client();
     let usage = client.usage();
     let call = tokio::spawn(async move { usage.get().await });
-    until(|| world.redeemed() == 1).await;
+    until(|| world.refreshes() == 1).await;
     // The official tool does not take our lock: it saves while our request is on its way.
     world.write(&newer);
     call.await.unwrap().unwrap();
@@ -252,7 +252,7 @@ async fn a_failure_that_may_pass_costs_nothing() {
         world.backend.inject(Route::REFRESH_TOKEN, fault);
         client.usage().get().await.unwrap();
     }
-    assert_eq!((world.redeemed(), world.file()), (3, before));
+    assert_eq!((world.refreshes(), world.file()), (3, before));
     assert_eq!(world.leftovers(), [""; 0]);
 }
 
@@ -293,11 +293,11 @@ async fn another_account_in_the_file_is_an_error_and_never_a_mixture() {
     world.write(&other);
     let error = client.usage().get().await.unwrap_err();
     assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);
-    assert_eq!((world.redeemed(), world.file()), (0, serde_json::from_str::<Value>(&other).unwrap()));
+    assert_eq!((world.refreshes(), world.file()), (0, serde_json::from_str::<Value>(&other).unwrap()));
 }
 
 #[tokio::test]
-async fn a_file_for_reading_only_is_followed_and_its_refresh_token_never_redeemed() {
+async fn a_file_for_reading_only_is_followed_and_its_refresh_token_never_used() {
     let world = World::with_tokens_for(EXPIRED);
     let session = ChatGptSession::open(FileStore::read_only(world.path())).unwrap();
     let client = world.backend.client().provider(session).build().unwrap();
@@ -305,20 +305,20 @@ async fn a_file_for_reading_only_is_followed_and_its_refresh_token_never_redeeme
     assert!(error.to_string().contains("reading only"), "{error}");
     world.write(&world.backend.issue_auth_json("acct-1", HOUR));
     client.usage().get().await.unwrap();
-    assert_eq!(world.redeemed(), 0);
+    assert_eq!(world.refreshes(), 0);
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_written_is_found_out_before_the_token_is_redeemed() {
+async fn a_store_that_cannot_be_written_is_found_out_before_the_refresh_token_is_used() {
     let world = World::with_tokens_for(EXPIRED);
     std::fs::create_dir(world.folder.path().join("auth.json.refresh.lock")).unwrap();
     let error = world.client().usage().get().await.unwrap_err();
     assert!(error.to_string().contains("auth.json.refresh.lock"), "{error}");
-    assert_eq!(world.redeemed(), 0);
+    assert_eq!(world.refreshes(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_cannot_be_written_for_a_while_is_tried_again_and_nobody_waits_for_it() {
+async fn a_store_that_cannot_be_written_for_a_while_is_retried_and_nobody_waits_for_it() {
     let world = World::with_tokens_for(EXPIRED);
     let before = world.file();
     world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(300)));
@@ -327,7 +327,7 @@ async fn a_store_that_cannot_be_written_for_a_while_is_tried_again_and_nobody_wa
         let usage = client.usage();
         async move { usage.get().await }
     });
-    until(|| world.redeemed() == 1).await;
+    until(|| world.refreshes() == 1).await;
     // What the save needs is taken away while the request is on its way.
     let lock = world.folder.path().join("auth.lock");
     std::fs::remove_file(&lock).unwrap();
@@ -339,7 +339,7 @@ async fn a_store_that_cannot_be_written_for_a_while_is_tried_again_and_nobody_wa
     std::fs::remove_dir(&lock).unwrap();
     until(|| world.file() != before).await;
     world.client().usage().get().await.unwrap();
-    assert_eq!(world.redeemed(), 1);
+    assert_eq!(world.refreshes(), 1);
 }
 
 /// Panics when it is to be refreshed for the first time.
@@ -384,14 +384,14 @@ async fn a_store_that_panics_fails_one_refresh_and_not_all_that_follow() {
 }
 
 #[tokio::test]
-async fn another_user_of_the_same_account_is_another_login() {
+async fn another_user_of_the_same_account_is_another_sign_in() {
     let world = World::with_tokens_for(EXPIRED);
     let client = world.client();
     let other = as_user(&world.backend.issue_auth_json("acct-1", HOUR), "user-other");
     world.write(&other);
     let error = client.usage().get().await.unwrap_err();
     assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);
-    assert_eq!(world.redeemed(), 0);
+    assert_eq!(world.refreshes(), 0);
 }
 
 #[test]
@@ -403,7 +403,7 @@ fn a_refresh_is_finished_and_saved_although_the_run_time_is_gone() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let client = world.client();
         runtime.spawn(async move { client.usage().get().await });
-        while world.redeemed() == 0 {
+        while world.refreshes() == 0 {
             std::thread::sleep(Duration::from_millis(5));
         }
         runtime.shutdown_background();
@@ -416,7 +416,7 @@ fn a_refresh_is_finished_and_saved_although_the_run_time_is_gone() {
     // What was saved works.
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async { world.client().usage().get().await }).unwrap();
-    assert_eq!(world.redeemed(), 1);
+    assert_eq!(world.refreshes(), 1);
 }
 
 #[tokio::test]
@@ -426,7 +426,7 @@ async fn a_cancelled_caller_does_not_cancel_the_refresh() {
     world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(200)));
     let usage = world.client().usage();
     let call = tokio::spawn(async move { usage.get().await });
-    until(|| world.redeemed() == 1).await;
+    until(|| world.refreshes() == 1).await;
     call.abort();
     until(|| world.file() != before).await;
 }
@@ -440,11 +440,11 @@ async fn the_clock_is_the_clients() {
     client.usage().get().await.unwrap();
     clock.advance(HOUR - Duration::from_secs(10));
     client.usage().get().await.unwrap();
-    assert_eq!(world.redeemed(), 1);
+    assert_eq!(world.refreshes(), 1);
     // A clock that was set back makes an old token look young; it is used, and nothing breaks.
     clock.set_now(SystemTime::UNIX_EPOCH);
     client.usage().get().await.unwrap();
-    assert_eq!(world.redeemed(), 1);
+    assert_eq!(world.refreshes(), 1);
 }
 
 #[tokio::test]
@@ -458,7 +458,7 @@ async fn a_moment_that_no_timestamp_can_carry_loses_no_tokens() {
         let clock = ManualClock::starting_at(moment);
         let client = world.backend.client().clock(clock).provider(session).build().unwrap();
         client.usage().get().await.unwrap();
-        assert_eq!(world.redeemed(), 1);
+        assert_eq!(world.refreshes(), 1);
         let after = world.file();
         assert_ne!(after["tokens"]["refresh_token"], before["tokens"]["refresh_token"]);
         assert_eq!(after["last_refresh"], before["last_refresh"]);
@@ -471,7 +471,7 @@ async fn expired_tokens_that_another_process_saved_are_refreshed_and_not_sent() 
     let client = world.client();
     world.write(&world.backend.issue_auth_json("acct-1", EXPIRED));
     client.usage().get().await.unwrap();
-    assert_eq!(world.redeemed(), 1);
+    assert_eq!(world.refreshes(), 1);
     assert_eq!(world.backend.requests_to(Route::GET_USAGE).len(), 1);
 }
 
@@ -487,7 +487,7 @@ async fn memory_keeps_tokens_too() {
 }
 
 #[test]
-fn what_is_no_login_says_what_it_is() {
+fn what_is_no_sign_in_says_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("auth.json");
     let open = |text: Option<&[u8]>| {
@@ -548,7 +548,7 @@ async fn until(mut condition: impl FnMut() -> bool) {
 }
 
 #[tokio::test]
-async fn the_request_that_redeems_has_a_time_limit_and_is_not_sent_again() {
+async fn the_request_that_refreshes_has_a_time_out_and_is_not_retried() {
     let world = World::with_tokens_for(EXPIRED);
     world.backend.inject(Route::REFRESH_TOKEN, Fault::stall());
     let clock = ManualClock::starting_at(SystemTime::now());
@@ -557,11 +557,11 @@ async fn the_request_that_redeems_has_a_time_limit_and_is_not_sent_again() {
     let client = world.backend.client().provider(session).clock(clock.clone()).build().unwrap();
     let call = tokio::spawn(async move { client.usage().get().await });
     clock.until_asleep_for(Duration::from_secs(7)).await;
-    while world.redeemed() == 0 {
+    while world.refreshes() == 0 {
         tokio::task::yield_now().await;
     }
     clock.advance(Duration::from_secs(7));
     let error = call.await.unwrap().unwrap_err();
     assert!(error.is_retryable() && error.to_string().contains("7s"), "{error}");
-    assert_eq!(world.redeemed(), 1);
+    assert_eq!(world.refreshes(), 1);
 }

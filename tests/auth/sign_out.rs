@@ -20,14 +20,14 @@ use codex_backend::{
 use serde_json::{Value, json};
 
 use crate::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces};
-use crate::support::login::{EXPIRED, HOUR, Login, block_on, until};
 use crate::support::raw::{RawServer, answer};
+use crate::support::sign_in::{EXPIRED, HOUR, SignIn, block_on, until};
 
 const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 
-fn signed_in() -> Login {
+fn signed_in() -> SignIn {
     capture_traces();
-    Login::with_foreign_members(HOUR)
+    SignIn::with_foreign_members(HOUR)
 }
 
 fn revoke(sign_out: &SignOut, builder: &ClientBuilder<Unset>) -> Result<RevocationOutcome, AuthError> {
@@ -82,15 +82,15 @@ fn credentials(value: &Value) -> StoredCredentials {
 
 #[test]
 fn forgetting_empties_every_store_and_tells_no_server() {
-    let login = signed_in();
+    let sign_in = signed_in();
     let memory = Arc::new(MemoryStore::new(credentials(&tokens())));
-    let sign_out = SignOut::of(FileStore::new(login.path())).and(memory.clone());
+    let sign_out = SignOut::of(FileStore::new(sign_in.path())).and(memory.clone());
     let forgotten = sign_out.forget();
-    assert_eq!(forgotten.removed, [text_of(login.path()), "memory".to_owned()]);
+    assert_eq!(forgotten.removed, [text_of(sign_in.path()), "memory".to_owned()]);
     assert!(forgotten.failed.is_empty());
-    assert!(!login.path().exists() && memory.load().unwrap().is_none());
-    assert_eq!(login.temporaries(), [""; 0]);
-    assert!(login.backend.requests().is_empty());
+    assert!(!sign_in.path().exists() && memory.load().unwrap().is_none());
+    assert_eq!(sign_in.temporaries(), [""; 0]);
+    assert!(sign_in.backend.requests().is_empty());
     // There is no more to forget.
     let again = sign_out.forget();
     assert!(again.removed.is_empty() && again.failed.is_empty());
@@ -98,16 +98,16 @@ fn forgetting_empties_every_store_and_tells_no_server() {
 
 #[test]
 fn whoever_holds_the_tokens_goes_on_until_they_are_to_be_refreshed() {
-    let login = signed_in();
+    let sign_in = signed_in();
     let clock = ManualClock::starting_at(SystemTime::now());
-    let session = ChatGptSession::open(FileStore::new(login.path())).unwrap();
-    let client = login.backend.client().clock(clock.clone()).provider(session).build().unwrap();
-    let _forgotten = SignOut::of(FileStore::new(login.path())).forget();
+    let session = ChatGptSession::open(FileStore::new(sign_in.path())).unwrap();
+    let client = sign_in.backend.client().clock(clock.clone()).provider(session).build().unwrap();
+    let _forgotten = SignOut::of(FileStore::new(sign_in.path())).forget();
     block_on(client.usage().get().into_future()).unwrap();
     clock.advance(HOUR);
     let error = block_on(client.usage().get().into_future()).unwrap_err();
     assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::Removed));
-    assert!(login.redeemed().is_empty() && !login.path().exists());
+    assert!(sign_in.refreshes().is_empty() && !sign_in.path().exists());
 }
 
 /// A store that does not do as it is told.
@@ -205,47 +205,47 @@ fn behind_a_link_it_is_the_file_that_goes() {
 
 #[test]
 fn a_refresh_under_way_does_not_bring_anything_back() {
-    let login = Login::with_foreign_members(EXPIRED);
-    login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
+    let sign_in = SignIn::with_foreign_members(EXPIRED);
+    sign_in.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
     thread::scope(|scope| {
-        let call = scope.spawn(|| login.call());
-        until("the refresh", || !login.redeemed().is_empty());
-        let forgotten = SignOut::of(FileStore::new(login.path())).forget();
-        assert_eq!(forgotten.removed, [text_of(login.path())]);
+        let call = scope.spawn(|| sign_in.call());
+        until("the refresh", || !sign_in.refreshes().is_empty());
+        let forgotten = SignOut::of(FileStore::new(sign_in.path())).forget();
+        assert_eq!(forgotten.removed, [text_of(sign_in.path())]);
         // The call has what it needs, since the refresh was finished first.
         call.join().unwrap().unwrap();
     });
-    assert!(!login.path().exists());
-    assert_eq!((login.redeemed().len(), login.temporaries().len()), (1, 0));
+    assert!(!sign_in.path().exists());
+    assert_eq!((sign_in.refreshes().len(), sign_in.temporaries().len()), (1, 0));
 }
 
 // ---- revoke ----
 
 #[test]
 fn the_server_is_told_first_and_the_whole_family_ends() {
-    let login = signed_in();
-    let (before, copy) = (login.document(), login.folder().join("copy.json"));
-    fs::copy(login.path(), &copy).unwrap();
-    let sign_out = SignOut::of(FileStore::new(login.path()));
-    let revoked = revoke(&sign_out, &login.backend.client()).unwrap();
+    let sign_in = signed_in();
+    let (before, copy) = (sign_in.document(), sign_in.folder().join("copy.json"));
+    fs::copy(sign_in.path(), &copy).unwrap();
+    let sign_out = SignOut::of(FileStore::new(sign_in.path()));
+    let revoked = revoke(&sign_out, &sign_in.backend.client()).unwrap();
     assert_eq!(revoked.token, RevokedToken::Refresh);
     assert_eq!(
         (revoked.forgotten.removed.as_slice(), revoked.forgotten.failed.len()),
-        (&[text_of(login.path())][..], 0)
+        (&[text_of(sign_in.path())][..], 0)
     );
     assert!(revoked.to_string().contains("every program and machine"), "{revoked}");
-    assert!(!login.path().exists());
+    assert!(!sign_in.path().exists());
     let expected = json!({
         "token": before["tokens"]["refresh_token"], "token_type_hint": "refresh_token", "client_id": CLIENT_ID,
     });
-    assert_eq!(revocations(&login.backend), [expected]);
-    let request = &login.backend.requests_to(Route::REVOKE_TOKEN)[0];
+    assert_eq!(revocations(&sign_in.backend), [expected]);
+    let request = &sign_in.backend.requests_to(Route::REVOKE_TOKEN)[0];
     assert!(request.header("authorization").is_none() && request.header("cookie").is_none());
 
     // A copy of the file can no longer be refreshed.
     let clock = ManualClock::starting_at(SystemTime::now() + HOUR);
     let session = ChatGptSession::open(FileStore::new(copy)).unwrap();
-    let client = login.backend.client().clock(clock).provider(session).build().unwrap();
+    let client = sign_in.backend.client().clock(clock).provider(session).build().unwrap();
     let error = block_on(client.usage().get().into_future()).unwrap_err();
     assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::Revoked));
 }
@@ -253,17 +253,17 @@ fn the_server_is_told_first_and_the_whole_family_ends() {
 #[test]
 fn without_a_refresh_token_the_access_token_is_revoked() {
     for refresh_token in [Value::Null, json!("")] {
-        let login = signed_in();
-        let mut document = login.document();
+        let sign_in = signed_in();
+        let mut document = sign_in.document();
         document["tokens"]["refresh_token"] = refresh_token;
         let access_token = document["tokens"]["access_token"].as_str().unwrap().to_owned();
-        fs::write(login.path(), document.to_string()).unwrap();
-        let revoked = revoke(&SignOut::of(FileStore::new(login.path())), &login.backend.client()).unwrap();
+        fs::write(sign_in.path(), document.to_string()).unwrap();
+        let revoked = revoke(&SignOut::of(FileStore::new(sign_in.path())), &sign_in.backend.client()).unwrap();
         assert_eq!(revoked.token, RevokedToken::Access);
         assert!(!revoked.to_string().contains("machine"), "{revoked}");
         let expected = json!({ "token": access_token, "token_type_hint": "access_token" });
-        assert_eq!(revocations(&login.backend), [expected]);
-        let client = login.backend.client().chatgpt(ChatGptTokens::new(access_token)).build().unwrap();
+        assert_eq!(revocations(&sign_in.backend), [expected]);
+        let client = sign_in.backend.client().chatgpt(ChatGptTokens::new(access_token)).build().unwrap();
         assert_eq!(block_on(client.usage().get().into_future()).unwrap_err().code(), Some("token_revoked"));
     }
 }
@@ -278,35 +278,35 @@ fn what_the_server_does_not_confirm_is_not_forgotten() {
         (Fault::status(401), false),
         (Fault::redirect_to("http://127.0.0.1:9/oauth/revoke"), false),
     ] {
-        let login = signed_in();
-        let before = login.document();
-        login.backend.inject(Route::REVOKE_TOKEN, fault);
-        let error = revoke(&SignOut::of(FileStore::new(login.path())), &once(&login.backend)).unwrap_err();
+        let sign_in = signed_in();
+        let before = sign_in.document();
+        sign_in.backend.inject(Route::REVOKE_TOKEN, fault);
+        let error = revoke(&SignOut::of(FileStore::new(sign_in.path())), &once(&sign_in.backend)).unwrap_err();
         assert_eq!((error.is_transient(), error.needs_sign_in()), (transient, false), "{error:?}");
         assert!(error.to_string().contains("have not been forgotten"), "{error}");
-        assert_eq!((login.document(), revocations(&login.backend).len()), (before, 1));
+        assert_eq!((sign_in.document(), revocations(&sign_in.backend).len()), (before, 1));
         // They still work, and can be revoked.
-        login.call().unwrap();
-        assert!(revoke(&SignOut::of(FileStore::new(login.path())), &once(&login.backend)).is_ok());
+        sign_in.call().unwrap();
+        assert!(revoke(&SignOut::of(FileStore::new(sign_in.path())), &once(&sign_in.backend)).is_ok());
     }
 }
 
 #[test]
 fn a_failure_that_may_pass_is_tried_again() {
-    let login = signed_in();
-    login.backend.inject(Route::REVOKE_TOKEN, Fault::status(503));
-    let patient = login.backend.client().retry_policy(RetryPolicy::default().base_delay(Duration::from_millis(1)));
-    revoke(&SignOut::of(FileStore::new(login.path())), &patient).unwrap();
-    assert_eq!(revocations(&login.backend).len(), 2);
+    let sign_in = signed_in();
+    sign_in.backend.inject(Route::REVOKE_TOKEN, Fault::status(503));
+    let patient = sign_in.backend.client().retry_policy(RetryPolicy::default().base_delay(Duration::from_millis(1)));
+    revoke(&SignOut::of(FileStore::new(sign_in.path())), &patient).unwrap();
+    assert_eq!(revocations(&sign_in.backend).len(), 2);
 }
 
 #[test]
 fn revoking_takes_ten_seconds_at_the_most() {
-    let login = signed_in();
-    login.backend.inject(Route::REVOKE_TOKEN, Fault::stall());
+    let sign_in = signed_in();
+    sign_in.backend.inject(Route::REVOKE_TOKEN, Fault::stall());
     let clock = ManualClock::starting_at(SystemTime::now());
-    let context = login.backend.client().clock(clock.clone()).auth_context().unwrap();
-    let sign_out = SignOut::of(FileStore::new(login.path()));
+    let context = sign_in.backend.client().clock(clock.clone()).auth_context().unwrap();
+    let sign_out = SignOut::of(FileStore::new(sign_in.path()));
     let error = block_on(async move {
         let revoking = tokio::spawn(async move { sign_out.revoke(&context).await });
         clock.until_asleep_for(Duration::from_secs(10)).await;
@@ -314,7 +314,7 @@ fn revoking_takes_ten_seconds_at_the_most() {
         revoking.await.unwrap().unwrap_err()
     });
     assert!(error.is_transient() && error.to_string().contains("10s"), "{error}");
-    assert!(login.path().exists());
+    assert!(sign_in.path().exists());
 }
 
 #[test]
@@ -345,55 +345,55 @@ fn other_credentials_can_only_be_forgotten() {
 
 #[test]
 fn the_first_store_that_holds_tokens_decides_and_all_are_emptied() {
-    let login = signed_in();
+    let sign_in = signed_in();
     let folder = tempfile::tempdir().unwrap();
     let key = file(&folder, "key.json", r#"{"OPENAI_API_KEY":"sk-MARK-12345"}"#);
-    let token = login.document()["tokens"]["refresh_token"].clone();
-    let sign_out = SignOut::of(MemoryStore::default()).and(FileStore::new(&key)).and(FileStore::new(login.path()));
-    let revoked = revoke(&sign_out, &login.backend.client()).unwrap();
-    assert_eq!(revocations(&login.backend)[0]["token"], token);
-    assert_eq!(revoked.forgotten.removed, [text_of(&key), text_of(login.path())]);
+    let token = sign_in.document()["tokens"]["refresh_token"].clone();
+    let sign_out = SignOut::of(MemoryStore::default()).and(FileStore::new(&key)).and(FileStore::new(sign_in.path()));
+    let revoked = revoke(&sign_out, &sign_in.backend.client()).unwrap();
+    assert_eq!(revocations(&sign_in.backend)[0]["token"], token);
+    assert_eq!(revoked.forgotten.removed, [text_of(&key), text_of(sign_in.path())]);
 }
 
 #[test]
 fn a_store_that_cannot_be_read_ends_it_before_anything_is_sent() {
-    let login = signed_in();
+    let sign_in = signed_in();
     let folder = tempfile::tempdir().unwrap();
     let broken = file(&folder, "broken.json", "{\"MARK");
     let unknown = file(&folder, "unknown.json", r#"{"auth_mode":"MARK"}"#);
     let incomplete = file(&folder, "incomplete.json", r#"{"auth_mode":"chatgpt","tokens":{"access_token":""}}"#);
     for path in [broken, unknown, incomplete] {
-        let sign_out = SignOut::of(FileStore::new(&path)).and(FileStore::new(login.path()));
-        let error = revoke(&sign_out, &login.backend.client()).unwrap_err();
+        let sign_out = SignOut::of(FileStore::new(&path)).and(FileStore::new(sign_in.path()));
+        let error = revoke(&sign_out, &sign_in.backend.client()).unwrap_err();
         assert_ne!(error.kind(), AuthErrorKind::NotFound, "{error}");
-        assert!(path.exists() && login.path().exists());
+        assert!(path.exists() && sign_in.path().exists());
     }
-    assert!(login.backend.requests().is_empty());
+    assert!(sign_in.backend.requests().is_empty());
 }
 
 #[test]
 fn tokens_of_a_view_for_reading_only_are_revoked_and_stay() {
-    let login = signed_in();
-    let revoked = revoke(&SignOut::of(FileStore::read_only(login.path())), &login.backend.client()).unwrap();
+    let sign_in = signed_in();
+    let revoked = revoke(&SignOut::of(FileStore::read_only(sign_in.path())), &sign_in.backend.client()).unwrap();
     assert_eq!(kinds(&revoked.forgotten), [StoreErrorKind::ReadOnly]);
-    assert!(revoked.forgotten.removed.is_empty() && login.path().exists());
-    assert_eq!(revocations(&login.backend).len(), 1);
+    assert!(revoked.forgotten.removed.is_empty() && sign_in.path().exists());
+    assert_eq!(revocations(&sign_in.backend).len(), 1);
 }
 
 #[test]
 fn a_refresh_under_way_is_revoked_with_the_rest() {
-    let login = Login::with_foreign_members(EXPIRED);
-    login.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
+    let sign_in = SignIn::with_foreign_members(EXPIRED);
+    sign_in.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(400)));
     thread::scope(|scope| {
-        let call = scope.spawn(|| login.call());
-        until("the refresh", || !login.redeemed().is_empty());
-        let revoked = revoke(&SignOut::of(FileStore::new(login.path())), &login.backend.client()).unwrap();
+        let call = scope.spawn(|| sign_in.call());
+        until("the refresh", || !sign_in.refreshes().is_empty());
+        let revoked = revoke(&SignOut::of(FileStore::new(sign_in.path())), &sign_in.backend.client()).unwrap();
         assert!(revoked.forgotten.failed.is_empty());
         // Which of the two the server hears first is not for us to say.
         let _either = call.join().unwrap();
     });
-    assert!(!login.path().exists());
-    assert_eq!(login.temporaries(), [""; 0]);
+    assert!(!sign_in.path().exists());
+    assert_eq!(sign_in.temporaries(), [""; 0]);
 }
 
 // ---- where ----
@@ -420,17 +420,17 @@ fn the_environment_says_where_tokens_are_revoked() {
         (vec![(revocation, &revoke_url)], (vec![], vec!["POST /somewhere/else?x=1 HTTP/1.1"])),
         (vec![(token, &token_url), (revocation, &revoke_url)], (vec![], vec!["POST /somewhere/else?x=1 HTTP/1.1"])),
     ] {
-        let login = signed_in();
-        let refresh_token = login.document()["tokens"]["refresh_token"].clone();
+        let sign_in = signed_in();
+        let refresh_token = sign_in.document()["tokens"]["refresh_token"].clone();
         let before = (token_service.requests().len(), revoke_service.requests().len());
-        let builder = login.backend.client().environment(Environment::from_vars(vars));
-        revoke(&SignOut::of(FileStore::new(login.path())), &builder).unwrap();
+        let builder = sign_in.backend.client().environment(Environment::from_vars(vars));
+        revoke(&SignOut::of(FileStore::new(sign_in.path())), &builder).unwrap();
         let sent = (lines(&token_service).split_off(before.0), lines(&revoke_service).split_off(before.1));
         assert_eq!(
             sent,
             (expected.0.into_iter().map(str::to_owned).collect(), expected.1.into_iter().map(str::to_owned).collect())
         );
-        assert!(login.backend.requests().is_empty() && !login.path().exists());
+        assert!(sign_in.backend.requests().is_empty() && !sign_in.path().exists());
         let requests = [token_service.requests(), revoke_service.requests()].concat();
         let bodies = requests.iter().map(|request| serde_json::from_slice::<Value>(&request.body).unwrap());
         assert!(bodies.into_iter().any(|body| body["token"] == refresh_token));
@@ -439,17 +439,17 @@ fn the_environment_says_where_tokens_are_revoked() {
 
 #[test]
 fn code_says_it_louder_than_the_environment() {
-    let login = signed_in();
+    let sign_in = signed_in();
     let (in_code, in_environment) = (service(), service());
     let vars = [
         ("CODEX_REFRESH_TOKEN_URL_OVERRIDE", format!("{}/oauth/token", in_environment.origin())),
         ("CODEX_REVOKE_TOKEN_URL_OVERRIDE", format!("{}/oauth/revoke", in_environment.origin())),
     ];
-    let builder = login.backend.client().environment(Environment::from_vars(vars));
+    let builder = sign_in.backend.client().environment(Environment::from_vars(vars));
     let builder = builder.token_url(format!("{}/token", in_code.origin()));
-    revoke(&SignOut::of(FileStore::new(login.path())), &builder).unwrap();
+    revoke(&SignOut::of(FileStore::new(sign_in.path())), &builder).unwrap();
     assert_eq!(lines(&in_code), ["POST /oauth/revoke HTTP/1.1"]);
-    assert!(in_environment.requests().is_empty() && login.backend.requests().is_empty());
+    assert!(in_environment.requests().is_empty() && sign_in.backend.requests().is_empty());
 }
 
 #[test]
@@ -470,19 +470,19 @@ fn the_environment_sends_no_token_to_a_foreign_host() {
 
 #[test]
 fn credentials_that_were_found_know_their_store() {
-    let login = signed_in();
+    let sign_in = signed_in();
     let sources = |source| AuthSources::none().and(source).environment(Environment::empty());
-    let load = |source| block_on(login.backend.client().load_auth(&sources(source))).unwrap();
-    let auth = load(AuthSource::AuthJson(login.path()));
-    let revoked = block_on(auth.revoke(&login.backend.client().auth_context().unwrap())).unwrap();
-    assert_eq!(revoked.forgotten.removed, [text_of(login.path())]);
-    assert_eq!(revocations(&login.backend).len(), 1);
+    let load = |source| block_on(sign_in.backend.client().load_auth(&sources(source))).unwrap();
+    let auth = load(AuthSource::AuthJson(sign_in.path()));
+    let revoked = block_on(auth.revoke(&sign_in.backend.client().auth_context().unwrap())).unwrap();
+    assert_eq!(revoked.forgotten.removed, [text_of(sign_in.path())]);
+    assert_eq!(revocations(&sign_in.backend).len(), 1);
 
-    fs::write(login.path(), r#"{"OPENAI_API_KEY":"sk-MARK-12345"}"#).unwrap();
-    let read_only = load(AuthSource::ReadOnlyAuthJson(login.path())).forget();
-    assert_eq!((kinds(&read_only), login.path().exists()), (vec![StoreErrorKind::ReadOnly], true));
-    assert_eq!(load(AuthSource::AuthJson(login.path())).forget().removed, [text_of(login.path())]);
-    assert!(!login.path().exists());
+    fs::write(sign_in.path(), r#"{"OPENAI_API_KEY":"sk-MARK-12345"}"#).unwrap();
+    let read_only = load(AuthSource::ReadOnlyAuthJson(sign_in.path())).forget();
+    assert_eq!((kinds(&read_only), sign_in.path().exists()), (vec![StoreErrorKind::ReadOnly], true));
+    assert_eq!(load(AuthSource::AuthJson(sign_in.path())).forget().removed, [text_of(sign_in.path())]);
+    assert!(!sign_in.path().exists());
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn numbered(number: u64) -> StoredCredentials {
 }
 
 /// ChatGPT tokens that have expired, of an account.
-fn expired_login(account: &str) -> Value {
+fn expired_sign_in(account: &str) -> Value {
     let claims = json!({ "exp": 1, "https://api.openai.com/auth": { "chatgpt_account_id": account } });
     let jwt = format!("e30.{}.MARK", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()));
     json!({
@@ -180,13 +180,13 @@ fn foreign_members_survive_at_every_level() {
         "ünïcode \" \\ \u{1}": "\u{10ffff}",
         "deep": (0..100).fold(json!(0), |inner, _| json!([inner])),
     });
-    let mut login = expired_login("acct-1");
-    login["foreign"] = foreign.clone();
-    login["tokens"]["foreign"] = foreign;
+    let mut sign_in = expired_sign_in("acct-1");
+    sign_in["foreign"] = foreign.clone();
+    sign_in["tokens"]["foreign"] = foreign;
     with_each_store(|store| {
-        store.swap(None, Some(&credentials(&login))).unwrap();
+        store.swap(None, Some(&credentials(&sign_in))).unwrap();
         let kept = store.load().unwrap().unwrap();
-        assert_eq!(serde_json::from_str::<Value>(&kept.to_json()).unwrap(), login);
+        assert_eq!(serde_json::from_str::<Value>(&kept.to_json()).unwrap(), sign_in);
     });
 }
 
@@ -340,12 +340,12 @@ fn a_missing_folder_keeps_nothing_and_is_created_by_the_first_write() {
 
 #[test]
 fn a_view_for_reading_only_reads_and_never_writes() {
-    let login = expired_login("acct-1");
-    let folder = Folder::with(login.to_string());
+    let sign_in = expired_sign_in("acct-1");
+    let folder = Folder::with(sign_in.to_string());
     let store = FileStore::read_only(folder.auth_json());
     assert!(store.is_read_only() && !folder.store().is_read_only());
     let kept = store.load().unwrap().unwrap();
-    assert_eq!(kept, credentials(&login));
+    assert_eq!(kept, credentials(&sign_in));
     fails(store.swap(Some(&kept), Some(&numbered(1))), StoreErrorKind::ReadOnly);
     fails(store.swap(Some(&kept), None), StoreErrorKind::ReadOnly);
     fails(store.swap(None, Some(&numbered(1))), StoreErrorKind::ReadOnly);
@@ -353,7 +353,7 @@ fn a_view_for_reading_only_reads_and_never_writes() {
     fails(FileStore::read_only(folder.join("new/auth.json")).swap(None, None), StoreErrorKind::ReadOnly);
     assert_eq!(
         (folder.names(), fs::read_to_string(folder.auth_json()).unwrap()),
-        (vec!["auth.json".into()], login.to_string())
+        (vec!["auth.json".into()], sign_in.to_string())
     );
 }
 
@@ -511,9 +511,9 @@ fn accounts_in_one_folder_refresh_side_by_side() {
 }
 
 #[test]
-fn a_lock_that_cannot_be_had_is_found_out_before_the_token_is_redeemed() {
+fn a_lock_that_cannot_be_had_is_found_out_before_the_refresh_token_is_used() {
     for lock in ["auth.lock", "auth.json.lock", "auth.json.refresh.lock"] {
-        let folder = Folder::with(expired_login("acct-1").to_string());
+        let folder = Folder::with(expired_sign_in("acct-1").to_string());
         fs::create_dir(folder.join(lock)).unwrap();
         let said = fails(folder.store().begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
         assert!(said.contains(lock), "{said}");
@@ -706,8 +706,8 @@ mod unix {
     }
 
     #[test]
-    fn a_link_in_a_folder_that_may_only_be_read_is_found_out_before_the_token_is_redeemed() {
-        let folder = Folder::with(expired_login("acct-1").to_string());
+    fn a_link_in_a_folder_that_may_only_be_read_is_found_out_before_the_refresh_token_is_used() {
+        let folder = Folder::with(expired_sign_in("acct-1").to_string());
         chown(folder.auth_json(), Some(NOBODY), Some(NOBODY)).unwrap_or_else(|error| skip(&error.to_string()));
         set_mode(folder.path(), 0o777);
         fs::create_dir(folder.join("links")).unwrap();
@@ -819,8 +819,8 @@ mod unix {
     #[test]
     fn a_full_disk_is_a_typed_error_and_costs_nothing() {
         let Some(disk) = SmallDisk::mount() else { return };
-        let login = expired_login("acct-1");
-        let (store, kept) = (disk.folder.store(), credentials(&login));
+        let sign_in = expired_sign_in("acct-1");
+        let (store, kept) = (disk.folder.store(), credentials(&sign_in));
         store.swap(None, Some(&kept)).unwrap();
         let before = fs::read(disk.folder.auth_json()).unwrap();
         disk.fill();
@@ -865,8 +865,8 @@ mod unix {
     }
 
     #[test]
-    fn a_folder_that_may_only_be_read_is_a_typed_error_before_anything_is_redeemed() {
-        let folder = Folder::with(expired_login("acct-1").to_string());
+    fn a_folder_that_may_only_be_read_is_a_typed_error_before_any_refresh_token_is_used() {
+        let folder = Folder::with(expired_sign_in("acct-1").to_string());
         set_mode(folder.path(), 0o555);
         set_mode(&folder.auth_json(), 0o644);
         let before = fs::read(folder.auth_json()).unwrap();
@@ -911,7 +911,7 @@ mod unix {
 
     #[test]
     fn root_does_not_take_a_file_from_its_owner() {
-        let folder = Folder::with(expired_login("acct-1").to_string());
+        let folder = Folder::with(expired_sign_in("acct-1").to_string());
         if let Err(error) = chown(folder.auth_json(), Some(NOBODY), Some(NOBODY)) {
             return skip(&format!("a file cannot be given away here: {error}"));
         }
@@ -973,12 +973,12 @@ fn the_failures_of_a_refresh_show_no_token() {
         json_answer(&json!({ "refresh_token": "rt_NEWMARK_0123456789", "id_token": "MARK" })),
         json_answer(&json!({ "access_token": "", "refresh_token": "rt_NEWMARK_0123456789" })),
     ] {
-        let folder = Folder::with(expired_login("acct-1").to_string());
+        let folder = Folder::with(expired_sign_in("acct-1").to_string());
         let backend = Backend::start().unwrap();
         backend.inject(Route::REFRESH_TOKEN, answer);
         assert_call_hides(&call(&backend, folder.store()).unwrap_err());
         // The refresh token is kept; an id token that is none would make the official tool refuse the file.
-        let mut expected = expired_login("acct-1");
+        let mut expected = expired_sign_in("acct-1");
         expected["tokens"]["refresh_token"] = json!("rt_NEWMARK_0123456789");
         let kept: Value = serde_json::from_str(&fs::read_to_string(folder.auth_json()).unwrap()).unwrap();
         assert_eq!(kept, expected);
@@ -996,11 +996,11 @@ fn the_failures_of_a_refresh_show_no_token() {
         Fault::reset_before_headers(),
         Fault::unauthorized("refresh_token_invalidated"),
     ] {
-        let folder = Folder::with(expired_login("acct-1").to_string());
+        let folder = Folder::with(expired_sign_in("acct-1").to_string());
         let backend = Backend::start().unwrap();
         backend.inject(Route::REFRESH_TOKEN, answer);
         assert_call_hides(&call(&backend, folder.store()).unwrap_err());
-        assert_eq!(fs::read_to_string(folder.auth_json()).unwrap(), expired_login("acct-1").to_string());
+        assert_eq!(fs::read_to_string(folder.auth_json()).unwrap(), expired_sign_in("acct-1").to_string());
         assert_eq!(leftovers_in(folder.path()), [""; 0]);
     }
     assert!(traced().contains("could not be refreshed"));
@@ -1011,7 +1011,7 @@ type Change = fn(&Path);
 /// What may happen to the file, and of which class the error of a call is then.
 fn changes() -> [(AuthErrorKind, Change); 5] {
     [
-        (AuthErrorKind::AccountMismatch, |path| fs::write(path, expired_login("acct-2").to_string()).unwrap()),
+        (AuthErrorKind::AccountMismatch, |path| fs::write(path, expired_sign_in("acct-2").to_string()).unwrap()),
         (AuthErrorKind::ReauthRequired, |path| fs::remove_file(path).unwrap()),
         (AuthErrorKind::Permanent, |path| fs::write(path, "{\"MARK").unwrap()),
         (AuthErrorKind::Incomplete, |path| fs::write(path, r#"{"OPENAI_API_KEY":"sk-MARK"}"#).unwrap()),
@@ -1025,7 +1025,7 @@ fn changes() -> [(AuthErrorKind, Change); 5] {
 #[test]
 fn a_file_that_changed_before_a_refresh_is_a_typed_error_that_shows_no_token() {
     for (kind, change) in changes() {
-        let folder = Folder::with(expired_login("acct-1").to_string());
+        let folder = Folder::with(expired_sign_in("acct-1").to_string());
         let backend = Backend::start().unwrap();
         let error = call_after(backend.client(), folder.store(), || change(&folder.auth_json())).unwrap_err();
         assert_call_hides(&error);
@@ -1040,7 +1040,7 @@ fn a_file_that_changed_before_a_refresh_is_a_typed_error_that_shows_no_token() {
 #[test]
 fn a_file_that_changes_during_a_refresh_shows_no_token() {
     for (_, change) in changes() {
-        let folder = Folder::with(expired_login("acct-1").to_string());
+        let folder = Folder::with(expired_sign_in("acct-1").to_string());
         let path = folder.auth_json();
         let server = RawServer::start(move |request| match request.line.starts_with("POST") {
             true => {
@@ -1062,7 +1062,7 @@ fn a_file_that_changes_during_a_refresh_shows_no_token() {
 #[test]
 fn an_answer_that_cannot_be_understood_shows_no_token() {
     for body in [json!({ "access_token": { "value": "MARK" } }), json!({ "access_token": ["MARK"] }), json!(["MARK"])] {
-        let folder = Folder::with(expired_login("acct-1").to_string());
+        let folder = Folder::with(expired_sign_in("acct-1").to_string());
         let backend = Backend::start().unwrap();
         backend.inject(Route::REFRESH_TOKEN, json_answer(&body));
         assert_call_hides(&call(&backend, folder.store()).unwrap_err());
@@ -1071,20 +1071,20 @@ fn an_answer_that_cannot_be_understood_shows_no_token() {
 
 #[test]
 fn a_refreshed_token_of_another_account_is_an_error_and_never_a_mixture() {
-    let login = expired_login("acct-1");
-    let folder = Folder::with(login.to_string());
+    let sign_in = expired_sign_in("acct-1");
+    let folder = Folder::with(sign_in.to_string());
     let backend = Backend::start().unwrap();
     let other = backend.issue_access_token("acct-2");
     let body = json!({ "access_token": other.expose_secret(), "refresh_token": "rt_of_acct_2" });
     backend.inject(Route::REFRESH_TOKEN, json_answer(&body));
     let error = call(&backend, folder.store()).unwrap_err();
     assert_eq!(error.auth_error().map(AuthError::kind), Some(AuthErrorKind::AccountMismatch), "{error:?}");
-    assert_eq!(folder.store().load().unwrap(), Some(credentials(&login)));
+    assert_eq!(folder.store().load().unwrap(), Some(credentials(&sign_in)));
 }
 
 #[test]
 fn credentials_and_their_stores_show_nothing_of_them() {
-    let folder = Folder::with(expired_login("acct-1").to_string());
+    let folder = Folder::with(expired_sign_in("acct-1").to_string());
     let kept = folder.store().load().unwrap().unwrap();
     assert!(kept.to_json().contains("MARK"));
     assert_debug_hides(&kept);

@@ -507,12 +507,12 @@ async fn the_file_is_read_anew_for_each_exchange() {
     let file = TokenFile::of(&backend);
     let client = once(&backend).provider(file.identity()).build().unwrap();
     usage(&client).await.unwrap();
-    let renewed = backend.issue_workload_identity("rule-1", "acct-1");
-    fs::write(file.path(), &renewed).unwrap();
+    let newer = backend.issue_workload_identity("rule-1", "acct-1");
+    fs::write(file.path(), &newer).unwrap();
     client.auth_refused(AuthRefusal::new(StatusCode::UNAUTHORIZED, 0)).await.unwrap();
     let body = backend.requests_to(Route::EXCHANGE_IDENTITY)[1].body.clone();
     let form: HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
-    assert_eq!(form["assertion"], renewed);
+    assert_eq!(form["assertion"], newer);
 }
 
 #[tokio::test]

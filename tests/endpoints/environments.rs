@@ -61,7 +61,7 @@ async fn detection_prefers_the_repositories_then_a_label_then_a_pin_then_the_bus
     let unpinned = r#"[{"id":"a","task_count":2},{"id":"b","task_count":5},{"id":"c","task_count":5},{"id":"d"}]"#;
     backend.inject(Route::LIST_ENVIRONMENTS, Fault::status(200).body(unpinned));
     assert_eq!(guard(environments.detect(&none, None)).await.unwrap().id, "c");
-    // A repository that cannot be asked about is passed over.
+    // A repository that cannot be asked about is skipped.
     backend.inject(Route::LIST_REPOSITORY_ENVIRONMENTS, Fault::status(404));
     assert_eq!(guard(environments.detect(&api, None)).await.unwrap().id, "env_web");
     backend.inject(Route::LIST_ENVIRONMENTS, Fault::status(200).body("[]"));

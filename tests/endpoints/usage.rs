@@ -54,7 +54,7 @@ fn a_window_is_found_by_its_length_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn a_redemption_is_repeated_with_its_key_and_counts_once() {
+async fn a_redemption_is_retried_with_its_key_and_counts_once() {
     let backend = Backend::start().unwrap();
     let usage = client(&backend).usage();
     // The first answer is lost on the way; the credit is gone all the same.

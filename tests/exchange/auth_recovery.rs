@@ -413,7 +413,7 @@ async fn a_provider_behind_a_shared_trait_object_serves_its_route() {
 }
 
 #[tokio::test]
-async fn repeats_and_recovery_do_not_multiply() {
+async fn retries_and_recovery_do_not_multiply() {
     for (faults, succeeds, sent) in [
         // (401 or 503 in this order, whether the call succeeds with three attempts, requests)
         (vec![503, 401], true, 3),

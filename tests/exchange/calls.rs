@@ -73,10 +73,10 @@ fn date(text: &str) -> SystemTime {
     httpdate::parse_http_date(text).unwrap()
 }
 
-// ---- what is repeated ----
+// ---- what is retried ----
 
 #[tokio::test]
-async fn a_read_is_repeated_when_the_server_fails() {
+async fn a_read_is_retried_when_the_server_fails() {
     for status in [500, 502, 503, 504] {
         let backend = Backend::start().unwrap();
         backend.inject(Route::GET_USAGE, Fault::status(status).times(2));
@@ -87,7 +87,7 @@ async fn a_read_is_repeated_when_the_server_fails() {
 }
 
 #[tokio::test]
-async fn a_read_is_repeated_when_the_connection_is_reset() {
+async fn a_read_is_retried_when_the_connection_is_reset() {
     for fault in [Fault::reset_before_headers(), Fault::reset_in_body()] {
         let backend = Backend::start().unwrap();
         let client = client(&backend);
@@ -118,7 +118,7 @@ async fn a_call_that_keeps_failing_is_sent_three_times_and_tells_the_last_failur
 }
 
 #[tokio::test]
-async fn an_answer_that_repeating_does_not_mend_is_final() {
+async fn an_answer_that_a_retry_does_not_change_is_final() {
     for (status, kind) in [
         (400, ErrorKind::InvalidRequest),
         (401, ErrorKind::Unauthorized),
@@ -162,7 +162,7 @@ async fn waits_between_attempts_double_and_are_drawn_below_their_bound() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_not_idempotent_is_not_repeated_once_the_server_may_have_acted() {
+async fn a_request_that_is_not_idempotent_is_not_retried_once_the_server_may_have_acted() {
     for (fault, kind) in [
         (Fault::status(500), ErrorKind::Server),
         (Fault::status(503), ErrorKind::Server),
@@ -179,7 +179,7 @@ async fn a_request_that_is_not_idempotent_is_not_repeated_once_the_server_may_ha
 }
 
 #[tokio::test]
-async fn a_burst_limit_is_waited_out_even_where_a_repeat_would_not_be_safe() {
+async fn a_burst_limit_is_waited_out_even_where_a_retry_would_not_be_safe() {
     let backend = Backend::start().unwrap();
     backend.inject(Route::CREATE_FILE, Fault::status(429).header("retry-after", "3"));
     let clock = WaitLog::default();
@@ -228,7 +228,7 @@ fn unreliable(failures: u32, fail: fn() -> TransportError) -> (Unreliable, Arc<A
 }
 
 #[tokio::test]
-async fn any_request_is_repeated_when_it_is_certain_that_nothing_was_sent() {
+async fn any_request_is_retried_when_it_is_certain_that_nothing_was_sent() {
     let backend = Backend::start().unwrap();
     let (transport, sendings) = unreliable(2, || TransportError::not_sent("no route"));
     let client = builder(&backend).clock(WaitLog::default()).transport(transport).build().unwrap();
@@ -239,7 +239,7 @@ async fn any_request_is_repeated_when_it_is_certain_that_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_not_idempotent_is_not_repeated_after_an_interrupted_transport() {
+async fn a_request_that_is_not_idempotent_is_not_retried_after_an_interrupted_transport() {
     let backend = Backend::start().unwrap();
     let (transport, sendings) = unreliable(1, || TransportError::interrupted("gone"));
     let client = builder(&backend).clock(WaitLog::default()).transport(transport).build().unwrap();
@@ -355,7 +355,7 @@ fn usage_limit_answer() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_usage_limit_is_typed_with_plan_and_reset_and_never_repeated() {
+async fn a_usage_limit_is_typed_with_plan_and_reset_and_never_retried() {
     const RESETS_AT: u64 = 1_773_860_656;
     let resets_at = SystemTime::UNIX_EPOCH + Duration::from_secs(RESETS_AT);
     for (now, expected) in [
@@ -385,7 +385,7 @@ async fn a_usage_limit_is_typed_with_plan_and_reset_and_never_repeated() {
 }
 
 #[tokio::test]
-async fn limits_of_plan_and_quota_are_told_apart_from_a_burst_limit_and_never_repeated() {
+async fn limits_of_plan_and_quota_are_told_apart_from_a_burst_limit_and_never_retried() {
     for (body, kind) in [
         (r#"{"error":{"type":"usage_limit_reached","message":"…","resets_in_seconds":1}}"#, ErrorKind::UsageLimit),
         (r#"{"error":{"code":"insufficient_quota","message":"…"}}"#, ErrorKind::QuotaExceeded),
@@ -407,7 +407,7 @@ async fn limits_of_plan_and_quota_are_told_apart_from_a_burst_limit_and_never_re
 }
 
 #[tokio::test]
-async fn an_overloaded_server_is_told_apart_and_a_read_is_repeated() {
+async fn an_overloaded_server_is_told_apart_and_a_read_is_retried() {
     for code in ["server_is_overloaded", "slow_down"] {
         let backend = Backend::start().unwrap();
         let body = format!(r#"{{"error":{{"code":"{code}","message":"Overloaded"}}}}"#);
@@ -439,7 +439,7 @@ async fn calls_that_succeed_fill_the_budget_up_to_its_capacity() {
     let fails = async || {
         backend.inject(Route::GET_USAGE, Fault::status(503).times(3));
         let attempts = usage(&client).await.unwrap_err().attempts();
-        // What is left of the three is used up by calls that are not sent again.
+        // What is left of the three is used up by calls that are not retried.
         for _ in attempts..3 {
             let left = Usage::new(&client).get().with_retry_policy(RetryPolicy::never());
             guard(left).await.unwrap_err();
@@ -457,7 +457,7 @@ async fn calls_that_succeed_fill_the_budget_up_to_its_capacity() {
 }
 
 #[tokio::test]
-async fn a_policy_may_forbid_every_repeat() {
+async fn a_policy_may_forbid_every_retry() {
     for fault in [Fault::status(503), Fault::status(429), Fault::reset_before_headers()] {
         let backend = Backend::start().unwrap();
         backend.inject(Route::GET_USAGE, fault);
@@ -533,7 +533,7 @@ async fn an_attempt_without_an_answer_is_ended_and_a_read_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_not_idempotent_is_not_repeated_after_a_time_out() {
+async fn a_request_that_is_not_idempotent_is_not_retried_after_a_time_out() {
     let backend = Backend::start().unwrap();
     backend.inject(Route::CREATE_FILE, Fault::stall());
     let (client, clock) = timed(&backend, Timeouts::default().attempt(5 * SECOND));
@@ -760,7 +760,7 @@ async fn a_code_is_found_in_the_header_when_the_body_has_none() {
 }
 
 #[tokio::test]
-async fn a_browser_challenge_is_told_apart_and_not_repeated() {
+async fn a_browser_challenge_is_told_apart_and_not_retried() {
     let page = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>\
                 <script src=\"/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1\"></script></body></html>";
     for fault in [

@@ -150,7 +150,7 @@ async fn the_password_of_a_proxy_is_sent_to_it_and_shown_nowhere() {
 }
 
 #[test]
-fn a_proxy_that_is_no_usable_url_is_refused_and_not_repeated() {
+fn a_proxy_that_is_no_usable_url_is_refused_and_not_quoted() {
     for bad in ["gopher://user:p4ssw0rd@proxy.test:1", "http://", "http://user:p4ssw0rd@proxy.test:notaport"] {
         for (builder, setting) in [
             (variables([]).proxy(bad), ".proxy(..)"),
@@ -276,7 +276,7 @@ fn without_variables() -> ClientBuilder<Unset> {
 }
 
 #[tokio::test]
-async fn a_certificate_of_an_unknown_root_is_refused_and_the_call_not_repeated() {
+async fn a_certificate_of_an_unknown_root_is_refused_and_the_call_not_retried() {
     let tls = Tls::start(&["http/1.1"]).await;
     let error = usage(&tls.client(without_variables())).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()), (ErrorKind::Certificate, 1), "{error:?}");

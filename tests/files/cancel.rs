@@ -27,7 +27,7 @@ async fn an_upload_dropped_in_its_put_is_not_finalized_later() {
     upload.abort();
     assert!(upload.await.unwrap_err().is_cancelled());
     use_the_client_otherwise(&backend).await;
-    assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 2, "the dropped upload was not tried again");
+    assert_eq!(backend.requests_to(Route::PUT_FILE).len(), 2, "the dropped upload was not retried");
     assert!(!backend.files()[0].is_finalized());
 }
 

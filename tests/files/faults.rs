@@ -177,9 +177,9 @@ async fn an_upload_follows_no_redirect() {
 }
 
 /// Always has something newer.
-struct Renewing(AuthHeaders);
+struct Refreshing(AuthHeaders);
 
-impl AuthProvider for Renewing {
+impl AuthProvider for Refreshing {
     type Route = CodexBackend;
 
     fn auth_headers<'a>(&'a self, _: &'a AuthContext) -> AuthFuture<'a> {
@@ -192,12 +192,12 @@ impl AuthProvider for Renewing {
 }
 
 #[tokio::test]
-async fn a_refused_token_is_renewed_on_create_and_finalize_and_never_on_the_put() {
+async fn a_refused_token_is_refreshed_on_create_and_finalize_and_never_on_the_put() {
     for (route, sends) in [(Route::CREATE_FILE, 3), (Route::FINALIZE_FILE, 3), (Route::PUT_FILE, 1)] {
         let backend = start();
         backend.inject(route, Fault::unauthorized("token_expired").times(2));
         let headers = AuthHeaders::new(0).with_bearer(&backend.issue_access_token("acct-1")).unwrap();
-        let client = backend.client().provider(Renewing(headers)).retry_policy(impatient()).build().unwrap();
+        let client = backend.client().provider(Refreshing(headers)).retry_policy(impatient()).build().unwrap();
         let result = guard(OpenAiFileUpload::new(&client).bytes("a.txt", "hello")).await;
         assert_eq!(backend.requests_to(route).len(), sends, "{route:?}");
         assert_eq!(result.is_ok(), sends == 3, "{route:?}: {result:?}");

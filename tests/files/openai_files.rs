@@ -68,7 +68,7 @@ async fn every_source_of_any_length_is_taken() {
 }
 
 #[tokio::test]
-async fn an_upload_is_repeated_only_if_the_server_did_not_act() {
+async fn an_upload_is_retried_only_if_the_server_did_not_act() {
     let backend = Backend::start().unwrap();
     let files = client(&backend).openai_files();
     backend.inject(Route::CREATE_OPENAI_FILE, Fault::status(429));

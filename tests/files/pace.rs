@@ -1,4 +1,4 @@
-//! Time limits: none on the whole PUT, one on its silence.
+//! Time-outs: none on the whole PUT, one while no byte moves.
 
 use std::time::Duration;
 

@@ -189,7 +189,7 @@ async fn what_the_storage_refuses_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_create_is_not_repeated_when_the_server_may_have_acted() {
+async fn a_create_is_not_retried_when_the_server_may_have_acted() {
     for (fault, kind) in [
         (Fault::status(503), ErrorKind::Server),
         (Fault::reset_before_headers(), ErrorKind::Interrupted),
@@ -205,7 +205,7 @@ async fn a_create_is_not_repeated_when_the_server_may_have_acted() {
 }
 
 #[tokio::test]
-async fn a_finalize_is_repeated_without_sending_the_content_again() {
+async fn a_finalize_is_retried_without_the_content() {
     for fault in [Fault::status(502), Fault::reset_before_headers(), Fault::reset_in_body()] {
         let backend = start();
         backend.inject(Route::FINALIZE_FILE, fault);
@@ -216,7 +216,7 @@ async fn a_finalize_is_repeated_without_sending_the_content_again() {
 }
 
 #[tokio::test]
-async fn nothing_is_repeated_where_the_policy_is_never() {
+async fn nothing_is_retried_where_the_policy_is_never() {
     for route in [Route::CREATE_FILE, Route::PUT_FILE, Route::FINALIZE_FILE] {
         let backend = start();
         backend.inject(route, Fault::status(503));

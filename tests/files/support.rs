@@ -31,7 +31,7 @@ pub(crate) fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// Repeats as by default, without the waits.
+/// Retries as by default, without the waits.
 pub(crate) fn impatient() -> RetryPolicy {
     RetryPolicy::default().base_delay(Duration::from_millis(1))
 }

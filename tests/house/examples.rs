@@ -232,7 +232,7 @@ fn agent_and_whoami_take_the_jwt_of_either_variable() {
 }
 
 #[test]
-fn agent_keeps_a_new_agent_beside_a_login_and_takes_a_stored_one() {
+fn agent_keeps_a_new_agent_beside_a_sign_in_and_takes_a_stored_one() {
     let backend = Backend::start().unwrap();
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("auth.json");

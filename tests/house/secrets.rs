@@ -129,7 +129,7 @@ const SHAPES: [&str; 8] = [
 ];
 
 #[tokio::test]
-async fn a_credential_that_an_error_body_repeats_is_hidden() {
+async fn a_credential_that_an_error_body_echoes_is_hidden() {
     for status in [400, 401, 403, 404, 409, 422, 429, 500, 503] {
         for shape in SHAPES {
             let head = format!("HTTP/1.1 {status} Told\ncontent-type: text/plain");
@@ -145,7 +145,7 @@ async fn a_credential_that_an_error_body_repeats_is_hidden() {
 }
 
 #[tokio::test]
-async fn a_credential_that_an_answers_headers_repeat_is_hidden() {
+async fn a_credential_that_an_answers_headers_echo_is_hidden() {
     for header in ["x-request-id", "cf-ray", "x-openai-authorization-error", "location", "retry-after", "set-cookie"] {
         for status in [401, 500, 302] {
             let error = echoed(move |credential| {
@@ -167,7 +167,7 @@ async fn a_credential_that_an_answers_headers_repeat_is_hidden() {
 }
 
 #[tokio::test]
-async fn a_credential_that_an_unreadable_answer_repeats_is_hidden() {
+async fn a_credential_that_an_unreadable_answer_echoes_is_hidden() {
     for shape in [r#"{"plan_type":5,"token":"@"}"#, r#"{"plan_type":"@"#, "@", r#"{"rate_limit":"@"}"#] {
         let error = echoed(move |credential| answer("HTTP/1.1 200 OK", shape.replace('@', credential))).await;
         assert_eq!(error.kind(), ErrorKind::Decode);
@@ -203,8 +203,8 @@ async fn half_a_credential_at_the_end_of_a_broken_answer_is_hidden() {
 async fn half_a_credential_at_the_end_of_what_is_read_is_hidden() {
     // Much is read and little kept, and what is hidden makes room: the end of what was read can come into view.
     #[derive(Debug)]
-    struct Repeating;
-    impl Transport for Repeating {
+    struct Echoing;
+    impl Transport for Echoing {
         fn send(&self, request: codex_backend::transport::TransportRequest) -> TransportFuture<'_> {
             let credential = request.headers["authorization"].to_str().unwrap().to_owned();
             let text = credential.replace("Bearer ", " ").repeat(80).into_bytes();
@@ -215,13 +215,13 @@ async fn half_a_credential_at_the_end_of_what_is_read_is_hidden() {
         }
     }
     let tokens = ChatGptTokens::new(format!("opaque{}", "MARK1abc".repeat(200)));
-    let client = client_of("http://127.0.0.1:1").chatgpt(tokens).transport(Repeating).build().unwrap();
+    let client = client_of("http://127.0.0.1:1").chatgpt(tokens).transport(Echoing).build().unwrap();
     assert_error_hides(&usage(&client).await.unwrap_err());
 }
 
 /// The token in the spellings in which servers quote: escaped in JSON, in a URL, in HTML.
 #[tokio::test]
-async fn a_credential_that_is_repeated_in_another_spelling_is_hidden() {
+async fn a_credential_that_is_echoed_in_another_spelling_is_hidden() {
     const SPELLED: &str = "opaque/MARK1+access=token&more==";
     for quote in [
         |credential: &str| {
@@ -357,7 +357,7 @@ fn target(request: &RawRequest) -> &str {
 }
 
 #[tokio::test]
-async fn a_signed_url_that_the_storage_repeats_is_hidden() {
+async fn a_signed_url_that_the_storage_echoes_is_hidden() {
     for status in [400, 403, 404, 409, 500] {
         for shape in ["@ is not allowed", r#"{"error":{"message":"@"}}"#, "<Error><Message>@</Message></Error>"] {
             let put = move |request: &RawRequest| {
@@ -494,7 +494,7 @@ fn assert_auth_error_hides(error: &AuthError) {
     assert_nothing_traced();
 }
 
-/// For each status, with what a server may say that repeats a secret.
+/// For each status, with what a server may say that echoes a secret.
 async fn with_each_echo<F: Future<Output = AuthError>>(secret: &'static str, call: impl Fn(ClientBuilder<Unset>) -> F) {
     let answers = json!({ "access_token": 5, "chatgpt_user_id": ["@"], "token": "@" }).to_string();
     for status in STATUSES {
@@ -514,7 +514,7 @@ async fn with_each_echo<F: Future<Output = AuthError>>(secret: &'static str, cal
 }
 
 #[tokio::test]
-async fn a_personal_access_token_that_the_server_repeats_is_hidden() {
+async fn a_personal_access_token_that_the_server_echoes_is_hidden() {
     const PERSONAL: &str = "at-MARKed-and-without-digits";
     with_each_echo(PERSONAL, |builder| async move {
         PersonalAccessToken::verify(PERSONAL, &builder.auth_context().unwrap()).await.unwrap_err()
@@ -523,7 +523,7 @@ async fn a_personal_access_token_that_the_server_repeats_is_hidden() {
 }
 
 #[tokio::test]
-async fn an_identity_token_that_the_service_repeats_is_hidden() {
+async fn an_identity_token_that_the_service_echoes_is_hidden() {
     const IDENTITY: &str = "opaque/MARK9+identity=token";
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
@@ -539,16 +539,16 @@ async fn an_identity_token_that_the_service_repeats_is_hidden() {
 
 const REFRESH_TOKEN: &str = "opaque-MARK10-refresh-token";
 
-fn expired_login() -> MemoryStore {
+fn expired_sign_in() -> MemoryStore {
     let claims = BASE64_URL_SAFE_NO_PAD.encode(r#"{"exp":0}"#);
     let tokens = json!({ "access_token": format!("e30.{claims}.MARK11"), "refresh_token": REFRESH_TOKEN });
     MemoryStore::new(StoredCredentials::from_json(&json!({ "tokens": tokens }).to_string()).unwrap())
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_the_server_repeats_is_hidden_when_it_is_redeemed() {
+async fn a_refresh_token_that_the_server_echoes_is_hidden_when_it_is_used() {
     with_each_echo(REFRESH_TOKEN, |builder| async move {
-        let client = builder.provider(ChatGptSession::open(expired_login()).unwrap()).build().unwrap();
+        let client = builder.provider(ChatGptSession::open(expired_sign_in()).unwrap()).build().unwrap();
         client.auth_headers().await.unwrap_err()
     })
     .await;
@@ -562,23 +562,23 @@ fn revoking_at(server: &RawServer) -> AuthContext {
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_the_server_repeats_is_hidden_when_it_is_revoked() {
+async fn a_refresh_token_that_the_server_echoes_is_hidden_when_it_is_revoked() {
     for status in STATUSES.into_iter().filter(|status| !status.starts_with("200")) {
         for shape in SHAPES {
             let (head, body) =
                 (format!("HTTP/1.1 {status}").replace('@', REFRESH_TOKEN), shape.replace('@', REFRESH_TOKEN));
             let server = RawServer::start(move |_| answer(&head, &body));
-            let sign_out = SignOut::of(expired_login());
+            let sign_out = SignOut::of(expired_sign_in());
             assert_debug_hides(&sign_out);
             let error = guard(sign_out.revoke(&revoking_at(&server))).await.unwrap_err();
             assert!(error.to_string().contains("HTTP"), "{error}");
             assert_auth_error_hides(&error);
         }
     }
-    // The server confirms, and repeats it all the same.
+    // The server confirms, and echoes it all the same.
     let server =
         RawServer::start(|request| answer("HTTP/1.1 200 OK\nx-request-id: opaque-MARK10-refresh-token", &request.body));
-    let revoked = guard(SignOut::of(expired_login()).revoke(&revoking_at(&server))).await.unwrap();
+    let revoked = guard(SignOut::of(expired_sign_in()).revoke(&revoking_at(&server))).await.unwrap();
     assert_debug_hides(&revoked);
     assert_display_hides(&revoked);
     assert_nothing_traced();
@@ -745,7 +745,7 @@ async fn clients_builders_and_credentials_show_no_secret() {
 }
 
 #[test]
-fn settings_that_are_refused_are_not_repeated() {
+fn settings_that_are_refused_are_not_quoted() {
     let tokens = || ChatGptTokens::new(TOKEN);
     let jwt = |claims: &str| format!("e30.{}.MARK7signature", BASE64_URL_SAFE_NO_PAD.encode(claims));
     let of_an_account = jwt(r#"{"https://api.openai.com/auth":{"chatgpt_account_id":"acct-2"}}"#);

@@ -52,17 +52,17 @@ tests! {
         a_refresh_waits_for_another_and_leaves_nothing_behind,
         a_session_refreshes_and_unknown_members_survive,
         the_keyring_is_a_source_and_is_forgotten_with_the_file,
-        a_storm_of_processes_redeems_once,
+        a_storm_of_processes_refreshes_once,
         what_another_program_saved_is_adopted_after_a_refusal,
         what_another_program_saves_during_a_refresh_is_adopted,
         a_sign_in_to_another_account_is_never_overwritten,
-        without_a_place_for_locks_nothing_is_redeemed,
+        without_a_place_for_locks_nothing_is_refreshed,
         no_secret_service_is_unavailable,
         a_locked_keyring_is_unavailable_until_it_is_unlocked,
         without_a_default_keyring_nothing_is_written,
         asking_often_piles_nothing_up,
         a_service_that_stands_still_is_given_up_and_nothing_is_lost,
-        nothing_is_redeemed_while_the_service_is_gone;
+        nothing_is_refreshed_while_the_service_is_gone;
     Missing:
         no_bus_is_unavailable,
         the_account_is_a_hash_of_the_path;
@@ -301,19 +301,19 @@ fn a_refresh_waits_for_another_and_leaves_nothing_behind() {
 // ---- sessions ----
 
 /// An account's tokens in the keyring, and the server that gave them.
-struct Login {
+struct SignIn {
     desk: Desk,
     backend: Backend,
 }
 
-impl Login {
+impl SignIn {
     fn new(lifetime: Duration) -> Self {
-        let login = Self { desk: Desk::new(), backend: Backend::start().unwrap() };
-        let mut document = login.tokens_of("acct-1", lifetime);
+        let sign_in = Self { desk: Desk::new(), backend: Backend::start().unwrap() };
+        let mut document = sign_in.tokens_of("acct-1", lifetime);
         document["mine"] = json!({ "deep": [1, null, { "deeper": "ü" }] });
         document["tokens"]["login_owner_id"] = json!(0);
-        login.desk.write_as_the_official_tool(&document.to_string());
-        login
+        sign_in.desk.write_as_the_official_tool(&document.to_string());
+        sign_in
     }
 
     fn tokens_of(&self, account: &str, lifetime: Duration) -> Value {
@@ -330,7 +330,7 @@ impl Login {
         call(&self.client())
     }
 
-    fn redeemed(&self) -> usize {
+    fn refreshes(&self) -> usize {
         self.backend.requests_to(Route::REFRESH_TOKEN).len()
     }
 
@@ -339,7 +339,7 @@ impl Login {
         self.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(1500)));
         thread::scope(|scope| {
             let call = scope.spawn(|| self.call());
-            until("a request", || self.redeemed() > 0);
+            until("a request", || self.refreshes() > 0);
             happens();
             call.join().unwrap()
         })
@@ -364,39 +364,39 @@ fn assert_refreshed(before: &Value, after: &Value) {
 }
 
 fn a_session_refreshes_and_unknown_members_survive() {
-    let login = Login::new(EXPIRED);
-    let before = login.desk.document();
-    let client = login.client();
+    let sign_in = SignIn::new(EXPIRED);
+    let before = sign_in.desk.document();
+    let client = sign_in.client();
     call(&client).unwrap();
     call(&client).unwrap();
-    assert_refreshed(&before, &login.desk.document());
-    assert_eq!((login.redeemed(), login.desk.entries()), (1, 1));
+    assert_refreshed(&before, &sign_in.desk.document());
+    assert_eq!((sign_in.refreshes(), sign_in.desk.entries()), (1, 1));
     // The new refresh token is worth something.
-    let token = login.desk.document()["tokens"]["access_token"].as_str().unwrap().to_owned();
-    login.backend.revoke_access_token(&token.clone().into());
-    login.call().unwrap();
-    assert_eq!(login.redeemed(), 2);
+    let token = sign_in.desk.document()["tokens"]["access_token"].as_str().unwrap().to_owned();
+    sign_in.backend.revoke_access_token(&token.clone().into());
+    sign_in.call().unwrap();
+    assert_eq!(sign_in.refreshes(), 2);
     assert!(!traced().contains(&token), "a token was traced");
 }
 
 fn the_keyring_is_a_source_and_is_forgotten_with_the_file() {
-    let login = Login::new(EXPIRED);
-    let home = &login.desk.home;
+    let sign_in = SignIn::new(EXPIRED);
+    let home = &sign_in.desk.home;
     let file = home.join("auth.json");
     fs::write(&file, r#"{"OPENAI_API_KEY":"sk-file"}"#).unwrap();
     let environment = Environment::from_vars([("CODEX_HOME", home)]);
     let sources = AuthSources::none().and(AuthSource::Keyring).environment(environment);
     block_on(async {
-        let builder = login.backend.client();
+        let builder = sign_in.backend.client();
         let auth = builder.load_auth(&sources).await.unwrap();
-        assert_eq!((auth.mode(), auth.source()), (AuthMode::ChatGpt, &*login.desk.store().describe()));
+        assert_eq!((auth.mode(), auth.source()), (AuthMode::ChatGpt, &*sign_in.desk.store().describe()));
         builder.codex_auth(&auth).unwrap().build().unwrap().usage().get().await.unwrap();
-        assert_eq!(login.redeemed(), 1);
+        assert_eq!(sign_in.refreshes(), 1);
 
         let forgotten = auth.forget();
         assert_eq!((forgotten.removed.len(), forgotten.failed.len()), (2, 0), "{forgotten:?}");
-        assert!(login.desk.store().load().unwrap().is_none() && !file.exists());
-        let error = login.backend.client().load_auth(&sources).await.unwrap_err();
+        assert!(sign_in.desk.store().load().unwrap().is_none() && !file.exists());
+        let error = sign_in.backend.client().load_auth(&sources).await.unwrap_err();
         assert!(error.kind() == AuthErrorKind::NotFound && error.to_string().contains("the keyring"), "{error}");
     });
 }
@@ -404,19 +404,19 @@ fn the_keyring_is_a_source_and_is_forgotten_with_the_file() {
 const PROCESSES: usize = 8;
 const TASKS: usize = 8;
 
-fn a_storm_of_processes_redeems_once() {
-    let login = Login::new(EXPIRED);
-    let before = login.desk.document();
-    let mut workers: Vec<Worker> = (0..PROCESSES).map(|_| Worker::start(&login)).collect();
+fn a_storm_of_processes_refreshes_once() {
+    let sign_in = SignIn::new(EXPIRED);
+    let before = sign_in.desk.document();
+    let mut workers: Vec<Worker> = (0..PROCESSES).map(|_| Worker::start(&sign_in)).collect();
     workers.iter_mut().for_each(Worker::wait_until_ready);
     workers.iter_mut().for_each(|worker| drop(worker.gate.take()));
     for worker in workers {
         assert_eq!(worker.outcome(), json!(vec![Value::Null; TASKS]));
     }
-    assert_eq!(login.redeemed(), 1);
-    assert_eq!(login.backend.requests_to(Route::GET_USAGE).len(), PROCESSES * TASKS);
-    assert_refreshed(&before, &login.desk.document());
-    assert_eq!(login.desk.entries(), 1);
+    assert_eq!(sign_in.refreshes(), 1);
+    assert_eq!(sign_in.backend.requests_to(Route::GET_USAGE).len(), PROCESSES * TASKS);
+    assert_refreshed(&before, &sign_in.desk.document());
+    assert_eq!(sign_in.desk.entries(), 1);
 }
 
 /// A process that waits at a gate once it has read the keyring.
@@ -427,11 +427,11 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(login: &Login) -> Self {
+    fn start(sign_in: &SignIn) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .arg("worker")
-            .arg(&login.desk.home)
-            .args([login.backend.codex_base_url(), TASKS.to_string()])
+            .arg(&sign_in.desk.home)
+            .args([sign_in.backend.codex_base_url(), TASKS.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -478,49 +478,49 @@ fn work(home: &str, base_url: &str, tasks: usize) -> Value {
 // ---- other programs ----
 
 fn what_another_program_saved_is_adopted_after_a_refusal() {
-    let login = Login::new(HOUR);
-    let client = login.client();
+    let sign_in = SignIn::new(HOUR);
+    let client = sign_in.client();
     call(&client).unwrap();
-    let token = login.desk.document()["tokens"]["access_token"].as_str().unwrap().to_owned();
-    let newer = login.tokens_of("acct-1", HOUR);
-    login.desk.write_as_the_official_tool(&newer.to_string());
-    login.backend.revoke_access_token(&token.into());
+    let token = sign_in.desk.document()["tokens"]["access_token"].as_str().unwrap().to_owned();
+    let newer = sign_in.tokens_of("acct-1", HOUR);
+    sign_in.desk.write_as_the_official_tool(&newer.to_string());
+    sign_in.backend.revoke_access_token(&token.into());
     call(&client).unwrap();
-    assert_eq!((login.redeemed(), login.desk.document()), (0, newer));
+    assert_eq!((sign_in.refreshes(), sign_in.desk.document()), (0, newer));
 }
 
 fn what_another_program_saves_during_a_refresh_is_adopted() {
-    let login = Login::new(EXPIRED);
-    let newer = login.tokens_of("acct-1", HOUR);
-    login.call_during_which(|| login.desk.write_as_the_official_tool(&newer.to_string())).unwrap();
-    assert_eq!((login.redeemed(), login.desk.document()), (1, newer.clone()));
-    let used = login.backend.requests_to(Route::GET_USAGE);
+    let sign_in = SignIn::new(EXPIRED);
+    let newer = sign_in.tokens_of("acct-1", HOUR);
+    sign_in.call_during_which(|| sign_in.desk.write_as_the_official_tool(&newer.to_string())).unwrap();
+    assert_eq!((sign_in.refreshes(), sign_in.desk.document()), (1, newer.clone()));
+    let used = sign_in.backend.requests_to(Route::GET_USAGE);
     let bearer = format!("Bearer {}", newer["tokens"]["access_token"].as_str().unwrap());
     assert_eq!(used.last().unwrap().header("authorization"), Some(&*bearer));
 }
 
 fn a_sign_in_to_another_account_is_never_overwritten() {
-    let login = Login::new(EXPIRED);
-    let other = login.tokens_of("acct-2", HOUR);
-    let error = login.call_during_which(|| login.desk.write_as_the_official_tool(&other.to_string())).unwrap_err();
+    let sign_in = SignIn::new(EXPIRED);
+    let other = sign_in.tokens_of("acct-2", HOUR);
+    let error = sign_in.call_during_which(|| sign_in.desk.write_as_the_official_tool(&other.to_string())).unwrap_err();
     assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch, "{error:?}");
-    assert_eq!((login.redeemed(), login.desk.document()), (1, other));
+    assert_eq!((sign_in.refreshes(), sign_in.desk.document()), (1, other));
 }
 
-fn without_a_place_for_locks_nothing_is_redeemed() {
-    let login = Login::new(EXPIRED);
-    let before = login.desk.document();
-    let client = login.client();
-    fs::create_dir(login.desk.home.join("auth.json.refresh.lock")).unwrap();
+fn without_a_place_for_locks_nothing_is_refreshed() {
+    let sign_in = SignIn::new(EXPIRED);
+    let before = sign_in.desk.document();
+    let client = sign_in.client();
+    fs::create_dir(sign_in.desk.home.join("auth.json.refresh.lock")).unwrap();
     let error = call(&client).unwrap_err();
     assert!(error.to_string().contains("auth.json.refresh.lock"), "{error}");
-    assert_eq!((login.redeemed(), login.desk.document()), (0, before));
+    assert_eq!((sign_in.refreshes(), sign_in.desk.document()), (0, before));
 
     let file = user_home().join("file");
     fs::write(&file, "mine").unwrap();
     let text = fails(KeyringStore::new(&file).swap(None, Some(&numbered(1))), StoreErrorKind::Unwritable);
     assert!(text.contains("file"), "{text}");
-    assert_eq!((fs::read_to_string(&file).unwrap(), login.desk.entries()), ("mine".to_owned(), 1));
+    assert_eq!((fs::read_to_string(&file).unwrap(), sign_in.desk.entries()), ("mine".to_owned(), 1));
 }
 
 // ---- no keyring ----
@@ -626,17 +626,17 @@ fn a_service_that_stands_still_is_given_up_and_nothing_is_lost() {
     assert_eq!(store.swap(Some(&numbered(1)), Some(&numbered(2))).unwrap(), SwapOutcome::Done);
 }
 
-fn nothing_is_redeemed_while_the_service_is_gone() {
-    let mut login = Login::new(EXPIRED);
-    let before = login.desk.document();
-    let client = login.client();
-    login.desk.daemon.kill().unwrap();
-    login.desk.daemon.wait().unwrap();
+fn nothing_is_refreshed_while_the_service_is_gone() {
+    let mut sign_in = SignIn::new(EXPIRED);
+    let before = sign_in.desk.document();
+    let client = sign_in.client();
+    sign_in.desk.daemon.kill().unwrap();
+    sign_in.desk.daemon.wait().unwrap();
     let error = call(&client).unwrap_err();
     assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::Transient, "{error:?}");
-    assert_eq!(login.redeemed(), 0);
-    login.desk.daemon = start_daemon();
-    until("a keyring", || login.desk.store().load().is_ok());
+    assert_eq!(sign_in.refreshes(), 0);
+    sign_in.desk.daemon = start_daemon();
+    until("a keyring", || sign_in.desk.store().load().is_ok());
     call(&client).unwrap();
-    assert_refreshed(&before, &login.desk.document());
+    assert_refreshed(&before, &sign_in.desk.document());
 }

@@ -5,8 +5,8 @@
 mod support {
     pub(crate) mod guard;
     pub(crate) mod harness;
-    pub(crate) mod login;
     pub(crate) mod rounds;
+    pub(crate) mod sign_in;
 }
 #[cfg(feature = "agent-identity")]
 mod agent_identity;

@@ -15,7 +15,7 @@ use codex_backend::{ChatGptSession, Client};
 use serde_json::{Value, json};
 
 use crate::support::guard::HANGS;
-use crate::support::login::Login;
+use crate::support::sign_in::SignIn;
 
 /// A process that waits at a gate once it is ready. It does not outlive this value.
 pub(crate) struct Worker {
@@ -38,9 +38,9 @@ impl Worker {
     }
 
     /// Makes that many calls at once when it is released; its outcome has `null` for each that succeeds.
-    pub(crate) fn calling(login: &Login, number: usize, tasks: usize) -> Self {
-        let path = login.path();
-        let (base_url, name, tasks) = (login.backend.codex_base_url(), Self::name(number), tasks.to_string());
+    pub(crate) fn calling(sign_in: &SignIn, number: usize, tasks: usize) -> Self {
+        let path = sign_in.path();
+        let (base_url, name, tasks) = (sign_in.backend.codex_base_url(), Self::name(number), tasks.to_string());
         Self::start(&["call", path.to_str().unwrap(), &base_url, &name, &tasks])
     }
 
@@ -50,8 +50,8 @@ impl Worker {
     }
 
     /// Rewrites the file until it is released; its outcome is how often.
-    pub(crate) fn official_tool(login: &Login) -> Self {
-        Self::start(&["rewrite", login.path().to_str().unwrap()])
+    pub(crate) fn official_tool(sign_in: &SignIn) -> Self {
+        Self::start(&["rewrite", sign_in.path().to_str().unwrap()])
     }
 
     pub(crate) fn wait_until_ready(&mut self) {

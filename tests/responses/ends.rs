@@ -257,7 +257,7 @@ async fn a_response_that_is_kept_is_asked_for_again_only_if_the_server_did_not_a
 async fn a_401_is_recovered_from_before_the_stream_as_everywhere() {
     let backend = Backend::start().unwrap();
     backend.inject(Route::CREATE_RESPONSE, Fault::unauthorized("token_expired"));
-    // Plain tokens cannot be renewed: one request, and a typed error.
+    // Plain tokens cannot be refreshed: one request, and a typed error.
     let error = guard(ask(&codex(&backend)).stream()).await.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unauthorized, Some("token_expired")));
     assert!(error.needs_sign_in());

@@ -296,7 +296,7 @@ async fn the_state_of_a_turn_goes_with_its_further_requests_and_no_others() {
     assert_eq!(states, [None, first.clone(), first, None, None]);
     assert!(!format!("{turn:?}").contains("first"));
 
-    // So does a repeat of the request whose answer told it.
+    // So does a retry of the request whose answer told it.
     backend.script_response(ScriptedResponse::transcript("").header("x-codex-turn-state", "early").cut());
     let before = backend.requests().len();
     read(guard(ask(&client).in_turn(&ResponseTurn::new()).stream()).await.unwrap()).await;

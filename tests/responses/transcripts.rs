@@ -110,14 +110,14 @@ fn project_error(error: &Error) -> Value {
         }
         ErrorKind::Truncated => stream("stream closed before response.completed"),
         ErrorKind::Timeout => stream("idle timeout waiting for SSE"),
-        // It passed over the event, and the body ended.
+        // It skipped the event, and the body ended.
         ErrorKind::Decode if event["type"] == "response.completed" && event["response"].is_null() => {
             stream("stream closed before response.completed")
         }
         // Which member it is, is told to nobody: the decoder's sentence may quote the answer.
         ErrorKind::Decode if error.body().is_some() => stream("failed to parse ResponseCompleted"),
         ErrorKind::Decode | ErrorKind::Interrupted | ErrorKind::ResponseTooLarge => stream(error.message()),
-        // All else that a server says of a response that failed: it may be tried again.
+        // Whatever else a server says of a response that failed: it may be retried.
         _ if told.is_null() => stream("response.failed event received"),
         kind => {
             let delay = error.retry_after().filter(|_| kind == ErrorKind::RateLimited);

@@ -34,7 +34,7 @@ struct Mistake {
     errors: Vec<Diagnostic>,
 }
 
-/// The whole text of each message, on the compiler it was recorded with. `UI_TESTS=overwrite` records it anew.
+/// The whole text of each message, on the compiler it was recorded with. `UI_TESTS=overwrite` records it again.
 #[rustversion::stable(1.95)]
 #[test]
 fn messages_read_as_recorded() {
@@ -51,7 +51,7 @@ fn messages_read_as_recorded() {
             }
         }
     }
-    assert!(different.is_empty() || overwrite, "{different}`UI_TESTS=overwrite` records them anew");
+    assert!(different.is_empty() || overwrite, "{different}`UI_TESTS=overwrite` records them again");
     for entry in fs::read_dir(root().join("ui-tests/fail")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();

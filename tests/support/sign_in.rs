@@ -18,23 +18,23 @@ use super::guard::HANGS;
 pub(crate) const EXPIRED: Duration = Duration::ZERO;
 pub(crate) const HOUR: Duration = Duration::from_secs(60 * 60);
 
-pub(crate) struct Login {
+pub(crate) struct SignIn {
     pub(crate) backend: Backend,
     folder: tempfile::TempDir,
 }
 
 #[allow(dead_code, reason = "not every test binary asks everything")]
-impl Login {
+impl SignIn {
     /// Of `acct-1`, with members that no version of this crate knows.
     pub(crate) fn with_foreign_members(lifetime: Duration) -> Self {
-        let login = Self { backend: Backend::start().unwrap(), folder: tempfile::tempdir().unwrap() };
-        let mut document: Value = serde_json::from_str(&login.backend.issue_auth_json("acct-1", lifetime)).unwrap();
+        let sign_in = Self { backend: Backend::start().unwrap(), folder: tempfile::tempdir().unwrap() };
+        let mut document: Value = serde_json::from_str(&sign_in.backend.issue_auth_json("acct-1", lifetime)).unwrap();
         document["mine"] = json!({ "deep": [1, null, { "deeper": "ü" }] });
         document["tokens"]["oauth_provenance"] = json!({ "issuer": "https://auth.example", "client_id": "app" });
         document["tokens"]["login_owner_id"] = json!(0);
         document["tool"] = json!({ "rewrites": 0 });
-        replace_without_locks(&login.path(), &document.to_string());
-        login
+        replace_without_locks(&sign_in.path(), &document.to_string());
+        sign_in
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -49,7 +49,7 @@ impl Login {
         serde_json::from_slice(&fs::read(self.path()).unwrap()).expect("the file is broken")
     }
 
-    pub(crate) fn redeemed(&self) -> Vec<RecordedRequest> {
+    pub(crate) fn refreshes(&self) -> Vec<RecordedRequest> {
         self.backend.requests_to(Route::REFRESH_TOKEN)
     }
 
@@ -68,7 +68,7 @@ impl Login {
         self.backend.client().provider(session).build().unwrap()
     }
 
-    /// One call, with a session that reads the file anew.
+    /// One call, with a session that reads the file again.
     pub(crate) fn call(&self) -> Result<(), Error> {
         let session = ChatGptSession::open(FileStore::new(self.path())).unwrap();
         block_on(self.client_of(session).usage().get().into_future()).map(drop)
