@@ -35,7 +35,7 @@
 //!   | OpenAiFileUpload::new(&client);
 //!   |                       ^^^^^^^ `OpenAiFileUpload` needs a `Client<CodexBackend>`
 //!   |
-//!   = note: in its place, clients of another mode use: `OpenAiFiles`
+//!   = note: what the other API has for this: `OpenAiFiles`
 //! ```
 //!
 //! # Endpoints

@@ -156,7 +156,6 @@ pub trait Endpoint: sealed::Handle {
 
 /// No handle: what [`Endpoint::Elsewhere`] is where clients of other modes have nothing of the kind.
 #[derive(Debug)]
-#[doc(hidden)]
 #[allow(non_camel_case_types, clippy::exhaustive_enums, reason = "a word of the compiler's message")]
 pub enum nothing {}
 

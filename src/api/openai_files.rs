@@ -277,7 +277,7 @@ impl fmt::Debug for OpenAiUploadRequest {
     }
 }
 
-/// The content of a file in chunks: a `Stream` of `Result<Bytes, Error>`, with the time-out [`Timeouts::idle`].
+/// The content of a file in chunks: a `Stream` of `Result<Bytes, Error>`, with the time-out [`Timeouts::idle`](crate::Timeouts::idle).
 pub struct OpenAiFileContent {
     body: Body,
     idle: IdleTimer,

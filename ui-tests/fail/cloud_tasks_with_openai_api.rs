@@ -1,6 +1,6 @@
 //~ E0277: `CloudTasks` does not accept a `Client<OpenAiApi>`
 //~ label: `CloudTasks` needs a `Client<CodexBackend>`
-//~ note: in its place, clients of another mode use: `nothing`
+//~ note: what the other API has for this: `nothing`
 //~ note: `.chatgpt(tokens)` builds a `Client<CodexBackend>`
 
 use codex_backend::{Client, CloudTasks, OpenAiApi};

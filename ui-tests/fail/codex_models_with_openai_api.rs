@@ -1,6 +1,6 @@
 //~ E0277: `CodexModels` does not accept a `Client<OpenAiApi>`
 //~ label: `CodexModels` needs a `Client<CodexBackend>`
-//~ note: in its place, clients of another mode use: `OpenAiModels`
+//~ note: what the other API has for this: `OpenAiModels`
 use codex_backend::{Client, CodexModels};
 
 fn main() {

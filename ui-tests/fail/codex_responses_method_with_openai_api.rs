@@ -1,6 +1,6 @@
 //~ E0277: `CodexResponses` does not accept a `Client<OpenAiApi>`
 //~ label: `CodexResponses` needs a `Client<CodexBackend>`
-//~ note: in its place, clients of another mode use: `OpenAiResponses`
+//~ note: what the other API has for this: `OpenAiResponses`
 use codex_backend::{Client};
 
 fn main() {

@@ -1,6 +1,6 @@
 //~ E0277: `OpenAiFiles` does not accept a `Client<CodexBackend>`
 //~ label: `OpenAiFiles` needs a `Client<OpenAiApi>`
-//~ note: in its place, clients of another mode use: `OpenAiFileUpload`
+//~ note: what the other API has for this: `OpenAiFileUpload`
 use codex_backend::{ChatGptTokens, Client, OpenAiFiles};
 
 fn main() {

@@ -1,6 +1,6 @@
 //~ E0277: `OpenAiResponses` does not accept a `Client<CodexBackend>`
 //~ label: `OpenAiResponses` needs a `Client<OpenAiApi>`
-//~ note: in its place, clients of another mode use: `CodexResponses`
+//~ note: what the other API has for this: `CodexResponses`
 use codex_backend::{ChatGptTokens, Client, OpenAiResponses};
 
 fn main() {

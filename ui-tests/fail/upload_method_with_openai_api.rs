@@ -1,6 +1,6 @@
 //~ E0277: `OpenAiFileUpload` does not accept a `Client<OpenAiApi>`
 //~ label: `OpenAiFileUpload` needs a `Client<CodexBackend>`
-//~ note: in its place, clients of another mode use: `OpenAiFiles`
+//~ note: what the other API has for this: `OpenAiFiles`
 //~ note: `.chatgpt(tokens)` builds a `Client<CodexBackend>`
 
 use codex_backend::{ApiKey, Client};
