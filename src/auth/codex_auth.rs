@@ -41,7 +41,7 @@ const AUTH_JSON: &str = "auth.json";
 /// # let sources = sources.environment(environment);
 /// let auth = CodexAuth::load(&sources).await?;
 /// println!("{} from {}", auth.mode(), auth.source());
-/// # assert_eq!(auth.mode(), codex_backend::auth::AuthMode::ApiKey);
+/// # assert_eq!(auth.mode(), codex_backend::auth::AuthMode::OpenAiKey);
 /// match AnyClient::from_auth(&auth)? {
 ///     AnyClient::Codex(client) => println!("signed in with ChatGPT: {client:?}"),
 ///     AnyClient::OpenAi(client) => println!("an API key: {client:?}"),
@@ -132,7 +132,7 @@ impl CodexAuth {
     /// They do not open what `needed` says.
     pub(crate) fn wrong_mode(&self, needed: &str) -> AuthError {
         let message = format!("the credentials from {} are of the kind `{}`, and {needed}", self.source, self.mode);
-        AuthError::new(AuthErrorKind::WrongMode, message)
+        AuthError::new(AuthErrorKind::OtherMode, message)
     }
 
     /// The account (workspace), where known.
@@ -201,7 +201,7 @@ impl CodexAuth {
 
 impl From<&CodexAuth> for AccountFacts {
     fn from(auth: &CodexAuth) -> Self {
-        if auth.mode() == AuthMode::ApiKey {
+        if auth.mode() == AuthMode::OpenAiKey {
             return Self::default();
         }
         Self {
@@ -239,7 +239,7 @@ impl Found {
             Self::PersonalAccessToken { source, token, stores } => {
                 let token = PersonalAccessToken::verify(token, context).await;
                 let token = token.map_err(|error| in_source(&source, error))?;
-                let mode = AuthMode::PersonalAccessToken;
+                let mode = AuthMode::PersonalToken;
                 Ok(CodexAuth::backend(mode, source, token.account(), token).kept_in(stores))
             }
             Self::WorkloadIdentity { source, identity } => {
@@ -252,7 +252,7 @@ impl Found {
                 let identity = Box::pin(AgentIdentity::from_stored(&stored, context)).await;
                 let agent = identity.map_err(|error| in_source(&source, error))?.lazy();
                 let account = agent.identity().account();
-                Ok(CodexAuth::backend(AuthMode::AgentIdentity, source, account, agent).kept_in(stores))
+                Ok(CodexAuth::backend(AuthMode::Agent, source, account, agent).kept_in(stores))
             }
         }
     }
@@ -290,20 +290,20 @@ macro_rules! given {
 given! {
     ChatGptSession => AuthMode::ChatGpt, ChatGptSession::account;
     HostTokens => AuthMode::ChatGptAuthTokens, |_| Claims::default();
-    PersonalAccessToken => AuthMode::PersonalAccessToken, PersonalAccessToken::account;
+    PersonalAccessToken => AuthMode::PersonalToken, PersonalAccessToken::account;
     ReadyMadeHeaders => AuthMode::Headers, ReadyMadeHeaders::account;
 }
 
 #[cfg(feature = "agent-identity")]
 given! {
-    RegisteredAgent => AuthMode::AgentIdentity, |agent| agent.identity().account();
-    LazyAgent => AuthMode::AgentIdentity, |agent| agent.identity().account();
+    RegisteredAgent => AuthMode::Agent, |agent| agent.identity().account();
+    LazyAgent => AuthMode::Agent, |agent| agent.identity().account();
 }
 
 impl From<BearerCommand> for CodexAuth {
     fn from(command: BearerCommand) -> Self {
         Self {
-            mode: AuthMode::ApiKey,
+            mode: AuthMode::OpenAiKey,
             source: "the application".to_owned(),
             account: Claims::default(),
             provider: AnyProvider::OpenAi(Arc::new(command)),
@@ -316,7 +316,7 @@ fn look_for(sources: &AuthSources) -> Result<Found, AuthError> {
     for source in sources.order() {
         let found = match source {
             AuthSource::BackendAccessToken => held_token(sources)?,
-            AuthSource::WorkloadIdentity => workload_identity(sources)?,
+            AuthSource::Workload => workload_identity(sources)?,
             AuthSource::CodexApiKey => api_key(source, sources.text("CODEX_API_KEY")?)?,
             AuthSource::OpenAiApiKey => api_key(source, sources.text("OPENAI_API_KEY")?)?,
             AuthSource::CodexAccessToken => access_token(source, sources.text("CODEX_ACCESS_TOKEN")?)?,
@@ -377,7 +377,7 @@ fn held_token(sources: &AuthSources) -> Result<Option<Found>, AuthError> {
 
 fn workload_identity(sources: &AuthSources) -> Result<Option<Found>, AuthError> {
     let identity = WorkloadIdentity::named_by(sources.variables(), sources.restrictions().clone())?;
-    Ok(identity.map(|identity| Found::WorkloadIdentity { source: AuthSource::WorkloadIdentity.to_string(), identity }))
+    Ok(identity.map(|identity| Found::WorkloadIdentity { source: AuthSource::Workload.to_string(), identity }))
 }
 
 fn api_key(source: &AuthSource, key: Option<String>) -> Result<Option<Found>, AuthError> {
@@ -387,7 +387,7 @@ fn api_key(source: &AuthSource, key: Option<String>) -> Result<Option<Found>, Au
 fn with_api_key(source: String, key: String) -> Result<CodexAuth, AuthError> {
     let provider = ApiKey::new(key).into_provider().map_err(|error| in_source(&source, error))?;
     let provider = AnyProvider::OpenAi(Arc::new(provider));
-    Ok(CodexAuth { mode: AuthMode::ApiKey, source, account: Claims::default(), provider, stores: Vec::new() })
+    Ok(CodexAuth { mode: AuthMode::OpenAiKey, source, account: Claims::default(), provider, stores: Vec::new() })
 }
 
 /// A personal access token, or else an agent identity.
@@ -450,7 +450,7 @@ fn from_stored(
     let mut stores: Vec<Arc<dyn CredentialStore>> = vec![Arc::new(store.clone())];
     stores.extend(beside);
     match mode {
-        AuthMode::ApiKey => {
+        AuthMode::OpenAiKey => {
             let auth = with_api_key(source.clone(), member("OPENAI_API_KEY")?)?;
             Ok(Found::Usable(auth.kept_in(stores)))
         }
@@ -465,11 +465,11 @@ fn from_stored(
             let provider = HeldHeaders::new(tokens.headers(0).map_err(in_store)?);
             Ok(Found::Usable(CodexAuth::backend(mode, source, tokens.account, provider).kept_in(stores)))
         }
-        AuthMode::PersonalAccessToken => {
+        AuthMode::PersonalToken => {
             let token = member("personal_access_token")?.into();
             Ok(Found::PersonalAccessToken { source, token, stores })
         }
-        AuthMode::AgentIdentity => stored_agent_identity(&source, stored.clone(), stores),
+        AuthMode::Agent => stored_agent_identity(&source, stored.clone(), stores),
         other => Err(unsupported(&source, other)),
     }
 }

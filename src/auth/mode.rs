@@ -8,22 +8,22 @@ use std::fmt;
 /// use codex_backend::auth::AuthMode;
 ///
 /// assert_eq!(AuthMode::from_wire("chatgpt"), Some(AuthMode::ChatGpt));
-/// assert!(AuthMode::AgentIdentity.uses_codex_backend());
-/// assert!(!AuthMode::ApiKey.uses_codex_backend());
+/// assert!(AuthMode::Agent.uses_codex_backend());
+/// assert!(!AuthMode::OpenAiKey.uses_codex_backend());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthMode {
     /// `apikey`: a key of the public OpenAI API.
-    ApiKey,
+    OpenAiKey,
     /// `chatgpt`: ChatGPT tokens with a refresh token.
     ChatGpt,
     /// `chatgptAuthTokens`: ChatGPT tokens that a host application refreshes.
     ChatGptAuthTokens,
     /// `agentIdentity`: a signing key in place of a token.
-    AgentIdentity,
+    Agent,
     /// `personalAccessToken`: a token (`at-…`) that is never refreshed.
-    PersonalAccessToken,
+    PersonalToken,
     /// `headers`: ready-made headers.
     Headers,
     /// `bedrockApiKey`: recognised, and of no use to this crate.
@@ -34,11 +34,11 @@ pub enum AuthMode {
 
 impl AuthMode {
     const ALL: [Self; 8] = [
-        Self::ApiKey,
+        Self::OpenAiKey,
         Self::ChatGpt,
         Self::ChatGptAuthTokens,
-        Self::AgentIdentity,
-        Self::PersonalAccessToken,
+        Self::Agent,
+        Self::PersonalToken,
         Self::Headers,
         Self::BedrockApiKey,
         Self::BedrockAccessKeys,
@@ -48,11 +48,11 @@ impl AuthMode {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::ApiKey => "apikey",
+            Self::OpenAiKey => "apikey",
             Self::ChatGpt => "chatgpt",
             Self::ChatGptAuthTokens => "chatgptAuthTokens",
-            Self::AgentIdentity => "agentIdentity",
-            Self::PersonalAccessToken => "personalAccessToken",
+            Self::Agent => "agentIdentity",
+            Self::PersonalToken => "personalAccessToken",
             Self::Headers => "headers",
             Self::BedrockApiKey => "bedrockApiKey",
             Self::BedrockAccessKeys => "bedrockAccessKeys",
@@ -69,12 +69,8 @@ impl AuthMode {
     #[must_use]
     pub fn uses_codex_backend(self) -> bool {
         match self {
-            Self::ChatGpt
-            | Self::ChatGptAuthTokens
-            | Self::AgentIdentity
-            | Self::PersonalAccessToken
-            | Self::Headers => true,
-            Self::ApiKey | Self::BedrockApiKey | Self::BedrockAccessKeys => false,
+            Self::ChatGpt | Self::ChatGptAuthTokens | Self::Agent | Self::PersonalToken | Self::Headers => true,
+            Self::OpenAiKey | Self::BedrockApiKey | Self::BedrockAccessKeys => false,
         }
     }
 }

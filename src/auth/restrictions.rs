@@ -120,19 +120,19 @@ mod tests {
         assert!(allows(&ours, AuthMode::ChatGpt, Some("acct-1")));
         assert!(!allows(&ours, AuthMode::ChatGpt, Some("acct-3")));
         assert!(!allows(&ours, AuthMode::Headers, None));
-        assert!(allows(&ours, AuthMode::ApiKey, None));
+        assert!(allows(&ours, AuthMode::OpenAiKey, None));
         let both = ours.workspaces(["acct-2", "acct-3"]);
-        assert!(allows(&both, AuthMode::AgentIdentity, Some("acct-2")));
-        assert!(!allows(&both, AuthMode::AgentIdentity, Some("acct-1")));
+        assert!(allows(&both, AuthMode::Agent, Some("acct-2")));
+        assert!(!allows(&both, AuthMode::Agent, Some("acct-1")));
         let none = CredentialRestrictions::default().workspaces::<String>([]);
-        assert!(!allows(&none, AuthMode::PersonalAccessToken, Some("acct-1")));
+        assert!(!allows(&none, AuthMode::PersonalToken, Some("acct-1")));
     }
 
     #[test]
     fn one_sign_in_method_excludes_the_other_and_two_exclude_all() {
         let chatgpt = CredentialRestrictions::default().sign_in_method(SignInMethod::ChatGpt);
-        assert!(allows(&chatgpt, AuthMode::ChatGpt, None) && !allows(&chatgpt, AuthMode::ApiKey, None));
+        assert!(allows(&chatgpt, AuthMode::ChatGpt, None) && !allows(&chatgpt, AuthMode::OpenAiKey, None));
         let none = chatgpt.sign_in_method(SignInMethod::Api);
-        assert!(!allows(&none, AuthMode::ChatGpt, None) && !allows(&none, AuthMode::ApiKey, None));
+        assert!(!allows(&none, AuthMode::ChatGpt, None) && !allows(&none, AuthMode::OpenAiKey, None));
     }
 }

@@ -26,7 +26,7 @@ pub enum AuthSource {
     CodexAgentIdentity,
     /// The variables `OPENAI_FEDERATION_RULE_ID` and `OPENAI_IDENTITY_TOKEN_FILE`: the identity of a workload. One of them
     /// without the other is an error.
-    WorkloadIdentity,
+    Workload,
     /// The file `auth.json` in the folder that `CODEX_HOME` names, else in `~/.codex`: the official tool's.
     CodexHome,
     /// The official tool's entry in the keyring of the operating system, for the folder that `CODEX_HOME` names, else
@@ -48,7 +48,7 @@ impl fmt::Display for AuthSource {
             Self::OpenAiApiKey => f.write_str("OPENAI_API_KEY"),
             Self::CodexAccessToken => f.write_str("CODEX_ACCESS_TOKEN"),
             Self::CodexAgentIdentity => f.write_str("CODEX_AGENT_IDENTITY"),
-            Self::WorkloadIdentity => f.write_str(RULE_VARIABLE),
+            Self::Workload => f.write_str(RULE_VARIABLE),
             Self::CodexHome => f.write_str("CODEX_HOME"),
             #[cfg(feature = "keyring")]
             Self::Keyring => f.write_str("the keyring"),
@@ -151,7 +151,7 @@ impl Default for AuthSources {
     fn default() -> Self {
         Self::none()
             .and(AuthSource::BackendAccessToken)
-            .and(AuthSource::WorkloadIdentity)
+            .and(AuthSource::Workload)
             .and(AuthSource::CodexApiKey)
             .and(AuthSource::CodexAccessToken)
             .and(AuthSource::CodexAgentIdentity)

@@ -217,10 +217,10 @@ impl StoredCredentials {
                 Ok(AuthMode::ChatGpt)
             }
             None => Ok([
-                ("personal_access_token", AuthMode::PersonalAccessToken),
+                ("personal_access_token", AuthMode::PersonalToken),
                 ("bedrock_api_key", AuthMode::BedrockApiKey),
                 ("bedrock_access_keys", AuthMode::BedrockAccessKeys),
-                ("OPENAI_API_KEY", AuthMode::ApiKey),
+                ("OPENAI_API_KEY", AuthMode::OpenAiKey),
             ]
             .into_iter()
             .find(|(member, _)| is_there(member))

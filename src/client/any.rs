@@ -187,9 +187,9 @@ impl fmt::Display for WrongMode {
 
 impl std::error::Error for WrongMode {}
 
-/// With [`ErrorKind::WrongMode`]; the source is the `WrongMode`, which holds the client.
+/// With [`ErrorKind::OtherMode`]; the source is the `WrongMode`, which holds the client.
 impl From<WrongMode> for Error {
     fn from(wrong: WrongMode) -> Self {
-        Self::new(ErrorKind::WrongMode, "client.narrow", wrong.to_string()).with_source(wrong)
+        Self::new(ErrorKind::OtherMode, "client.narrow", wrong.to_string()).with_source(wrong)
     }
 }

@@ -145,7 +145,7 @@ pub enum AgentIdentityError {
     },
     /// The backend refused the assertion, and the clocks are far apart.
     #[error("the backend refused the assertion{}{}", .code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default(), skew_note(Some(*.skew)))]
-    ClockSkew {
+    WrongClock {
         /// The server's code, where it gave one.
         code: Option<String>,
         /// By how much the clocks differ.

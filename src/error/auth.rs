@@ -39,7 +39,7 @@ pub enum AuthErrorKind {
     /// The credentials are of a kind that this version of the crate cannot use.
     Unsupported,
     /// The credentials are of another mode than is needed.
-    WrongMode,
+    OtherMode,
     /// The application's [`CredentialRestrictions`](crate::auth::CredentialRestrictions) do not allow the credentials.
     NotAllowed,
     /// A failure that may pass; the credentials are not known to be bad.

@@ -29,7 +29,7 @@ pub enum ErrorKind {
     Config,
     /// A client turned out to hold another kind of credentials than are needed; nothing was sent. The source is a
     /// [`WrongMode`](crate::WrongMode), which gives the client back.
-    WrongMode,
+    OtherMode,
     /// The server refused the credentials (401), and the provider has nothing newer.
     Unauthorized,
     /// The credentials are valid and not allowed to do this (403).

@@ -83,7 +83,7 @@
 //! * A task that the backend does not know any more is replaced, once in a call, and the request is retried. If the new task
 //!   is refused too, the call fails with [`AgentIdentityError::TaskRefused`](crate::auth::AgentIdentityError::TaskRefused).
 //! * If the machine's clock is off by more than a minute, the error tells the difference
-//!   ([`AgentIdentityError::ClockSkew`](crate::auth::AgentIdentityError::ClockSkew)). Where you cannot set the clock, the
+//!   ([`AgentIdentityError::WrongClock`](crate::auth::AgentIdentityError::WrongClock)). Where you cannot set the clock, the
 //!   agent can follow the server's: [`follow_server_clock`](crate::auth::AgentIdentity::follow_server_clock).
 //! * Any other 401 is final: the agent is not accepted, or its account or its permissions do not allow the request.
 //! * An agent cannot be loaded from a JWT that has expired. One that was loaded before keeps working.

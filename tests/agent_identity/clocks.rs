@@ -8,7 +8,7 @@ use super::support::{Stage, TIMESTAMP, after_epoch, agent_123, at, detail, secon
 
 fn skew(error: &Error) -> ClockSkew {
     match detail(error.auth_error().unwrap_or_else(|| panic!("{error:?}"))) {
-        AgentIdentityError::ClockSkew { skew, .. } => *skew,
+        AgentIdentityError::WrongClock { skew, .. } => *skew,
         other => panic!("{other:?}"),
     }
 }

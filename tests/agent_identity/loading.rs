@@ -255,10 +255,7 @@ async fn both_variables_lead_to_an_agent() {
     for variable in ["CODEX_ACCESS_TOKEN", "CODEX_AGENT_IDENTITY"] {
         let context = backend.client().auth_context().unwrap();
         let auth = CodexAuth::load_with(&sources(&[(variable, jwt.expose_secret())]), &context).await.unwrap();
-        assert_eq!(
-            (auth.mode(), auth.source(), auth.account_id()),
-            (AuthMode::AgentIdentity, variable, Some("acct-1"))
-        );
+        assert_eq!((auth.mode(), auth.source(), auth.account_id()), (AuthMode::Agent, variable, Some("acct-1")));
         assert!(auth.uses_codex_backend() && auth.expires_at().is_some());
         let client = backend.client().codex_auth(&auth).unwrap().build().unwrap();
         usage(&client).await.unwrap();
@@ -294,7 +291,7 @@ async fn auth_json_in_both_forms() {
         std::fs::write(&path, document.to_string()).unwrap();
         let found = AuthSources::none().and(AuthSource::AuthJson(path.clone()));
         let auth = CodexAuth::load_with(&found, &stage.context()).await.unwrap();
-        assert_eq!((auth.mode(), auth.account_id()), (AuthMode::AgentIdentity, Some(ACCOUNT)));
+        assert_eq!((auth.mode(), auth.account_id()), (AuthMode::Agent, Some(ACCOUNT)));
         let client = stage.backend.client().clock(stage.clock.clone()).codex_auth(&auth).unwrap().build().unwrap();
         usage(&client).await.unwrap();
         assert_eq!(stage.registrations(), before + registrations);
@@ -316,7 +313,7 @@ async fn the_mode_without_material_and_material_without_the_mode() {
     assert!(error.to_string().contains("auth.json"), "{error}");
     let agent: Value = serde_json::from_str(record(&json!({})).expose_secret()).unwrap();
     std::fs::write(&path, json!({ "agent_identity": agent, "OPENAI_API_KEY": "sk-1" }).to_string()).unwrap();
-    assert_eq!(CodexAuth::load_with(&found, &stage.context()).await.unwrap().mode(), AuthMode::ApiKey);
+    assert_eq!(CodexAuth::load_with(&found, &stage.context()).await.unwrap().mode(), AuthMode::OpenAiKey);
 }
 
 #[tokio::test]
@@ -324,7 +321,7 @@ async fn agents_that_the_application_brings_along() {
     let stage = Stage::new();
     let registered = agent_123().register(&stage.context()).await.unwrap();
     for auth in [CodexAuth::from(registered), CodexAuth::from(agent_123().lazy())] {
-        assert_eq!((auth.mode(), auth.email()), (AuthMode::AgentIdentity, Some("user@example.com")));
+        assert_eq!((auth.mode(), auth.email()), (AuthMode::Agent, Some("user@example.com")));
         let client = stage.backend.client().clock(stage.clock.clone()).codex_auth(&auth).unwrap().build().unwrap();
         let client = AnyClient::from(client).into_codex_backend().unwrap();
         usage(&client).await.unwrap();

@@ -308,7 +308,7 @@ async fn the_variable_and_the_setter_name_another_service() {
         (None, None, "https://auth.openai.com/api/accounts"),
         (Some("http://127.0.0.1:7/agents/"), None, "http://127.0.0.1:7/agents"),
         (Some("http://127.0.0.1:7/agents"), Some(AgentAuthApi::Production), "https://auth.openai.com/api/accounts"),
-        (Some("http://127.0.0.1:7/agents"), Some(AgentAuthApi::Backend), "https://chatgpt.com/backend-api"),
+        (Some("http://127.0.0.1:7/agents"), Some(AgentAuthApi::AtTheBackend), "https://chatgpt.com/backend-api"),
         (Some("https://auth.api.openai.org/api/accounts"), None, "https://auth.api.openai.org/api/accounts"),
     ] {
         let name = "CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL";

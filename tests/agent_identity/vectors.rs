@@ -256,7 +256,7 @@ fn urls() {
         };
         let found = of_environment.agent_auth_api_base_url().map(|url| url.as_str().trim_end_matches('/'));
         assert_eq!(found, expected, "{case}");
-        let backend = context(AgentAuthApi::Backend).unwrap();
+        let backend = context(AgentAuthApi::AtTheBackend).unwrap();
         let normalized = backend.agent_auth_api_base_url().unwrap().as_str().trim_end_matches('/').to_owned();
         assert_eq!(normalized, text(&case["normalized_seed"]), "{case}");
         let production = context(AgentAuthApi::Production).unwrap();

@@ -403,12 +403,15 @@ async fn it_makes_credentials_of_the_mode_apikey_and_shows_nothing() {
     let command = BearerCommand::new("echo").args(["MARK-token"]).current_dir("/");
     assert_debug_hides(&command);
     let auth = CodexAuth::from(command.clone());
-    assert_eq!((auth.mode(), auth.source(), auth.uses_codex_backend()), (AuthMode::ApiKey, "the application", false));
+    assert_eq!(
+        (auth.mode(), auth.source(), auth.uses_codex_backend()),
+        (AuthMode::OpenAiKey, "the application", false)
+    );
     assert_debug_hides(&auth);
     let client = Client::<OpenAiApi>::try_from(auth.clone()).unwrap();
     assert_eq!(token(&client).await, "MARK-token");
     assert_debug_hides(&command);
     let error = builder().codex_auth(&auth).unwrap_err();
-    assert_eq!(error.kind(), AuthErrorKind::WrongMode);
+    assert_eq!(error.kind(), AuthErrorKind::OtherMode);
     assert_hidden(&error.to_string());
 }

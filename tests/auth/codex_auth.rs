@@ -138,7 +138,7 @@ async fn clients_have_the_mode_of_what_was_found() {
     let key = CodexAuth::load(&sources(&[("CODEX_API_KEY", "sk-example")])).await.unwrap();
     assert!(matches!(backend.client().build_any(&key).unwrap(), AnyClient::OpenAi(_)));
     let error = Client::builder().codex_auth(&key).unwrap_err();
-    assert_eq!(error.kind(), AuthErrorKind::WrongMode);
+    assert_eq!(error.kind(), AuthErrorKind::OtherMode);
     assert!(error.to_string().contains("CODEX_API_KEY") && error.to_string().contains("apikey"), "{error}");
 }
 
@@ -147,7 +147,7 @@ async fn a_file_for_reading_only_stays_as_it_is() {
     let home = home_with(r#"{"OPENAI_API_KEY":"sk-file"}"#);
     let file = home.path().join("auth.json");
     let only = AuthSources::none().and(AuthSource::ReadOnlyAuthJson(file.clone()));
-    assert_eq!(CodexAuth::load(&only).await.unwrap().mode(), AuthMode::ApiKey);
+    assert_eq!(CodexAuth::load(&only).await.unwrap().mode(), AuthMode::OpenAiKey);
     let entries = std::fs::read_dir(home.path()).unwrap().count();
     assert_eq!((entries, Path::new(&file).exists()), (1, true));
 }
@@ -179,13 +179,13 @@ async fn load_file(document: &Value) -> Result<CodexAuth, AuthError> {
 #[tokio::test]
 async fn every_shape_of_the_file_is_read() {
     for (document, mode) in [
-        (json!({ "OPENAI_API_KEY": "sk-MARK-12345" }), AuthMode::ApiKey),
-        (json!({ "OPENAI_API_KEY": " sk-MARK-12345\n", "tokens": null, "last_refresh": null }), AuthMode::ApiKey),
-        (json!({ "auth_mode": "apikey", "OPENAI_API_KEY": "sk-MARK-12345" }), AuthMode::ApiKey),
+        (json!({ "OPENAI_API_KEY": "sk-MARK-12345" }), AuthMode::OpenAiKey),
+        (json!({ "OPENAI_API_KEY": " sk-MARK-12345\n", "tokens": null, "last_refresh": null }), AuthMode::OpenAiKey),
+        (json!({ "auth_mode": "apikey", "OPENAI_API_KEY": "sk-MARK-12345" }), AuthMode::OpenAiKey),
         // Both: the mode decides, and without it the key does.
-        (json!({ "OPENAI_API_KEY": "sk-MARK-12345", "tokens": tokens() }), AuthMode::ApiKey),
+        (json!({ "OPENAI_API_KEY": "sk-MARK-12345", "tokens": tokens() }), AuthMode::OpenAiKey),
         (json!({ "auth_mode": "chatgpt", "OPENAI_API_KEY": "sk-MARK-12345", "tokens": tokens() }), AuthMode::ChatGpt),
-        (json!({ "auth_mode": "apikey", "OPENAI_API_KEY": "sk-MARK-12345", "tokens": tokens() }), AuthMode::ApiKey),
+        (json!({ "auth_mode": "apikey", "OPENAI_API_KEY": "sk-MARK-12345", "tokens": tokens() }), AuthMode::OpenAiKey),
         (json!({ "tokens": tokens() }), AuthMode::ChatGpt),
         (json!({ "auth_mode": null, "OPENAI_API_KEY": null, "tokens": tokens() }), AuthMode::ChatGpt),
         (
@@ -313,7 +313,7 @@ async fn a_personal_access_token_in_the_file_is_verified() {
     ] {
         let home = home_with(&document.to_string());
         let auth = backend.client().load_auth(&sources(&[("CODEX_HOME", path(&home))])).await.unwrap();
-        assert_eq!((auth.mode(), auth.account_id()), (AuthMode::PersonalAccessToken, Some("acct-1")));
+        assert_eq!((auth.mode(), auth.account_id()), (AuthMode::PersonalToken, Some("acct-1")));
         assert_eq!(auth.email(), Some("user@embedded.example"));
         backend.client().codex_auth(&auth).unwrap().build().unwrap().usage().get().await.unwrap();
         assert_eq!(auth.forget().removed, [home.path().join("auth.json").to_str().unwrap()]);
@@ -510,7 +510,7 @@ async fn what_is_no_text_is_an_error_and_not_passed_over() {
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("auth.json"), r#"{"OPENAI_API_KEY":"sk-file"}"#).unwrap();
     let sources = AuthSources::default().environment(Environment::from_vars([("CODEX_HOME", folder)]));
-    assert_eq!(CodexAuth::load(&sources).await.unwrap().mode(), AuthMode::ApiKey);
+    assert_eq!(CodexAuth::load(&sources).await.unwrap().mode(), AuthMode::OpenAiKey);
 }
 
 #[tokio::test]
@@ -726,7 +726,7 @@ async fn a_client_is_made_of_what_was_found_or_the_error_says_what_it_is() {
         let error = error.unwrap_err();
         let said = error.to_string();
         assert!([found, from, needed].iter().all(|part| said.contains(part)), "{said}");
-        assert!(matches!(error, ConfigError::Credentials(error) if error.kind() == AuthErrorKind::WrongMode));
+        assert!(matches!(error, ConfigError::Credentials(error) if error.kind() == AuthErrorKind::OtherMode));
     }
 }
 
@@ -737,7 +737,7 @@ async fn loading_and_narrowing_go_in_one_step() {
     let client = backend.client().load_codex_backend(&sources(&[("CODEX_HOME", path(&home))])).await.unwrap();
     client.build().unwrap().usage().get().await.unwrap();
     for (vars, kind) in
-        [(vec![("CODEX_API_KEY", "sk-MARK-12345")], AuthErrorKind::WrongMode), (vec![], AuthErrorKind::NotFound)]
+        [(vec![("CODEX_API_KEY", "sk-MARK-12345")], AuthErrorKind::OtherMode), (vec![], AuthErrorKind::NotFound)]
     {
         let error = backend.client().load_codex_backend(&sources(&vars)).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");

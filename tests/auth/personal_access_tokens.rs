@@ -116,7 +116,7 @@ async fn what_the_server_says_about_the_user_is_told() {
         let server = telling(body.to_string());
         let token = verify("at-example", &client_of(&server)).await.unwrap();
         let auth = CodexAuth::from(token);
-        assert_eq!(auth.mode(), AuthMode::PersonalAccessToken);
+        assert_eq!(auth.mode(), AuthMode::PersonalToken);
         assert_eq!((auth.account_id(), auth.chatgpt_user_id()), (Some("account-123"), Some("user-123")));
         assert_eq!((auth.email(), auth.plan_type(), auth.is_workspace_account()), (email, Some(&plan), is_workspace));
         assert!(auth.is_fedramp() && auth.uses_codex_backend() && auth.expires_at().is_none());

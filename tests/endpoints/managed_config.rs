@@ -55,7 +55,7 @@ async fn what_is_written_for_the_official_tool_is_signed_as_it_signs() {
 
     let config = managed(&backend, "2026-04-23T00:00:00Z");
     let loaded = guard(config.load_requirements().with_cache(cache.clone())).await.unwrap();
-    assert_eq!((loaded.source, loaded.cache), (ConfigLoadSource::Backend, Some(CacheStatus::Missing)));
+    assert_eq!((loaded.source, loaded.cache), (ConfigLoadSource::Server, Some(CacheStatus::Missing)));
     let kept = file(folder.path(), "cloud-requirements-cache.json");
     assert_eq!(kept["signature"], REQUIREMENTS_SIGNATURE);
     assert_eq!(kept["signed_payload"]["expires_at"], "2026-04-23T00:30:00Z");
@@ -123,7 +123,7 @@ async fn each_way_in_which_a_cache_is_of_no_use_is_told_in_the_order_of_the_chec
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     let loaded = guard(now().load_bundle().with_cache(cache.clone())).await.unwrap();
-    assert_eq!((loaded.source, loaded.cache), (ConfigLoadSource::Backend, Some(CacheStatus::Unreadable)));
+    assert_eq!((loaded.source, loaded.cache), (ConfigLoadSource::Server, Some(CacheStatus::Unreadable)));
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn a_cache_of_ones_own_is_another_file_with_another_signature() {
     // A folder that is not there costs the cache, and nothing else.
     let nowhere = ConfigCache::in_folder(folder.path().join("missing"));
     let loaded = guard(config.load_bundle().with_cache(nowhere)).await.unwrap();
-    assert_eq!((loaded.source, loaded.value), (ConfigLoadSource::Backend, first.value));
+    assert_eq!((loaded.source, loaded.value), (ConfigLoadSource::Server, first.value));
 }
 
 #[tokio::test]
@@ -155,10 +155,10 @@ async fn the_sample_is_understood_and_nothing_is_nothing() {
     for empty in [json!({}), json!({ "config_toml": { "enterprise_managed": null }, "requirements_toml": null })] {
         backend.set_config_bundle(empty);
         let loaded = guard(config.load_bundle()).await.unwrap();
-        assert_eq!((loaded.value, loaded.source), (None, ConfigLoadSource::Backend));
+        assert_eq!((loaded.value, loaded.source), (None, ConfigLoadSource::Server));
     }
     let loaded = guard(config.load_requirements()).await.unwrap();
-    assert_eq!((loaded.value, loaded.source), (None, ConfigLoadSource::Backend));
+    assert_eq!((loaded.value, loaded.source), (None, ConfigLoadSource::Server));
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn plans_without_it_are_not_asked_about() {
     for plan in ["business", "enterprise", "enterprise_cbp_usage_based", "edu", "ent26"] {
         let config = client_with_plan(&backend, &format!("acct-{plan}"), plan).managed_config();
         let load = config.load_bundle().with_timeout(Duration::from_secs(600));
-        assert_eq!(guard(load).await.unwrap().source, ConfigLoadSource::Backend, "{plan}");
+        assert_eq!(guard(load).await.unwrap().source, ConfigLoadSource::Server, "{plan}");
     }
     // The server has the last word.
     let error = guard(client(&backend).managed_config().with_account(account()).bundle()).await.unwrap_err();
@@ -244,7 +244,7 @@ async fn refused_credentials_are_renewed_inside_of_an_attempt_or_end_the_loading
     let client = backend.client().provider(session).build().unwrap();
     backend.inject(Route::GET_CONFIG_BUNDLE, Fault::unauthorized("token_expired"));
     let loaded = guard(client.managed_config().load_bundle().with_attempts(1)).await.unwrap();
-    assert_eq!(loaded.source, ConfigLoadSource::Backend);
+    assert_eq!(loaded.source, ConfigLoadSource::Server);
     assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
 
     let held = client_with_plan(&backend, "acc-2", "enterprise").managed_config();

@@ -16,6 +16,7 @@ mod corpora;
 mod documentation;
 mod endpoint_table;
 mod examples;
+mod public_names;
 mod readme;
 mod secrets;
 mod testing_routes;

@@ -345,7 +345,7 @@ mod one_error_for_a_program {
     #[test]
     fn keeps_the_cause() {
         let error = narrowed().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::WrongMode);
+        assert_eq!(error.kind(), ErrorKind::OtherMode);
         let wrong: &WrongMode = error.source().unwrap().downcast_ref().unwrap();
         assert_eq!((wrong.found(), wrong.needed()), ("OpenAiApi", "CodexBackend"));
         assert!(wrong.clone().into_client().into_openai_api().is_ok());

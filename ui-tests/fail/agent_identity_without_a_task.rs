@@ -1,4 +1,4 @@
-//~ E0277: `codex_backend::auth::AgentIdentity` cannot authenticate requests as an agent
+//~ E0277: `AgentIdentity` cannot authenticate requests as an agent
 //~ label: neither a `RegisteredAgent` nor a `LazyAgent`
 //~ note: `identity.register(&context).await?` makes a `RegisteredAgent` of an `AgentIdentity`
 

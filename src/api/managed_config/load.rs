@@ -73,7 +73,7 @@ pub struct LoadedConfig<T> {
 #[non_exhaustive]
 pub enum ConfigLoadSource {
     /// From the backend.
-    Backend,
+    Server,
     /// From the cache; nothing was sent.
     Cache,
     /// Nowhere: the account's plan has no managed configuration, or is not known. Nothing was sent.
@@ -199,7 +199,7 @@ impl<T: ManagedDocument> ManagedLoad<T> {
         document.validate()?;
         self.keep(&account, &document).await;
         let value = (!document.is_empty()).then_some(document);
-        Ok(LoadedConfig { value, cache, ..LoadedConfig::nothing(ConfigLoadSource::Backend) })
+        Ok(LoadedConfig { value, cache, ..LoadedConfig::nothing(ConfigLoadSource::Server) })
     }
 
     /// Requests it until there is an answer, or attempts or time are used up.

@@ -279,7 +279,7 @@ impl Agent {
         }
         match skewed {
             Some((date, _)) if refusal.count == 1 && self.identity.adopt(date, context) => Ok(AuthRecovery::Retry),
-            Some((_, skew)) => Err(AgentIdentityError::ClockSkew { code: code.map(str::to_owned), skew }.into()),
+            Some((_, skew)) => Err(AgentIdentityError::WrongClock { code: code.map(str::to_owned), skew }.into()),
             // Refused beside the one that adopted the server's clock.
             None if refusal.count == 1 && self.identity.has_adopted_clock() => Ok(AuthRecovery::Retry),
             None => Ok(AuthRecovery::GiveUp),

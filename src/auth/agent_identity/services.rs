@@ -26,7 +26,7 @@ const PRODUCTION_BACKENDS: [&str; 2] = ["chatgpt.com", "chat.openai.com"];
 /// };
 /// let of_environment = at("https://chatgpt.com", AgentAuthApi::OfEnvironment)?;
 /// assert_eq!(of_environment.as_deref(), Some("https://auth.openai.com/api/accounts"));
-/// let backend = at("http://localhost:8080/api/codex", AgentAuthApi::Backend)?;
+/// let backend = at("http://localhost:8080/api/codex", AgentAuthApi::AtTheBackend)?;
 /// assert_eq!(backend.as_deref(), Some("http://localhost:8080/api"));
 /// # Ok::<(), codex_backend::ConfigError>(())
 /// ```
@@ -43,7 +43,7 @@ pub enum AgentAuthApi {
     Production,
     /// The backend itself: its base URL without a trailing `/codex`, as the first version of the official tool that knew
     /// agent identities had it.
-    Backend,
+    AtTheBackend,
 }
 
 /// The places that agents call.
@@ -88,7 +88,7 @@ fn of_preset(preset: AgentAuthApi, base_url: &BaseUrl) -> Option<Url> {
         AgentAuthApi::OfEnvironment if base_url.is_loopback() => Some(without_slash(base_url.with_target(""))),
         AgentAuthApi::OfEnvironment => accounts_of(server_of_environment(base_url)?),
         AgentAuthApi::Production => accounts_of(PRODUCTION),
-        AgentAuthApi::Backend => Some(base_url.with_root_path(&backend_path(base_url))),
+        AgentAuthApi::AtTheBackend => Some(base_url.with_root_path(&backend_path(base_url))),
     }
 }
 
