@@ -93,7 +93,7 @@ impl CloudEnvironments {
             Ok(all) => all.into_iter().for_each(|environment| merged.add(environment)),
             Err(error) if merged.environments.is_empty() => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, "the list of environments could not be fetched")
+                tracing::warn!(%error, "the list of environments could not be fetched");
             }
         }
         let mut merged = merged.environments;
