@@ -63,6 +63,13 @@ pub(crate) struct Call<'a> {
     pub(crate) options: &'a CallOptions,
 }
 
+/// A call with its URL. Only [`Caller::address`] makes one, so that no other place says where credentials go.
+pub(crate) struct AddressedCall<'a> {
+    request: Outgoing<'a>,
+    /// To the client's own base URL, and so with its credentials.
+    is_own: bool,
+}
+
 impl Caller {
     pub(crate) fn new(
         context: AuthContext,
@@ -81,9 +88,9 @@ impl Caller {
         &self.context.base_url
     }
 
-    /// What a call sends, the span in which it does, and whether the client's credentials go along. It is an error, before
-    /// anything is sent, where the destination is not known.
-    pub(crate) fn outgoing<'a>(&self, call: Call<'a>) -> Result<(Outgoing<'a>, tracing::Span, bool), Error> {
+    /// A call with its URL, and the span in which it is sent. It is an error, before anything is sent, where the destination
+    /// is not known.
+    pub(crate) fn address<'a>(&self, call: Call<'a>) -> Result<(AddressedCall<'a>, tracing::Span), Error> {
         let Call { operation, destination, path, query, headers, payload, options } = call;
         let (base_url, is_own) = self.base_url_of(destination, operation)?;
         let style = base_url.style();
@@ -99,22 +106,20 @@ impl Caller {
         }
         let url = base_url.with_target(&target);
         let span = operation.span(if is_own { self.mode } else { NoAuth::NAME });
-        Ok((Outgoing { operation, url, headers, payload, options }, span, is_own))
+        Ok((AddressedCall { request: Outgoing { operation, url, headers, payload, options }, is_own }, span))
     }
 
-    /// Sends what [`outgoing`](Self::outgoing) made. Borrowed: what an async function takes by value is stored in its future
-    /// twice.
+    /// Sends it. Borrowed: what an async function takes by value is stored in its future twice.
     pub(crate) async fn send<R: Receive>(
         &self,
-        request: &mut Outgoing<'_>,
+        call: &mut AddressedCall<'_>,
         receive: &R,
-        is_own: bool,
     ) -> Result<R::Received, Error> {
-        if is_own {
-            self.send_authorized(request, receive).await
+        if call.is_own {
+            self.send_authorized(&mut call.request, receive).await
         } else {
             // Rare, and no part of the other's size.
-            Box::pin(self.send_bare(request, receive)).await
+            Box::pin(self.send_bare(&mut call.request, receive)).await
         }
     }
 

@@ -17,7 +17,7 @@
 //! ```
 
 mod cache;
-mod document;
+pub(crate) mod document;
 mod error;
 mod load;
 mod wire;
@@ -26,7 +26,6 @@ use std::sync::Arc;
 
 pub use self::cache::{CacheStatus, ConfigCache};
 pub use self::document::ManagedDocument;
-pub(crate) use self::document::{BUNDLE, REQUIREMENTS};
 pub use self::error::ManagedConfigError;
 pub use self::load::{ConfigLoadSource, LoadedConfig, ManagedLoad, ManagedRefreshes};
 pub use self::wire::{ConfigBundle, ConfigFragment, ConfigRequirements, DeliveredConfig, ManagedLayers};

@@ -8,13 +8,13 @@ use super::credentials::Accounts;
 use super::reply::Reply;
 use super::route::{Way, routes};
 use super::world::World;
-use crate::api::managed_config;
+use crate::api::managed_config::document;
 
 routes! {
     /// The administrators' requirements.
-    GET_REQUIREMENTS = Way::codex(&managed_config::REQUIREMENTS, requirements);
+    GET_REQUIREMENTS = Way::codex(&document::REQUIREMENTS, requirements);
     /// The bundle of managed configuration.
-    GET_CONFIG_BUNDLE = Way::codex(&managed_config::BUNDLE, bundle);
+    GET_CONFIG_BUNDLE = Way::codex(&document::BUNDLE, bundle);
 }
 
 #[derive(Default, Clone)]

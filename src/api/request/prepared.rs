@@ -1,5 +1,6 @@
 //! A request to one endpoint, complete but for what is made of its answer. Not generic: what all endpoints share is here.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub(crate) struct PreparedRequest {
     pub(super) caller: Arc<Caller>,
     pub(super) operation: &'static Operation,
     /// The template, filled in as far as it is known.
-    path: String,
+    path: Cow<'static, str>,
     query: String,
     headers: HeaderMap,
     body: Bytes,
@@ -62,7 +63,7 @@ impl PreparedRequest {
         Self {
             caller: caller.clone(),
             operation,
-            path: operation.path.to_owned(),
+            path: Cow::Borrowed(operation.path),
             query: String::new(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
@@ -80,7 +81,7 @@ impl PreparedRequest {
         debug_assert!(self.path.contains(&place), "`{}` has no `{place}` in its path", self.operation.name);
         match path_segment(value).filter(|encoded| encoded.len() <= LONGEST_ID) {
             Some(encoded) => {
-                self.path = self.path.replacen(&place, &encoded, 1);
+                self.path = self.path.replacen(&place, &encoded, 1).into();
                 self
             }
             None => {
@@ -219,7 +220,7 @@ impl PreparedRequest {
         }
         if let Some(requirement) = self.requirement.take() {
             let account_id = requirement.check(&self.caller, self.operation, &self.options).await?;
-            self.path = self.path.replace("{account_id}", &account_id);
+            self.path = self.path.replace("{account_id}", &account_id).into();
         }
         let call = Call {
             operation: self.operation,
@@ -230,8 +231,8 @@ impl PreparedRequest {
             payload,
             options: &self.options,
         };
-        let (mut request, span, is_own) = self.caller.outgoing(call)?;
-        self.caller.send(&mut request, &receive, is_own).instrument(span).await
+        let (mut call, span) = self.caller.address(call)?;
+        self.caller.send(&mut call, &receive).instrument(span).await
     }
 }
 
