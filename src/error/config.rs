@@ -21,7 +21,7 @@ pub enum ConfigError {
     InvalidBaseUrl {
         /// The mode whose base URL it is.
         mode: &'static str,
-        /// What is wrong with it. The URL itself is not repeated: it may hold a password.
+        /// What is wrong with it. The URL itself is not shown: it may hold a password.
         reason: &'static str,
     },
     /// Only the base URL of the other route is set, so the client would go to the production host of its own.
@@ -52,7 +52,7 @@ pub enum ConfigError {
     InvalidAuthUrl {
         /// Where the setting comes from: a builder method or an environment variable.
         setting: &'static str,
-        /// What is wrong with it. The URL itself is not repeated: it may hold a password.
+        /// What is wrong with it. The URL itself is not shown: it may hold a password.
         reason: &'static str,
     },
     /// The URL of a service that auth calls is one that credentials do not belong to.
@@ -86,7 +86,7 @@ pub enum ConfigError {
     InvalidProxy {
         /// Where the setting comes from: a builder method or an environment variable.
         setting: &'static str,
-        /// What is wrong with it. The URL itself is not repeated: it may hold a password.
+        /// What is wrong with it. The URL itself is not shown: it may hold a password.
         reason: &'static str,
     },
     /// The root certificates given on the builder cannot be used.

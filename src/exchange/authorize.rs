@@ -11,7 +11,7 @@ use crate::error::Error;
 pub(crate) trait Authorize: Send + Sync {
     fn authorize(&mut self, headers: &mut HeaderMap) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Knows the credentials of the last attempt, so that an answer that repeats them can be cleaned.
+    /// Knows the credentials of the last attempt, so that an answer that quotes them can be cleaned.
     fn scrubber(&self) -> Scrubber;
 
     /// Whether the requests go to an API, which is told who is calling, and whose Cloudflare cookies it gets back.

@@ -80,8 +80,8 @@ impl RetryPolicy {
     }
 
     /// The wait before the next attempt, or `None` when there is to be none. `attempts` have been made.
-    pub(super) fn delay(&self, error: &Error, repeat: Retries, attempts: u32) -> Option<Duration> {
-        if attempts >= self.max_attempts || !repeat.allows(error) {
+    pub(super) fn delay(&self, error: &Error, retries: Retries, attempts: u32) -> Option<Duration> {
+        if attempts >= self.max_attempts || !retries.allows(error) {
             return None;
         }
         match error.retry_after() {

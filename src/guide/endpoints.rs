@@ -6,7 +6,7 @@
 //!
 //! *Retried after a failure* is about failures of the network and errors of the server (5xx). A request is also retried
 //! where it is certain that the server did not act on it: there was no connection, or a burst limit refused it.
-//! [`RetryPolicy`](crate::RetryPolicy) says how often and when. After a 401 any request may be sent again with new
+//! [`RetryPolicy`](crate::RetryPolicy) says how often and when. After a 401 any request may be retried with new
 //! credentials, since the server did not act on it.
 //!
 //! *Time-outs* names those of [`Timeouts`](crate::Timeouts) that bound the request. The name of the operation is what errors

@@ -36,6 +36,8 @@ fn no_type_and_no_variant_repeats_the_name_of_a_type() {
         }
     }
     assert!(types.len() > 300 && variants.len() > 300, "{} types, {} variants", types.len(), variants.len());
+    let root = types.values().filter(|modules| modules.contains("")).count();
+    assert!((30..=60).contains(&root), "{root} types in the root, which is for what most programs need");
     for (name, modules) in &types {
         // What is in the root as well is one type.
         let homes = modules.iter().filter(|module| !module.is_empty()).count();

@@ -76,9 +76,14 @@ impl PreparedRequest {
     }
 
     /// Puts an id in place of `{name}` in the path.
+    #[track_caller]
     pub(crate) fn segment(mut self, name: &str, value: &str) -> Self {
         let place = format!("{{{name}}}");
-        debug_assert!(self.path.contains(&place), "`{}` has no `{place}` in its path", self.operation.name);
+        debug_assert!(
+            self.path.contains(&place),
+            "`{}` has no `{place}` in its path: see its row of `operations!`, in this file",
+            self.operation.name
+        );
         match path_segment(value).filter(|encoded| encoded.len() <= LONGEST_ID) {
             Some(encoded) => {
                 self.path = self.path.replacen(&place, &encoded, 1).into();
