@@ -80,7 +80,10 @@ macro_rules! endpoint {
 pub(crate) use endpoint;
 
 /// Declares the operations of a handle, one a row: the name that errors and spans show, method and path template, when
-/// it is retried after a failure, and what bounds it. `as` replaces the usual words in the documentation's table.
+/// it is retried after a failure (`Safe`, `IfNotActedOn` or `Never`, see `Retries`), and what bounds it (`Bounded`, `IdleOnly`
+/// for the content of files, `Stream`, see `Pace`). `as` replaces the usual words in the documentation's table. Paths of the
+/// Codex backend begin with `{prefix}` or `{codex}`, which follow the style of the base URL, or with neither, which only the
+/// ChatGPT host serves.
 ///
 /// ```text
 /// operations! {

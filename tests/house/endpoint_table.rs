@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use codex_backend::testing::Route;
 
-use crate::support::declarations::{Endpoint, Operation, endpoints, operations, root};
+use crate::support::declarations::{Endpoint, Operation, endpoints, operations, root, sources};
 
 const PAGE: &str = "src/guide/endpoints.md";
 
@@ -80,11 +81,8 @@ fn each_operation_has_a_name_of_its_own_and_belongs_to_a_handle() {
             file.display()
         );
         if let Some(other) = places.insert(name.clone(), file.clone()) {
-            panic!(
-                "`{name}` is declared in {} and in {}: errors and spans would not tell them apart",
-                other.display(),
-                file.display()
-            );
+            let (one, other) = (file.display(), other.display());
+            panic!("`{name}` is declared twice, in {one} and in {other}: errors and spans would not tell them apart");
         }
     }
     for handle in handles {
@@ -103,14 +101,15 @@ fn the_embedded_backend_answers_each_operation() {
         let Operation { file, name, .. } = &operation;
         assert!(
             routed.contains(&request(&operation)),
-            "`{name}` of {} has no route: add it by `routes!` to the family's file in src/testing",
+            "`{name}` of {} has no route: declare it by `routes!` in the family's file in src/testing, and name that file in \
+             `FAMILIES`, in src/testing.rs",
             file.display()
         );
     }
 }
 
 #[test]
-fn the_front_page_and_the_changelog_name_each_handle_and_each_module() {
+fn the_front_page_and_the_changelog_name_each_handle() {
     let (front, changelog) = (read("src/lib.rs"), read("CHANGELOG.md"));
     for Endpoint { name, accessor, .. } in endpoints() {
         assert!(front.contains(&format!("//! | [`{name}`]")), "`{name}` has no line on the front page, in src/lib.rs");
@@ -120,10 +119,64 @@ fn the_front_page_and_the_changelog_name_each_handle_and_each_module() {
         );
         assert!(changelog.contains(&format!("`{name}`")), "`{name}` is not in CHANGELOG.md");
     }
-    let modules = read("src/api.rs");
-    for module in modules.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
-        assert!(changelog.contains(&format!("`{module}`")), "the module `{module}` is not in CHANGELOG.md");
+}
+
+#[test]
+fn each_handle_is_in_the_root() {
+    let families = read("src/api.rs");
+    for Endpoint { file, name, .. } in endpoints() {
+        let is_exported = families.lines().any(|line| {
+            let line = line.strip_prefix("pub use self::").unwrap_or_default();
+            line.split(|c: char| !c.is_alphanumeric()).any(|word| word == name)
+        });
+        assert!(is_exported, "`{name}` of {} is not in the root: add a `pub use` to src/api.rs", file.display());
     }
+}
+
+/// Which request has which ids is known when it is made; here, before any is.
+#[test]
+fn each_id_has_its_place_in_a_template() {
+    let templates = operations();
+    for (file, source) in sources() {
+        let code = source.split("\nmod tests {").next().unwrap();
+        for name in code.split(".segment(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            let place = format!("{{{name}}}");
+            // A family may be of several files.
+            let family = |path: &Path| path.iter().nth(2).map(|part| Path::new(part).with_extension(""));
+            let declared = templates.iter().filter(|operation| family(&operation.file) == family(&file));
+            assert!(
+                declared.into_iter().any(|operation| operation.path.contains(&place)),
+                "{}: `.segment(\"{name}\", ..)` fills in `{place}`, which no path of the family's `operations!` has",
+                file.display()
+            );
+        }
+    }
+}
+
+/// What the property tests of tolerance go through. Types that stand inside of others are reached by those.
+#[test]
+fn each_answer_is_among_the_wire_types_that_are_tested() {
+    let tested = read("tests/house/wire_types.rs");
+    let tested: BTreeSet<&str> = tested.split(|c: char| !c.is_alphanumeric()).collect();
+    let mut answers = 0;
+    for (file, source) in sources() {
+        for answer in source.split("open_struct! {").skip(1).filter_map(|block| {
+            let declaration = block.split("\n    }").next()?;
+            declaration.split_once("\n    pub ")?.1.split(' ').next()
+        }) {
+            let given =
+                ["ApiRequest<", "ApiRequest<Vec<", "PagedRequest<"].map(|request| format!("{request}{answer}>"));
+            if given.iter().any(|given| source.contains(given)) {
+                answers += 1;
+                assert!(
+                    tested.contains(answer),
+                    "`{answer}` of {} is in no test of wire types: add it to `answers!` in tests/house/wire_types.rs",
+                    file.display()
+                );
+            }
+        }
+    }
+    assert!(answers > 10, "{answers}");
 }
 
 fn read(path: &str) -> String {

@@ -8,10 +8,12 @@ use codex_backend::accounts::{AccountsCheck, Profile, UserSettings, WorkspaceMes
 use codex_backend::connectors::{AppBatch, DirectoryApp};
 use codex_backend::environments::CloudEnvironment;
 use codex_backend::managed_config::{ConfigBundle, ConfigRequirements};
+use codex_backend::models::OpenAiModel;
+use codex_backend::openai_files::OpenAiFile;
 use codex_backend::plugins::Plugin;
 use codex_backend::responses::{
-    ContentPart, ModelResponse, ResponseEvent, ResponseEventKind, ResponseItem, ResponseStream, ResponseTool, TextPart,
-    TokenUsage,
+    ContentPart, DeletedObject, InputTokens, ModelResponse, ResponseEvent, ResponseEventKind, ResponseItem,
+    ResponseStream, ResponseTool, TextPart, TokenUsage,
 };
 use codex_backend::tasks::{TaskDetails, TaskListItem, TaskTurn};
 use codex_backend::usage::{RedeemedReset, ResetCredits, ThreadUsage, UsageReport};
@@ -234,6 +236,12 @@ answers! {
     }] });
     workspace_settings: WorkspaceSettings = json!({ "beta_settings": { "enable_plugins": true }, "permissions": ["p"] });
     plugin_of_the_directory: Plugin = plugin();
+    openai_model: OpenAiModel = json!({ "id": "m", "created": 1, "owned_by": "o" });
+    openai_file: OpenAiFile = json!({
+        "id": "f", "filename": "n", "bytes": 11, "created_at": 1, "expires_at": 2, "purpose": "user_data", "status": "s",
+    });
+    deleted_object: DeletedObject = json!({ "id": "f", "deleted": true });
+    input_tokens: InputTokens = json!({ "input_tokens": 3 });
     requirements: ConfigRequirements = json!({ "contents": "a = 1", "sha256": "s", "updated_at": "u" });
     config_bundle: ConfigBundle = {
         let mut bundle = data("config_bundle.json");

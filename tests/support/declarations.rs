@@ -111,7 +111,7 @@ fn word_and_text(code: &str, end: char) -> ((String, Option<String>), &str) {
 }
 
 /// The sources of the families, by name.
-fn sources() -> Vec<(PathBuf, String)> {
+pub(crate) fn sources() -> Vec<(PathBuf, String)> {
     fn visit(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
