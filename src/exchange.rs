@@ -39,7 +39,7 @@ use url::Url;
 use self::answer::LONGEST_ERROR_BODY;
 #[cfg(feature = "agent-identity")]
 pub(crate) use self::answer::TASK_CODES;
-pub(crate) use self::answer::{Answer, event_error, headers_of_json};
+pub(crate) use self::answer::{Answer, event_error, headers_of_json, kind_of};
 pub(crate) use self::authorize::{Authorize, Bare};
 #[cfg(any(feature = "agent-identity", feature = "testing"))]
 pub(crate) use self::base_url::PathStyle;
@@ -371,6 +371,9 @@ impl Exchange {
             }
             TransportFailure::Interrupted => {
                 (ErrorKind::Interrupted, format!("the connection to {server} broke: {cause}"), true)
+            }
+            TransportFailure::Truncated => {
+                (ErrorKind::Truncated, format!("the answer of {server} ended too early: {cause}"), true)
             }
         };
         Error::new(kind, operation.name, message).sent(sent).with_source(error)

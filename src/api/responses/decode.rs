@@ -23,7 +23,7 @@ use super::response::ModelResponse;
 use super::turn::TURN_STATE;
 use crate::exchange::headers_of_json;
 use crate::limits::{OpenAiRateLimits, RateLimitSnapshot};
-use crate::wire::whole;
+use crate::wire::{Excess, check, whole};
 
 /// What a decoded event means for its stream.
 pub(super) enum Decoded {
@@ -37,6 +37,8 @@ pub(super) enum Decoded {
     CompletedUnreadably,
     /// The stream ends with an incomplete response.
     Incomplete(Option<Box<ModelResponse>>),
+    /// The stream ends, because of an event that costs too much to be read.
+    Excessive(Excess),
     /// The stream ends in the error that the event describes.
     Failed(Option<Box<ModelResponse>>),
 }
@@ -59,6 +61,9 @@ fn interpret(raw: &ByteString, members: &Members<'_>, before: &mut Vec<ResponseE
     let Some(event_type) = &members.event_type else {
         return Decoded::Event(not_decoded(None, "it has no type"), None);
     };
+    if let Err(excess) = members.check_nested() {
+        return Decoded::Excessive(excess);
+    }
     carried_by_any(members, before);
 
     let text = |text: &Str<'_>| text.share(raw);
@@ -347,6 +352,15 @@ members! {
     headers: &'a RawValue,
     metadata: &'a RawValue,
     safety_buffering: &'a RawValue,
+}
+
+impl Members<'_> {
+    /// Bounds what may become a value in memory. An event that holds none is not looked at.
+    fn check_nested(&self) -> Result<(), Excess> {
+        let nested =
+            [self.item, self.part, self.response, self.annotation, self.headers, self.metadata, self.safety_buffering];
+        nested.into_iter().flatten().try_for_each(|told| check(told.get().as_bytes()))
+    }
 }
 
 /// Reads the members in one pass, each to its place: what a derived decoder makes is moved several times.

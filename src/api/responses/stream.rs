@@ -22,8 +22,9 @@ use super::turn::{ResponseTurn, TURN_STATE};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
     Activity, Body, Clock, IdleTimer, NotReceived, Opened, Operation, Pace, Receive, Retries, Scrubber, SseFailure,
-    SseReader, SystemClock, TransportError, event_error, root_cause,
+    SseReader, SystemClock, TransportError, event_error, kind_of, root_cause,
 };
+use crate::wire::from_text;
 
 /// How many chunks in a row may contain no event before other tasks get their turn.
 const CHUNKS_AT_ONCE: u32 = 64;
@@ -297,8 +298,8 @@ impl ResponseStream {
                 }
                 Poll::Ready(Some(Err(error))) => {
                     let cause = self.about.scrubber.clean_line(&root_cause(&error).to_string());
-                    let message = format!("the connection broke before the response was complete: {cause}");
-                    let error = self.about.error(ErrorKind::Interrupted, message).with_source(error);
+                    let message = format!("{error} before the response was complete: {cause}");
+                    let error = self.about.error(error.kind_in_body(), message).with_source(error);
                     return Poll::Ready(Step::Broken(error.with_retry_after(self.reader.retry())));
                 }
                 Poll::Ready(None) => {
@@ -333,10 +334,14 @@ impl ResponseStream {
                 let error = self.about.error(ErrorKind::Decode, message);
                 Some(error.with_body(Some(self.about.clean(&raw))))
             }
+            Decoded::Excessive(excess) => {
+                let message = format!("an event of the stream cannot be read: {excess}");
+                Some(self.about.error(kind_of(excess), message).with_body(Some(self.about.clean(&raw))))
+            }
             Decoded::Incomplete(response) => {
                 self.last_response = response;
                 // Told whatever else the response lacks.
-                let event: Value = serde_json::from_str(&raw).unwrap_or_default();
+                let event: Value = from_text(&raw).unwrap_or_default();
                 let reason = event.pointer("/response/incomplete_details/reason").and_then(Value::as_str);
                 let reason = reason.map(|reason| self.about.scrubber.clean_line(reason));
                 let message =
