@@ -57,7 +57,7 @@ pub(crate) use self::operation::{Operation, Pace};
 pub(crate) use self::origin::{Origin, TrustedHosts, has_user_info, is_loopback};
 pub(crate) use self::outgoing::{CallOptions, Outgoing, Payload, PayloadSource};
 pub(crate) use self::proxy::ProxySettings;
-use self::receive::{Collected, collect};
+use self::receive::collect;
 pub(crate) use self::receive::{NotReceived, Opened, Receive, ToTheEnd};
 pub(crate) use self::reqwest_transport::{ReqwestTransport, TransportSettings};
 pub(crate) use self::retry::Retries;
@@ -101,6 +101,11 @@ impl Bounds {
             Pace::Stream => self.timeouts.stream_idle,
             Pace::IdleOnly | Pace::Bounded => self.timeouts.idle,
         }
+    }
+
+    /// The limit on a whole stream, if it has one.
+    pub(crate) fn stream(&self) -> Option<Duration> {
+        self.timeouts.stream
     }
 }
 
@@ -243,6 +248,11 @@ impl Exchange {
         within(&*self.clock, || Limit::Whole(limit), future).await.ok()
     }
 
+    /// Whether a call may be sent more than once.
+    pub(crate) fn may_retry(&self, options: &CallOptions) -> bool {
+        options.retry.unwrap_or(self.retry).allows_retries()
+    }
+
     /// What bounds a call.
     pub(crate) fn bounds(&self, operation: &'static Operation, options: &CallOptions) -> Bounds {
         Bounds { operation, timeouts: options.timeouts.unwrap_or(self.timeouts) }
@@ -271,7 +281,7 @@ impl Exchange {
         let timeouts = bounds.timeouts;
         let left = self.time_left(bounds, progress);
         let activity = match operation.pace {
-            Pace::IdleOnly | Pace::Stream => Some(Activity::starting_now(&self.clock)),
+            Pace::IdleOnly | Pace::Stream => Some(Activity::starting_now(&self.clock).with_whole(timeouts.call)),
             Pace::Bounded => None,
         };
         let limit = || match &activity {
@@ -342,7 +352,7 @@ impl Exchange {
         if !parts.status.is_success() {
             let collected = collect(&mut body, LONGEST_ERROR_BODY, activity).await;
             // Whatever came of the body, the status is what the server said.
-            let (Collected::Whole(bytes) | Collected::TooLong(bytes) | Collected::Broken(bytes, _)) = collected;
+            let bytes = collected.into_start();
             return Err(answer::error(operation, &parts, &bytes, self.clock.now(), &authorize.scrubber()));
         }
         let (status, headers) = (parts.status, parts.headers);

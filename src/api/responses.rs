@@ -69,7 +69,7 @@ use self::rules::Rules;
 use self::stream::ReceiveStream;
 use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
 use crate::api::endpoint::{Accepts, endpoint, operations};
-use crate::exchange::LONGEST_EVENT;
+use crate::exchange::{LONGEST_EVENT, Retries};
 use crate::mode::{CodexBackend, OpenAiApi};
 use crate::wire::{null_as_default, open_struct, wire_struct};
 
@@ -210,7 +210,9 @@ impl OpenAiResponses {
         request.header(ACCEPT, "text/event-stream").received(|request| ReceiveStream {
             clock: request.clock(),
             idle: request.idle(),
+            whole: request.stream_limit(),
             longest_event: LONGEST_EVENT,
+            retries_failures: false,
             turn: None,
         })
     }
@@ -355,6 +357,10 @@ impl request::RequestContent {
             fields.entry("tools").or_insert_with(|| Value::Array(Vec::new()));
             fields.entry("parallel_tool_calls").or_insert(Value::Bool(false));
         }
-        request.refused(unwritable).with_options(self.options).body(&fields)
+        let request = request.refused(unwritable).with_options(self.options).body(&fields);
+        match self.route.rules {
+            Rules::CodexBackend => request.with_retries(Retries::IfWanted),
+            Rules::OpenAiApi => request,
+        }
     }
 }

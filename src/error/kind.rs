@@ -61,7 +61,7 @@ pub enum ErrorKind {
     Truncated,
     /// The model still called functions when the rounds allowed were over.
     TooManyRounds,
-    /// The server says that it is overloaded (`server_is_overloaded`, `slow_down`).
+    /// The server says that it is overloaded (`server_is_overloaded`).
     Overloaded,
     /// The server failed (5xx).
     Server,

@@ -160,7 +160,9 @@ pub(crate) fn event_error(operation: &Operation, event: &str, now: SystemTime, s
     };
     // No more than of an error's body: cleaning 16 MiB takes seconds.
     let end = (0..=event.len().min(LONGEST_ERROR_BODY)).rev().find(|end| event.is_char_boundary(*end)).unwrap_or(0);
-    error_of(operation, kind, status, &headers, &said, &event[..end], now, scrubber).sent(true)
+    let error = error_of(operation, kind, status, &headers, &said, &event[..end], now, scrubber).sent(true);
+    let told = error.retry_after().or_else(|| said.told_delay().filter(|_| kind == ErrorKind::Overloaded));
+    error.with_retry_after(told)
 }
 
 /// Headers as an event carries them: an object of text, numbers, booleans, or lists of them.
@@ -241,6 +243,10 @@ impl Said {
         if kind != ErrorKind::RateLimited {
             return None;
         }
+        self.told_delay()
+    }
+
+    fn told_delay(&self) -> Option<Duration> {
         let message = self.message.as_deref()?.to_ascii_lowercase();
         message.split("try again in").skip(1).find_map(delay)
     }
@@ -292,7 +298,7 @@ fn named(said: &Said) -> Option<ErrorKind> {
         ("context_length_exceeded", ErrorKind::ContextWindowExceeded),
         ("cyber_policy", ErrorKind::PolicyViolation),
         ("server_is_overloaded", ErrorKind::Overloaded),
-        ("slow_down", ErrorKind::Overloaded),
+        ("slow_down", ErrorKind::RateLimited),
     ];
     names.into_iter().find(|(name, _)| said.is(name)).map(|(_, kind)| kind)
 }

@@ -499,11 +499,12 @@ async fn an_answer_over_http_2_that_ends_before_its_announced_length_is_truncate
         assert_eq!((error.status().unwrap().as_u16(), error.may_have_been_sent()), (200, true), "{end}");
         assert!(error.is_retryable() && error.to_string().contains("80 bytes"), "{end}: {error}");
 
-        let api = roots().openai_base_url(format!("{}/v1", tls.origin())).api_key("key").build().unwrap();
-        let content = guard(api.openai_files().content("file_1")).await.unwrap();
+        // Each client has a connection of its own.
+        let api = || roots().openai_base_url(format!("{}/v1", tls.origin())).api_key("key").build().unwrap();
+        let content = guard(api().openai_files().content("file_1")).await.unwrap();
         assert_eq!(content.length(), Some(100));
         assert_eq!(guard(content.bytes()).await.unwrap_err().kind(), ErrorKind::Truncated, "{end}");
-        let error = guard(api.openai_files().content_up_to("file_1", 1000)).await.unwrap_err();
+        let error = guard(api().openai_files().content_up_to("file_1", 1000)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Truncated, "{end}");
         let error = guard(tls.client(roots()).codex_responses().create("m", "i", "hi").stream()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Truncated, "{end}: {error}");

@@ -10,3 +10,4 @@ mod support;
 mod tolerance;
 mod tools;
 mod transcripts;
+mod waits;

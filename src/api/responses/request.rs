@@ -72,6 +72,11 @@ pub(super) static OPENAI: CreateRoute = CreateRoute { rules: Rules::OpenAiApi, c
 /// | is not stored (`store` is false; always on the Codex backend) | until the first event of the body has come | [`Timeouts::stream_idle`](crate::Timeouts::stream_idle) |
 /// | is stored, or runs in the background | only if the server did not act on it | the same |
 ///
+/// On the Codex backend the server says whether it wants a retry. A 429 is retried if it names a wait, and so is a response that
+/// fails, before anything else is told of it, with `rate_limit_exceeded`, `slow_down` or `server_is_overloaded`; of a response
+/// that fails with `slow_down` the wait may be missing. `flex_unavailable` is never retried. A wait that is longer than
+/// [`RetryPolicy::max_retry_after`](crate::RetryPolicy::max_retry_after) ends the call, and the error tells it.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let backend = codex_backend::testing::Backend::start()?;
@@ -550,7 +555,7 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    with_call_options!("this request; only the idle time-out of streams applies", content.options);
+    with_call_options!("this request; only the time-outs of streams apply", content.options);
 
     /// Sends the request. The future is ready when the first event of the answer has arrived; until then a failure may
     /// be retried. Dropping the future or the stream cancels the request.
@@ -638,7 +643,9 @@ impl RequestContent {
         let receive = ReceiveStream {
             clock: request.clock(),
             idle: request.idle(),
+            whole: request.stream_limit(),
             longest_event: self.longest_event,
+            retries_failures: self.route.rules == Rules::CodexBackend && request.may_retry(),
             turn: self.conversation.turn.clone(),
         };
         request.send(receive).await
@@ -657,7 +664,11 @@ impl RequestContent {
             return Err(invalid(format!("{}: {}", rules.refusal(), violations.join("; "))));
         }
         // A retry costs tokens, and does no harm if the response is not stored; otherwise it could store a second one.
-        let retries = if rules.is_kept(fields) { Retries::IfNotActedOn } else { Retries::Safe };
+        let retries = match rules {
+            Rules::CodexBackend => Retries::IfWanted,
+            Rules::OpenAiApi if rules.is_kept(fields) => Retries::IfNotActedOn,
+            Rules::OpenAiApi => Retries::Safe,
+        };
         let mut headers = self.conversation.headers().map_err(invalid)?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if streamed {
