@@ -33,7 +33,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use url::Url;
 
 use self::answer::LONGEST_ERROR_BODY;
@@ -50,7 +50,8 @@ pub(crate) use self::certificates::RootCertificates;
 pub(crate) use self::clock::tellable;
 pub use self::clock::{Clock, SystemClock};
 use self::cookies::CookieJar;
-pub(crate) use self::identity::Identity;
+pub use self::identity::COMPATIBLE_VERSION;
+pub(crate) use self::identity::{Identity, VERSION};
 pub(crate) use self::limit::{Activity, IdleTimer};
 use self::limit::{Limit, within};
 pub(crate) use self::operation::{Operation, Pace};
@@ -142,6 +143,11 @@ impl Exchange {
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// The version of the official tool that is told to model routes.
+    pub(crate) fn compatible_version(&self) -> &HeaderValue {
+        self.identity.compatible_version()
     }
 
     /// The client's own, which a call may replace.

@@ -430,7 +430,7 @@ async fn a_stream_that_was_read_to_its_end_gives_its_connection_back() {
                 while let Ok(count @ 1..) = stream.read(&mut buffer) {
                     received.extend_from_slice(&buffer[..count]);
                     // The last bytes of every request that is made here.
-                    if received.ends_with(b"\"tools\":[]}") {
+                    if received.ends_with(b"\"include\":[\"reasoning.encrypted_content\"]}") {
                         received.clear();
                         let event = "data: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\"}}\n\n";
                         let head =

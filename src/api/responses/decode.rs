@@ -250,7 +250,7 @@ fn carried_by_metadata(members: &Members<'_>, before: &mut Vec<ResponseEventKind
     if let Value::Object(members) = &mut metadata {
         const VERIFICATION: &str = "openai_verification_recommendation";
         if members.get(VERIFICATION).is_some_and(Value::is_array)
-            && let Some(Value::Array(recommended)) = members.remove(VERIFICATION)
+            && let Some(Value::Array(recommended)) = members.shift_remove(VERIFICATION)
         {
             let mut names: Vec<String> = Vec::new();
             for name in recommended.iter().filter_map(Value::as_str) {
@@ -260,7 +260,7 @@ fn carried_by_metadata(members: &Members<'_>, before: &mut Vec<ResponseEventKind
             }
             kinds.extend((!names.is_empty()).then_some(ResponseEventKind::VerificationRecommended(names)));
         }
-        let moderation = members.remove("openai_chatgpt_moderation_metadata");
+        let moderation = members.shift_remove("openai_chatgpt_moderation_metadata");
         kinds.extend(moderation.map(ResponseEventKind::ModerationMetadata));
     }
     let is_empty = metadata.is_null() || metadata.as_object().is_some_and(Map::is_empty);
