@@ -40,7 +40,7 @@ pub enum ErrorKind {
     InvalidRequest,
     /// The request contradicts the state on the server (409, 412).
     Conflict,
-    /// Too many requests in a short time (429): a burst limit, over after a short wait.
+    /// Too many requests in a short time (429, `slow_down`): a burst limit, over after a short wait.
     RateLimited,
     /// The plan's usage limit is reached (429 `usage_limit_reached`); see [`Error::usage_limit`](crate::Error::usage_limit).
     UsageLimit,
