@@ -50,6 +50,46 @@ pub(crate) fn event(input: &[u8]) {
     }
 }
 
+/// The input is a member of an event of a type that nobody knows, and an item: what is made of it in memory keeps the bounds,
+/// and nothing in it means something to `serde_json`.
+pub(crate) fn bounded_json(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    if text.contains(['\r', '\n']) {
+        return;
+    }
+    for event in [
+        format!(r#"{{"type":"of_tomorrow","v":{text}}}"#),
+        format!(r#"{{"type":"response.output_item.done","item":{text}}}"#),
+    ] {
+        let mut stream = ResponseStream::from_transcript(format!("data: {event}\n\n"));
+        match stream.next().now_or_never().expect("a transcript never waits") {
+            Some(Ok(event)) => {
+                let Ok(value) = event.json() else { return };
+                let mut values = 0;
+                let mut left = vec![(&value, 1)];
+                while let Some((value, depth)) = left.pop() {
+                    values += 1;
+                    assert!(depth <= 129 && values <= 1_000_000, "{depth} levels, {values} values");
+                    let members = value.as_object().into_iter().flatten();
+                    for (name, value) in members {
+                        assert!(!name.starts_with("$serde_json::private::"), "{name}");
+                        left.push((value, depth + 1));
+                    }
+                    left.extend(value.as_array().into_iter().flatten().map(|entry| (entry, depth + 1)));
+                }
+                // What can be read is read, and told as it was.
+                let again: serde_json::Value = serde_json::from_str(&value.to_string()).expect("it was JSON");
+                assert_eq!(again, value);
+            }
+            Some(Err(error)) => assert!(
+                matches!(error.kind(), ErrorKind::Truncated | ErrorKind::ResponseTooLarge | ErrorKind::Decode),
+                "{error:?}"
+            ),
+            None => panic!("a stream has an end that is told"),
+        }
+    }
+}
+
 /// Lines of `name: value`: whatever they say, windows are numbers.
 pub(crate) fn rate_limit_headers(input: &[u8]) {
     let mut headers = HeaderMap::new();

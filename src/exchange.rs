@@ -33,13 +33,13 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use url::Url;
 
 use self::answer::LONGEST_ERROR_BODY;
 #[cfg(feature = "agent-identity")]
 pub(crate) use self::answer::TASK_CODES;
-pub(crate) use self::answer::{Answer, event_error, headers_of_json};
+pub(crate) use self::answer::{Answer, event_error, headers_of_json, kind_of};
 pub(crate) use self::authorize::{Authorize, Bare};
 #[cfg(any(feature = "agent-identity", feature = "testing"))]
 pub(crate) use self::base_url::PathStyle;
@@ -50,14 +50,15 @@ pub(crate) use self::certificates::RootCertificates;
 pub(crate) use self::clock::tellable;
 pub use self::clock::{Clock, SystemClock};
 use self::cookies::CookieJar;
-pub(crate) use self::identity::Identity;
+pub use self::identity::COMPATIBLE_VERSION;
+pub(crate) use self::identity::{Identity, VERSION};
 pub(crate) use self::limit::{Activity, IdleTimer};
 use self::limit::{Limit, within};
 pub(crate) use self::operation::{Operation, Pace};
 pub(crate) use self::origin::{Origin, TrustedHosts, has_user_info, is_loopback};
 pub(crate) use self::outgoing::{CallOptions, Outgoing, Payload, PayloadSource};
 pub(crate) use self::proxy::ProxySettings;
-use self::receive::{Collected, collect};
+use self::receive::collect;
 pub(crate) use self::receive::{NotReceived, Opened, Receive, ToTheEnd};
 pub(crate) use self::reqwest_transport::{ReqwestTransport, TransportSettings};
 pub(crate) use self::retry::Retries;
@@ -102,6 +103,11 @@ impl Bounds {
             Pace::IdleOnly | Pace::Bounded => self.timeouts.idle,
         }
     }
+
+    /// The limit on a whole stream, if it has one.
+    pub(crate) fn stream(&self) -> Option<Duration> {
+        self.timeouts.stream
+    }
 }
 
 /// How far a call has come: shared by everything that sends on its behalf, so that layers do not multiply.
@@ -137,6 +143,11 @@ impl Exchange {
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// The version of the official tool that is told to model routes.
+    pub(crate) fn compatible_version(&self) -> &HeaderValue {
+        self.identity.compatible_version()
     }
 
     /// The client's own, which a call may replace.
@@ -243,6 +254,11 @@ impl Exchange {
         within(&*self.clock, || Limit::Whole(limit), future).await.ok()
     }
 
+    /// Whether a call may be sent more than once.
+    pub(crate) fn may_retry(&self, options: &CallOptions) -> bool {
+        options.retry.unwrap_or(self.retry).allows_retries()
+    }
+
     /// What bounds a call.
     pub(crate) fn bounds(&self, operation: &'static Operation, options: &CallOptions) -> Bounds {
         Bounds { operation, timeouts: options.timeouts.unwrap_or(self.timeouts) }
@@ -271,7 +287,7 @@ impl Exchange {
         let timeouts = bounds.timeouts;
         let left = self.time_left(bounds, progress);
         let activity = match operation.pace {
-            Pace::IdleOnly | Pace::Stream => Some(Activity::starting_now(&self.clock)),
+            Pace::IdleOnly | Pace::Stream => Some(Activity::starting_now(&self.clock).with_whole(timeouts.call)),
             Pace::Bounded => None,
         };
         let limit = || match &activity {
@@ -342,7 +358,7 @@ impl Exchange {
         if !parts.status.is_success() {
             let collected = collect(&mut body, LONGEST_ERROR_BODY, activity).await;
             // Whatever came of the body, the status is what the server said.
-            let (Collected::Whole(bytes) | Collected::TooLong(bytes) | Collected::Broken(bytes, _)) = collected;
+            let bytes = collected.into_start();
             return Err(answer::error(operation, &parts, &bytes, self.clock.now(), &authorize.scrubber()));
         }
         let (status, headers) = (parts.status, parts.headers);
@@ -371,6 +387,9 @@ impl Exchange {
             }
             TransportFailure::Interrupted => {
                 (ErrorKind::Interrupted, format!("the connection to {server} broke: {cause}"), true)
+            }
+            TransportFailure::Truncated => {
+                (ErrorKind::Truncated, format!("the answer of {server} ended too early: {cause}"), true)
             }
         };
         Error::new(kind, operation.name, message).sent(sent).with_source(error)

@@ -7,12 +7,14 @@
 //! | [`open_struct!`] | an object that is only read | is skipped; `with_raw()` has it |
 //! | [`wire_struct!`] | an object that is read to be given back | is kept, in `extra` |
 //!
-//! An answer is read by [`from_json`]. In an `open_struct!` a member that is missing or `null` has its default, a whole number
+//! An answer is read by [`from_json`], and other JSON that somebody else wrote by [`from_text`] or [`from_bytes`]: all of them
+//! bound what it may cost. In an `open_struct!` a member that is missing or `null` has its default, a whole number
 //! may be written as `1.0`, and an entry of a list that cannot be read is skipped. What its members may be is [`Wire`]: scalars,
 //! `Option`, `Vec`, and everything that `open_enum!` or `open_struct!` declares. In a `wire_struct!` a member that may be
 //! missing is written `name?: Type`; all others are required, unless an attribute of serde says otherwise
 //! ([`null_as_default`], [`count`], [`optional_count`]).
 
+mod bounded;
 mod wire_struct;
 
 use std::cell::Cell;
@@ -22,6 +24,7 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Number, Value};
 
+pub(crate) use self::bounded::{Excess, check, from_bytes, from_text};
 pub(crate) use self::wire_struct::{KnownMembers, wire_struct};
 
 /// Declares an enum of the strings a server is known to send; any other string is kept as it came.
@@ -90,10 +93,11 @@ macro_rules! open_struct {
 }
 pub(crate) use open_struct;
 
-/// Reads an answer. One that does not fit is read a second time, without those entries of its lists that cannot be read:
-/// nearly all answers fit, and reading each entry on its own takes twice as long.
-pub(crate) fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
-    serde_json::from_slice(json).or_else(|error| {
+/// Reads an answer that keeps the bounds of [`check`]. One that does not fit is read a second time, without those entries of
+/// its lists that cannot be read: nearly all answers fit, and reading each entry on its own takes twice as long.
+pub(crate) fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, JsonError> {
+    check(json).map_err(JsonError::Excessive)?;
+    let read = serde_json::from_slice(json).or_else(|error| {
         if !error.is_data() {
             return Err(error);
         }
@@ -101,7 +105,15 @@ pub(crate) fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_jso
         let read = serde_json::from_slice(json);
         SKIPS_ENTRIES.set(false);
         read
-    })
+    });
+    read.map_err(JsonError::Unreadable)
+}
+
+/// Why an answer is not read.
+#[derive(Debug)]
+pub(crate) enum JsonError {
+    Excessive(Excess),
+    Unreadable(serde_json::Error),
 }
 
 thread_local! {

@@ -1,11 +1,11 @@
-//! What cached auth headers cost. A binary of its own: the counting allocator is global.
+//! What cached auth headers cost, and JSON that is as large as it may be. A binary of its own: the counting allocator is global.
 
 use allocation_counter::measure;
 use codex_backend::auth::{AgentIdentity, AgentKey, AuthHeaders};
 use codex_backend::testing::ManualClock;
 use codex_backend::transport::Environment;
 use codex_backend::{ApiKey, ChatGptTokens, Client, CodexBackend, OpenAiApi};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use http::HeaderMap;
 use secrecy::ExposeSecret;
 
@@ -73,4 +73,39 @@ fn awaiting_cached_headers_on_a_run_time_allocates_no_more_than_awaiting_nothing
         });
     });
     assert_eq!((headers.len(), awaited.count_total), (3, nothing));
+}
+
+/// The most bytes of memory at once, for each byte of text, while an event's item and its whole JSON are made values; `None`
+/// where both were refused.
+fn bytes_for_each(json: &str) -> Option<f64> {
+    let event = format!("data: {{\"type\":\"response.output_item.done\",\"item\":{json}}}\n\n");
+    let mut read = None;
+    let taken = measure(|| {
+        let mut stream = codex_backend::responses::ResponseStream::from_transcript(event.clone());
+        read = match stream.next().now_or_never().expect("a transcript never waits").expect("an event, or an error") {
+            Ok(event) => Some(event.json().is_ok()),
+            Err(error) => {
+                assert_eq!(error.kind(), codex_backend::ErrorKind::ResponseTooLarge);
+                None
+            }
+        };
+    });
+    read.map(|read| {
+        assert!(read, "the item was read, and so was the event");
+        taken.bytes_max as f64 / event.len() as f64
+    })
+}
+
+#[test]
+fn json_takes_memory_in_proportion_to_its_text_and_not_more_than_its_bounds() {
+    let list = |entry: &str, entries: usize| format!("[{}]", vec![entry; entries].join(","));
+    for (what, entry, values, most) in
+        [("numbers", "0", 1, 150.0), ("objects", r#"{"":{}}"#, 2, 250.0), ("texts", r#""0123456789abcdef""#, 1, 20.0)]
+    {
+        let ratio = |entries: usize| bytes_for_each(&list(entry, entries));
+        let (few, many) = (ratio(10_000).unwrap(), ratio(999_000 / values).unwrap());
+        println!("{what}: {few:.1} and {many:.1} bytes for each byte of text");
+        assert!(many < most && many < 2.0 * few, "{what}: {many} bytes for each byte of text, of few entries {few}");
+        assert!(ratio(1_000_100 / values).is_none(), "{what}");
+    }
 }

@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -38,7 +39,8 @@ use super::request::ApiRequest;
 use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, ToTheEnd};
+pub use crate::exchange::COMPATIBLE_VERSION;
+use crate::exchange::{CallOptions, ToTheEnd, VERSION};
 use crate::wire::{Tolerant, open_struct};
 
 operations! {
@@ -50,12 +52,6 @@ operations! {
     LIST: "openai_models.list" = GET "/models", Safe, Bounded;
     RETRIEVE: "openai_models.retrieve" = GET "/models/{model}", Safe, Bounded;
 }
-
-/// The default `client_version` of requests for the catalogue: a version of the official tool.
-///
-/// The backend leaves out models that a client of this version cannot use. It is for compatibility only and does not
-/// identify the caller; the application's name and version, set on the builder, do.
-pub const MODELS_CLIENT_VERSION: &str = "0.125.0";
 
 /// The time-out for the catalogue, retries included.
 const OVERALL: Duration = Duration::from_secs(5);
@@ -121,20 +117,21 @@ endpoint! { CodexModels by new, codex_models, else OpenAiModels where CodexBacke
 
 impl CodexModels {
     fn with_caller(caller: Arc<Caller>) -> Self {
+        let version = caller.exchange().compatible_version().to_str().unwrap_or(COMPATIBLE_VERSION);
         Self {
+            client_version: plain(version),
             caller,
-            client_version: MODELS_CLIENT_VERSION.to_owned(),
             time_to_live: Duration::from_secs(300),
             cache_file: None,
             kept: Arc::default(),
         }
     }
 
-    /// Replaces [`MODELS_CLIENT_VERSION`]. Anything after `major.minor.patch` is removed.
+    /// Replaces the client's [compatible version](crate::ClientBuilder::compatible_version) for the catalogue alone. Anything after
+    /// `major.minor.patch` is removed.
     #[must_use]
     pub fn with_client_version(mut self, version: impl Into<String>) -> Self {
-        let version = version.into();
-        self.client_version = version.split(['-', '+']).next().unwrap_or_default().trim().to_owned();
+        self.client_version = plain(&version.into());
         self
     }
 
@@ -269,6 +266,9 @@ impl CodexModels {
         let timeouts = timeouts.call(timeouts.call.min(OVERALL)).attempt(timeouts.attempt.min(OVERALL));
         let options = CallOptions { timeouts: Some(timeouts), ..CallOptions::default() };
         let mut request = self.request(&CATALOGUE).query("client_version", &self.client_version).with_options(options);
+        if let Ok(version) = HeaderValue::from_str(&self.client_version) {
+            request = request.headers(HeaderMap::from_iter([(VERSION, version)]));
+        }
         let answer = request.send(ToTheEnd::DEFAULT).await?;
         let etag = answer.headers.get(http::header::ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let models: ModelsAnswer = answer.json(&CATALOGUE)?;
@@ -286,6 +286,11 @@ impl CodexModels {
             tracing::warn!(%error, "the catalogue of models could not be written to its file");
         }
     }
+}
+
+/// The version without what stands behind its three numbers.
+fn plain(version: &str) -> String {
+    version.split(['-', '+']).next().unwrap_or_default().trim().to_owned()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

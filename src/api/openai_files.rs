@@ -277,6 +277,9 @@ impl fmt::Debug for OpenAiUploadRequest {
     }
 }
 
+/// The longest content that is read into memory where nobody said another length.
+const LONGEST_IN_MEMORY: usize = 512 << 20;
+
 /// The content of a file in chunks: a `Stream` of `Result<Bytes, Error>`, with the time-out [`Timeouts::idle`](crate::Timeouts::idle).
 pub struct OpenAiFileContent {
     body: Body,
@@ -293,15 +296,34 @@ impl OpenAiFileContent {
         self.body.length()
     }
 
-    /// Reads all of it into memory, however long it is.
+    /// Reads all of it into memory, up to 512 MiB.
     ///
     /// # Errors
     ///
-    /// When the content breaks off, or the idle time-out passes.
-    pub async fn bytes(mut self) -> Result<Bytes, Error> {
+    /// [`ErrorKind::ResponseTooLarge`] when it is longer; otherwise when the content breaks off, or the idle time-out passes.
+    pub async fn bytes(self) -> Result<Bytes, Error> {
+        self.bytes_up_to(LONGEST_IN_MEMORY).await
+    }
+
+    /// Reads all of it into memory, if it is at most `longest` bytes. A content whose announced length is more is not read.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Self::bytes).
+    pub async fn bytes_up_to(mut self, longest: usize) -> Result<Bytes, Error> {
+        let too_long = |content: &Self| {
+            content.error(ErrorKind::ResponseTooLarge, format!("the content is longer than {longest} bytes"))
+        };
+        if self.length().is_some_and(|length| length > longest as u64) {
+            return Err(too_long(&self));
+        }
         let mut all = bytes::BytesMut::new();
         while let Some(chunk) = self.next().await {
-            all.extend_from_slice(&chunk?);
+            let chunk = chunk?;
+            if chunk.len() > longest - all.len() {
+                return Err(too_long(&self));
+            }
+            all.extend_from_slice(&chunk);
         }
         Ok(all.freeze())
     }
@@ -325,8 +347,8 @@ impl Stream for OpenAiFileContent {
                 return Poll::Ready(Some(Ok(chunk)));
             }
             Poll::Ready(Some(Err(error))) => {
-                let message = "the connection broke before the content was complete";
-                Some(Err(self.error(ErrorKind::Interrupted, message).with_source(error)))
+                let message = format!("{error} before the content was complete");
+                Some(Err(self.error(error.kind_in_body(), message).with_source(error)))
             }
             Poll::Ready(None) => None,
             Poll::Pending => {

@@ -17,6 +17,8 @@ mod wire;
 use self::wire::PluginListAnswer;
 pub use self::wire::{Plugin, PluginInterface, PluginRelease, PluginScope, PluginSkill, PluginSkillInterface};
 use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
+use http::HeaderName;
+
 use crate::api::endpoint::{Accepts, Mode, endpoint, operations};
 use crate::exchange::Operation;
 
@@ -31,6 +33,8 @@ operations! {
     FEATURED: "plugins.featured" = GET "/plugins/featured", Safe, Bounded;
 }
 
+/// Which product asks.
+const PRODUCT: HeaderName = HeaderName::from_static("oai-product-sku");
 /// The number of plugins on a page.
 const PAGE_SIZE: &str = "200";
 
@@ -63,23 +67,21 @@ endpoint! {
 impl Plugins {
     /// All plugins. `GET /ps/plugins/list`, 200 per page.
     pub fn list(&self, scope: PluginScope) -> PagedRequest<Plugin> {
-        self.paged(&LIST, scope)
+        self.paged(&LIST, Some(scope))
     }
 
-    /// The plugins that the user has installed. `GET /ps/plugins/installed`, 200 per page.
+    /// The plugins that the user has installed, of all scopes. `GET /ps/plugins/installed`, 200 per page.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let backend = codex_backend::testing::Backend::start()?;
     /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
-    /// use codex_backend::plugins::PluginScope;
-    ///
-    /// let installed = client.plugins().installed(PluginScope::Global).all().await?;
+    /// let installed = client.plugins().installed().all().await?;
     /// assert_eq!(installed[0].enabled, Some(true));
     /// # Ok(()) }
     /// ```
-    pub fn installed(&self, scope: PluginScope) -> PagedRequest<Plugin> {
-        self.paged(&INSTALLED, scope)
+    pub fn installed(&self) -> PagedRequest<Plugin> {
+        self.paged(&INSTALLED, None)
     }
 
     /// One plugin. `GET /ps/plugins/{plugin_id}`.
@@ -87,13 +89,14 @@ impl Plugins {
         self.request(&GET).segment("plugin_id", plugin_id).json()
     }
 
-    fn paged(&self, operation: &'static Operation, scope: PluginScope) -> PagedRequest<Plugin> {
+    fn paged(&self, operation: &'static Operation, scope: Option<PluginScope>) -> PagedRequest<Plugin> {
         let caller = self.caller.clone();
         PagedRequest::new(operation.name, move |cursor| {
             PreparedRequest::new(&caller, operation)
-                .query("scope", scope.as_str())
+                .query_if("scope", scope.as_ref().map(PluginScope::as_str))
                 .query("limit", PAGE_SIZE)
                 .query_if("pageToken", cursor)
+                .header(PRODUCT, "codex")
                 .json::<PluginListAnswer>()
                 .and_then(|answer| Ok(Page::new(answer.plugins, answer.pagination.next_page_token)))
         })

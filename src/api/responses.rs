@@ -69,7 +69,7 @@ use self::rules::Rules;
 use self::stream::ReceiveStream;
 use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
 use crate::api::endpoint::{Accepts, endpoint, operations};
-use crate::exchange::LONGEST_EVENT;
+use crate::exchange::{LONGEST_EVENT, Retries, VERSION};
 use crate::mode::{CodexBackend, OpenAiApi};
 use crate::wire::{null_as_default, open_struct, wire_struct};
 
@@ -163,7 +163,8 @@ impl CodexResponses {
     /// A request that the application has in types of its own or of another crate, serialized with serde.
     ///
     /// What the backend requires and refuses is checked at run time, before anything is sent; the error names each rule that
-    /// the request breaks. `store` and `stream` may be left out. An input that is text becomes a message. Items lose the ids
+    /// the request breaks. `store` and `stream` may be left out. `instructions` may stand in the input, as a developer's message,
+    /// and tools as an item `additional_tools`: then `tools` are left out too. An input that is text becomes a message. Items lose the ids
     /// that another server gave them, since the backend stores no items.
     ///
     /// ```
@@ -210,7 +211,9 @@ impl OpenAiResponses {
         request.header(ACCEPT, "text/event-stream").received(|request| ReceiveStream {
             clock: request.clock(),
             idle: request.idle(),
+            whole: request.stream_limit(),
             longest_event: LONGEST_EVENT,
+            retries_failures: false,
             turn: None,
         })
     }
@@ -338,6 +341,9 @@ impl request::RequestContent {
     /// The headers of a request to compact the input, or what is wrong with them.
     fn headers_to_compact(&self) -> Result<HeaderMap, String> {
         let mut headers = self.conversation.headers()?;
+        if self.route.rules == Rules::CodexBackend {
+            headers.insert(VERSION, self.caller.exchange().compatible_version().clone());
+        }
         // In the body of other requests.
         if let Some(id) = self.fields.get("client_metadata").and_then(|words| words.get(INSTALLATION_ID)?.as_str()) {
             headers.insert(HeaderName::from_static(INSTALLATION_ID), id_value("id of the installation", id)?);
@@ -347,7 +353,7 @@ impl request::RequestContent {
 
     /// The request with this one's fields as its body, without some of them.
     fn checked(&self, request: PreparedRequest, without: &[&str]) -> PreparedRequest {
-        let unwritable = self.unwritable.as_ref().map(|_| "the request cannot be written as a JSON object".to_owned());
+        let unwritable = self.unwritable.as_deref().map(request::unwritable);
         let mut fields = self.fields.clone();
         fields.retain(|name, value: &mut Value| !without.contains(&name.as_str()) && !value.is_null());
         self.route.rules.settle_input(&mut fields);
@@ -355,6 +361,10 @@ impl request::RequestContent {
             fields.entry("tools").or_insert_with(|| Value::Array(Vec::new()));
             fields.entry("parallel_tool_calls").or_insert(Value::Bool(false));
         }
-        request.refused(unwritable).with_options(self.options).body(&fields)
+        let request = request.refused(unwritable).with_options(self.options).body(&fields);
+        match self.route.rules {
+            Rules::CodexBackend => request.with_retries(Retries::IfWanted),
+            Rules::OpenAiApi => request,
+        }
     }
 }

@@ -43,7 +43,7 @@ impl Claims {
     pub(super) fn of(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
         let (_, payload, _) = (filled(parts.next())?, filled(parts.next())?, filled(parts.next())?);
-        let claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+        let claims: Value = crate::wire::from_bytes(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
         let auth = claims.get("https://api.openai.com/auth").unwrap_or(&Value::Null);
         Some(Self::among(&claims, auth))
     }

@@ -153,6 +153,9 @@ impl StoredCredentials {
     /// When the text is not one JSON object. The error tells the place and quotes nothing.
     pub fn from_json(text: &str) -> Result<Self, MalformedCredentials> {
         let at = |reason, line, column| MalformedCredentials { reason, line, column };
+        if let Err(excess) = crate::wire::check(text.as_bytes()) {
+            return Err(at(excess.as_str(), 1, 1));
+        }
         match serde_json::from_str(text) {
             Ok(Value::Object(document)) => Ok(Self { document, original: Some(text.into()) }),
             Ok(_) => Err(at("it is not a JSON object", 1, 1)),

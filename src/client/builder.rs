@@ -75,6 +75,7 @@ struct Settings {
     auth_urls: GivenAuthUrls,
     allowed_origins: Vec<String>,
     application: Option<(String, String)>,
+    compatible_version: Option<String>,
     timeouts: Timeouts,
     retry: RetryPolicy,
     environment: Environment,
@@ -94,6 +95,7 @@ impl ClientBuilder<Unset> {
                 auth_urls: GivenAuthUrls::default(),
                 allowed_origins: Vec::new(),
                 application: None,
+                compatible_version: None,
                 timeouts: Timeouts::default(),
                 retry: RetryPolicy::default(),
                 environment: Environment::process(),
@@ -228,6 +230,13 @@ impl<S> ClientBuilder<S> {
     /// The name and version of the application, sent as `originator` and `User-Agent`. Set your own.
     pub fn application(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
         self.settings.application = Some((name.into(), version.into()));
+        self
+    }
+
+    /// Replaces [`COMPATIBLE_VERSION`](crate::models::COMPATIBLE_VERSION), the version of the official tool that decides which
+    /// models the Codex backend offers and serves. It does not identify the application.
+    pub fn compatible_version(mut self, version: impl Into<String>) -> Self {
+        self.settings.compatible_version = Some(version.into());
         self
     }
 
@@ -366,7 +375,10 @@ impl Settings {
 
     fn into_exchange(self) -> Result<Exchange, ConfigError> {
         let application = self.application.as_ref().map(|(name, version)| (name.as_str(), version.as_str()));
-        let identity = Identity::new(application)?;
+        let mut identity = Identity::new(application)?;
+        if let Some(version) = &self.compatible_version {
+            identity = identity.with_compatible_version(version)?;
+        }
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::new()));
         let (timeouts, retry) = (self.timeouts, self.retry);
         let transport = self.into_transport()?;

@@ -40,7 +40,7 @@ pub enum ErrorKind {
     InvalidRequest,
     /// The request contradicts the state on the server (409, 412).
     Conflict,
-    /// Too many requests in a short time (429): a burst limit, over after a short wait.
+    /// Too many requests in a short time (429, `slow_down`): a burst limit, over after a short wait.
     RateLimited,
     /// The plan's usage limit is reached (429 `usage_limit_reached`); see [`Error::usage_limit`](crate::Error::usage_limit).
     UsageLimit,
@@ -61,7 +61,7 @@ pub enum ErrorKind {
     Truncated,
     /// The model still called functions when the rounds allowed were over.
     TooManyRounds,
-    /// The server says that it is overloaded (`server_is_overloaded`, `slow_down`).
+    /// The server says that it is overloaded (`server_is_overloaded`).
     Overloaded,
     /// The server failed (5xx).
     Server,

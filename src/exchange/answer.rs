@@ -16,7 +16,7 @@ use super::retry::retry_after;
 use super::scrub::Scrubber;
 use crate::error::{Error, ErrorKind};
 use crate::limits::UsageLimit;
-use crate::wire::from_json;
+use crate::wire::{Excess, JsonError, from_bytes, from_json, from_text};
 
 /// How much of an answer that became an error is scrubbed and then cut; of an error's body, no more is read.
 pub(super) const LONGEST_ERROR_BODY: usize = 64 << 10;
@@ -55,22 +55,35 @@ impl Answer {
 
     pub(crate) fn json<T: DeserializeOwned>(&self, operation: &Operation) -> Result<T, Error> {
         from_json(&self.body).map_err(|error| {
-            // The decoder's own sentence quotes the value it stumbled over.
-            let reason = match error.classify() {
-                serde_json::error::Category::Eof if self.body.is_empty() => "it is empty",
-                serde_json::error::Category::Eof => "it ends too early",
-                serde_json::error::Category::Data => "a member is missing or has another type than expected",
-                serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
+            let (kind, reason) = match error {
+                JsonError::Excessive(excess) => (kind_of(excess), excess.to_string()),
+                JsonError::Unreadable(error) => {
+                    // The decoder's own sentence quotes the value it stumbled over.
+                    let reason = match error.classify() {
+                        serde_json::error::Category::Eof if self.body.is_empty() => "it is empty",
+                        serde_json::error::Category::Eof => "it ends too early",
+                        serde_json::error::Category::Data => "a member is missing or has another type than expected",
+                        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
+                    };
+                    (ErrorKind::Decode, format!("{reason} (line {}, column {})", error.line(), error.column()))
+                }
             };
-            let place = format!("line {}, column {}", error.line(), error.column());
             // No more than of an error's body: cleaning 64 MiB takes seconds.
             let start = &self.body[..self.body.len().min(LONGEST_ERROR_BODY)];
-            Error::new(ErrorKind::Decode, operation.name, format!("the answer cannot be read: {reason} ({place})"))
+            Error::new(kind, operation.name, format!("the answer cannot be read: {reason}"))
                 .with_status(self.status)
                 .with_request_id(self.request_id())
                 .with_attempts(self.attempts)
                 .with_body(Some(self.scrubber.clean(&String::from_utf8_lossy(start))))
         })
+    }
+}
+
+/// What JSON beyond its bounds means for who asked.
+pub(crate) fn kind_of(excess: Excess) -> ErrorKind {
+    match excess {
+        Excess::Depth | Excess::Values => ErrorKind::ResponseTooLarge,
+        Excess::PrivateKey => ErrorKind::Decode,
     }
 }
 
@@ -127,7 +140,7 @@ fn error_of(
 /// The error that an event inside a stream means, whose head said 200: `response.failed` by the error in its response,
 /// or a top-level `error`, which may carry a status and headers of its own.
 pub(crate) fn event_error(operation: &Operation, event: &str, now: SystemTime, scrubber: &Scrubber) -> Error {
-    let value: Value = serde_json::from_str(event).unwrap_or_default();
+    let value: Value = from_text(event).unwrap_or_default();
     let headers = value.get("headers").map(headers_of_json).unwrap_or_default();
     let said = match value.get("response") {
         Some(response) => Said::parse(&response.to_string(), &headers),
@@ -147,7 +160,9 @@ pub(crate) fn event_error(operation: &Operation, event: &str, now: SystemTime, s
     };
     // No more than of an error's body: cleaning 16 MiB takes seconds.
     let end = (0..=event.len().min(LONGEST_ERROR_BODY)).rev().find(|end| event.is_char_boundary(*end)).unwrap_or(0);
-    error_of(operation, kind, status, &headers, &said, &event[..end], now, scrubber).sent(true)
+    let error = error_of(operation, kind, status, &headers, &said, &event[..end], now, scrubber).sent(true);
+    let told = error.retry_after().or_else(|| said.told_delay().filter(|_| kind == ErrorKind::Overloaded));
+    error.with_retry_after(told)
 }
 
 /// Headers as an event carries them: an object of text, numbers, booleans, or lists of them.
@@ -178,7 +193,7 @@ impl Said {
     /// Understands `{"error": {…}}`, `{"error": "…"}`, `{"detail": …}`, a top-level `code`, the header
     /// `x-error-json`, and plain text.
     fn parse(text: &str, headers: &HeaderMap) -> Self {
-        let mut said = match serde_json::from_str::<Value>(text) {
+        let mut said = match from_text::<Value>(text) {
             Ok(Value::Object(body)) => {
                 let string = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
                 let inner = body.get("error").or_else(|| body.get("detail"));
@@ -228,6 +243,10 @@ impl Said {
         if kind != ErrorKind::RateLimited {
             return None;
         }
+        self.told_delay()
+    }
+
+    fn told_delay(&self) -> Option<Duration> {
         let message = self.message.as_deref()?.to_ascii_lowercase();
         message.split("try again in").skip(1).find_map(delay)
     }
@@ -279,7 +298,7 @@ fn named(said: &Said) -> Option<ErrorKind> {
         ("context_length_exceeded", ErrorKind::ContextWindowExceeded),
         ("cyber_policy", ErrorKind::PolicyViolation),
         ("server_is_overloaded", ErrorKind::Overloaded),
-        ("slow_down", ErrorKind::Overloaded),
+        ("slow_down", ErrorKind::RateLimited),
     ];
     names.into_iter().find(|(name, _)| said.is(name)).map(|(_, kind)| kind)
 }
@@ -332,7 +351,7 @@ fn location(headers: &HeaderMap) -> Option<Origin> {
 
 fn code_from_header(headers: &HeaderMap) -> Option<String> {
     let json = BASE64_STANDARD.decode(header(headers, "x-error-json")?).ok()?;
-    let value: Value = serde_json::from_slice(&json).ok()?;
+    let value: Value = from_bytes(&json).ok()?;
     Some(value.get("error")?.get("code")?.as_str()?.to_owned())
 }
 

@@ -32,7 +32,12 @@ pub struct Body {
 
 enum Content {
     Bytes(Bytes),
-    Stream { chunks: Chunks, length: Option<u64> },
+    Stream {
+        chunks: Chunks,
+        length: Option<u64>,
+    },
+    /// A stream that ended before its length.
+    Truncated,
 }
 
 impl Body {
@@ -42,7 +47,8 @@ impl Body {
         Self::from(Bytes::new())
     }
 
-    /// A body that is read chunk by chunk. `length` is its exact length in bytes, where known.
+    /// A body that is read chunk by chunk. `length` is its exact length in bytes, where known; a body that ends before it
+    /// ends in an error.
     pub fn from_stream(
         chunks: impl Stream<Item = Result<Bytes, TransportError>> + Send + 'static,
         length: Option<u64>,
@@ -56,6 +62,7 @@ impl Body {
         match &self.content {
             Content::Bytes(bytes) => Some(bytes.len() as u64),
             Content::Stream { length, .. } => *length,
+            Content::Truncated => Some(0),
         }
     }
 
@@ -67,7 +74,7 @@ impl Body {
     pub fn into_bytes(self) -> Result<Bytes, Self> {
         match self.content {
             Content::Bytes(bytes) => Ok(bytes),
-            Content::Stream { .. } => Err(self),
+            Content::Stream { .. } | Content::Truncated => Err(self),
         }
     }
 }
@@ -87,11 +94,20 @@ impl Stream for Body {
             Content::Bytes(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
             Content::Stream { chunks, length } => {
                 let item = chunks.as_mut().poll_next(context);
-                if let (Poll::Ready(Some(Ok(chunk))), Some(length)) = (&item, length) {
-                    *length = length.saturating_sub(chunk.len() as u64);
+                match (&item, length) {
+                    (Poll::Ready(Some(Ok(chunk))), Some(length)) => *length = length.saturating_sub(chunk.len() as u64),
+                    // Over HTTP/2 a stream that is reset without an error, or a connection that is closed in good order,
+                    // looks like the end.
+                    (Poll::Ready(None), Some(missing @ 1..)) => {
+                        let error = TransportError::truncated(*missing);
+                        self.content = Content::Truncated;
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                    _ => {}
                 }
                 item
             }
+            Content::Truncated => Poll::Ready(None),
         }
     }
 }

@@ -6,12 +6,22 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::error::ConfigError;
 
 const ORIGINATOR: HeaderName = HeaderName::from_static("originator");
+pub(crate) const VERSION: HeaderName = HeaderName::from_static("version");
+
+/// The version of the official tool that this crate is as able as.
+///
+/// The Codex backend hides, and refuses, models that a client of this version cannot use. So the version goes along with requests
+/// for the catalogue, as `client_version`, and with requests to models, as the header `version`, and nowhere else. It is for
+/// compatibility and does not identify the caller: that is what the application's own name and version do, in `originator` and
+/// `User-Agent`. [`ClientBuilder::compatible_version`](crate::ClientBuilder::compatible_version) replaces it.
+pub const COMPATIBLE_VERSION: &str = "0.171.0";
 
 /// Who is calling: the application's own name and version, as `originator` and `User-Agent`.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     originator: HeaderValue,
     user_agent: HeaderValue,
+    compatible_version: HeaderValue,
 }
 
 impl Identity {
@@ -31,7 +41,24 @@ impl Identity {
                 reason: "it holds characters that a header cannot carry",
             })
         };
-        Ok(Self { originator: value("name", &originator)?, user_agent: value("version", &user_agent)? })
+        let compatible_version = HeaderValue::from_static(COMPATIBLE_VERSION);
+        Ok(Self {
+            originator: value("name", &originator)?,
+            user_agent: value("version", &user_agent)?,
+            compatible_version,
+        })
+    }
+
+    pub(crate) fn with_compatible_version(self, version: &str) -> Result<Self, ConfigError> {
+        let part = "compatible version";
+        let compatible_version = HeaderValue::from_str(checked(part, version)?).map_err(|_| {
+            ConfigError::InvalidApplication { part, reason: "it holds characters that a header cannot carry" }
+        })?;
+        Ok(Self { compatible_version, ..self })
+    }
+
+    pub(super) fn compatible_version(&self) -> &HeaderValue {
+        &self.compatible_version
     }
 
     pub(crate) fn apply(&self, headers: &mut HeaderMap) {

@@ -9,18 +9,38 @@ use std::time::Duration;
 
 use super::clock::Clock;
 
+/// How slowly a body may come once its whole limit has passed, in bytes per second.
+const SLOWEST: u64 = 16 << 10;
+
 /// When the last byte moved, on the clock's monotonic time.
 #[derive(Debug, Clone)]
 pub(crate) struct Activity {
     clock: Arc<dyn Clock>,
     last: Arc<AtomicU64>,
+    /// What bounds a body that is read to its end.
+    whole: Duration,
 }
 
 impl Activity {
     pub(crate) fn starting_now(clock: &Arc<dyn Clock>) -> Self {
-        let activity = Self { clock: clock.clone(), last: Arc::default() };
+        let activity = Self { clock: clock.clone(), last: Arc::default(), whole: Duration::MAX };
         activity.touch();
         activity
+    }
+
+    pub(crate) fn with_whole(self, whole: Duration) -> Self {
+        Self { whole, ..self }
+    }
+
+    pub(super) fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// Whether a body of which so much has come since it began takes too long. One that comes at a steady pace never does,
+    /// however long it is; one that comes byte by byte does.
+    pub(super) fn is_too_slow(&self, began: Duration, received: usize) -> bool {
+        let allowed = self.whole.saturating_add(Duration::from_secs(received as u64 / SLOWEST));
+        self.clock.monotonic().saturating_sub(began) > allowed
     }
 
     /// A byte has moved.

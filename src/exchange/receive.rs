@@ -58,7 +58,7 @@ impl Opened {
     pub(crate) async fn refuse(mut self, kind: ErrorKind, message: String) -> Error {
         let request_id = self.request_id();
         let collected = collect(&mut self.body, LONGEST_ERROR_BODY, None).await;
-        let (Collected::Whole(bytes) | Collected::TooLong(bytes) | Collected::Broken(bytes, _)) = collected;
+        let bytes = collected.into_start();
         Error::new(kind, self.operation.name, message)
             .with_status(self.status)
             .with_request_id(request_id)
@@ -96,6 +96,10 @@ impl Receive for ToTheEnd {
                 let error = Error::new(ErrorKind::ResponseTooLarge, operation.name, message);
                 Err(NotReceived::Unusable(error.with_status(status)))
             }
+            Collected::TooSlow(_) => {
+                let error = Error::new(ErrorKind::Timeout, operation.name, "the answer comes too slowly");
+                Err(NotReceived::Unusable(error.with_status(status)))
+            }
             Collected::Broken(_, error) => Err(NotReceived::Broken(error)),
         }
     }
@@ -112,10 +116,21 @@ impl Receive for ToTheEnd {
 pub(super) enum Collected {
     Whole(Bytes),
     TooLong(Bytes),
+    TooSlow(Bytes),
     Broken(Bytes, TransportError),
 }
 
+impl Collected {
+    /// As much as came.
+    pub(super) fn into_start(self) -> Bytes {
+        match self {
+            Self::Whole(bytes) | Self::TooLong(bytes) | Self::TooSlow(bytes) | Self::Broken(bytes, _) => bytes,
+        }
+    }
+}
+
 pub(super) async fn collect(body: &mut Body, longest: usize, activity: Option<&Activity>) -> Collected {
+    let began = activity.map(Activity::monotonic);
     // Most answers are one chunk, and a single chunk need not be copied.
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
@@ -145,6 +160,10 @@ pub(super) async fn collect(body: &mut Body, longest: usize, activity: Option<&A
                         all.extend_from_slice(&first);
                     }
                     all.extend_from_slice(&chunk);
+                }
+                let received = first.len().max(all.len());
+                if activity.zip(began).is_some_and(|(activity, began)| activity.is_too_slow(began, received)) {
+                    return Collected::TooSlow(joined(first, all));
                 }
             }
         }

@@ -11,7 +11,8 @@ use crate::error::{Error, ErrorKind};
 ///
 /// A request is retried only where that is safe: reads, a blob upload whose source can be read again, endpoints
 /// declared idempotent; and any request when it is certain that the server did not act on it (no connection, or a
-/// burst limit). Usage limits, quota and policy errors are never retried. Each retry takes a token from a budget
+/// burst limit). A model call to the Codex backend that meets a burst limit is retried only if the server says how long to
+/// wait, be it in the answer's head or in the event with which a stream begins. Usage limits, quota and policy errors are never retried. Each retry takes a token from a budget
 /// that all calls of a client share, so that a failing server is not made worse.
 ///
 /// ```
@@ -62,7 +63,7 @@ impl RetryPolicy {
         self
     }
 
-    /// The longest `Retry-After` that is waited out. A longer one ends the call, and the error tells it. Default 60 s.
+    /// The longest wait that a server asks for which is waited out. A longer one ends the call, and the error tells it. Default 60 s.
     #[must_use]
     pub fn max_retry_after(mut self, wait: Duration) -> Self {
         self.max_retry_after = wait;
@@ -77,6 +78,10 @@ impl RetryPolicy {
         self.budget_capacity = capacity;
         self.budget_refill = if refill.is_finite() { refill.clamp(0.0, 1.0) } else { 0.0 };
         self
+    }
+
+    pub(super) fn allows_retries(&self) -> bool {
+        self.max_attempts > 1
     }
 
     /// The wait before the next attempt, or `None` when there is to be none. `attempts` have been made.
@@ -119,19 +124,30 @@ pub(crate) enum Retries {
     IfNotActedOn,
     /// Not even then.
     Never,
+    /// A retry does no harm, and whether the server wants one is told by whether it names a wait: model calls to the Codex
+    /// backend.
+    IfWanted,
 }
 
 impl Retries {
     fn allows(self, error: &Error) -> bool {
         match error.kind() {
             _ if self == Self::Never => false,
+            // There is none of what was asked for, however long one waits.
+            _ if self == Self::IfWanted && error.code() == Some("flex_unavailable") => false,
             // Refused before the server did anything, or never there.
-            ErrorKind::Connect | ErrorKind::RateLimited => true,
-            ErrorKind::Overloaded
+            ErrorKind::Connect => true,
+            // An error that an event means is only received as one that may be retried if the server wants that.
+            ErrorKind::RateLimited if self == Self::IfWanted && error.events_delivered().is_none() => {
+                error.retry_after().is_some() || error.status().is_some_and(|status| status.is_server_error())
+            }
+            ErrorKind::RateLimited if error.status().is_none_or(|status| !status.is_server_error()) => true,
+            ErrorKind::RateLimited
+            | ErrorKind::Overloaded
             | ErrorKind::Server
             | ErrorKind::Interrupted
             | ErrorKind::Timeout
-            | ErrorKind::Truncated => self == Self::Safe || !error.may_have_been_sent(),
+            | ErrorKind::Truncated => self != Self::IfNotActedOn || !error.may_have_been_sent(),
             _ => false,
         }
     }
@@ -246,6 +262,34 @@ mod tests {
             assert_eq!(Retries::IfNotActedOn.allows(&error(kind, sent)), other, "{kind:?} not idempotent");
             assert!(!Retries::Never.allows(&error(kind, sent)), "{kind:?} never");
         }
+    }
+
+    #[test]
+    fn a_model_call_is_retried_if_the_server_wants_that() {
+        let error = |kind, status: u16| {
+            let error = Error::new(kind, "test", "").sent(true);
+            if status == 0 { error.after_events(0) } else { error.with_status(status.try_into().unwrap()) }
+        };
+        let wait = Some(Duration::from_secs(2));
+        for (kind, status, without, with) in [
+            (ErrorKind::RateLimited, 429, false, true),
+            (ErrorKind::RateLimited, 503, true, true),
+            (ErrorKind::RateLimited, 0, true, true),
+            (ErrorKind::Overloaded, 503, true, true),
+            (ErrorKind::Server, 502, true, true),
+            (ErrorKind::UsageLimit, 429, false, false),
+            (ErrorKind::QuotaExceeded, 429, false, false),
+            (ErrorKind::InvalidRequest, 400, false, false),
+        ] {
+            let allowed = |error: &Error| Retries::IfWanted.allows(error);
+            assert_eq!(allowed(&error(kind, status)), without, "{kind:?} {status}");
+            assert_eq!(allowed(&error(kind, status).with_retry_after(wait)), with, "{kind:?} {status}, told a wait");
+            let flex = error(kind, status).with_retry_after(wait).with_code(Some("flex_unavailable".to_owned()));
+            assert!(!allowed(&flex), "{kind:?}");
+        }
+        assert!(Retries::IfWanted.allows(&Error::new(ErrorKind::Interrupted, "test", "").sent(true)));
+        let slow_down = |retries: Retries| retries.allows(&error(ErrorKind::RateLimited, 503));
+        assert!(slow_down(Retries::Safe) && !slow_down(Retries::IfNotActedOn), "a 503 is one whatever its code");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The five time-outs of a call. Each has a default and can be replaced, on the builder for all calls and on a
+/// The six time-outs of a call. All but `stream` have a default, and each can be replaced, on the builder for all calls and on a
 /// request for one.
 ///
 /// | limit | default | what it bounds |
@@ -12,9 +12,11 @@ use std::time::Duration;
 /// | `call` | 180 s | a whole call: all attempts, the waits between them and the recovery of credentials |
 /// | `idle` | 60 s | an upload in which not one byte moves |
 /// | `stream_idle` | 300 s | a stream of events in which not one byte comes, its head included; models may think for minutes |
+/// | `stream` | none | a whole stream of events, from its head to its end |
 ///
 /// Uploads of file content and streams are bounded by their idle limit alone, so a large file on a slow line is no error,
-/// nor is a long answer.
+/// nor is a long answer. An answer to them in one piece, such as an error or a download into memory, must also be complete
+/// within `call` from its head on, and a second more for each 16 KiB.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,6 +33,7 @@ pub struct Timeouts {
     pub(crate) call: Duration,
     pub(crate) idle: Duration,
     pub(crate) stream_idle: Duration,
+    pub(crate) stream: Option<Duration>,
 }
 
 impl Timeouts {
@@ -68,6 +71,13 @@ impl Timeouts {
         self.stream_idle = limit;
         self
     }
+
+    /// Bounds a whole stream of events, however lively it is.
+    #[must_use]
+    pub fn stream(mut self, limit: Duration) -> Self {
+        self.stream = Some(limit);
+        self
+    }
 }
 
 impl Default for Timeouts {
@@ -78,6 +88,7 @@ impl Default for Timeouts {
             call: Duration::from_secs(180),
             idle: Duration::from_secs(60),
             stream_idle: Duration::from_secs(300),
+            stream: None,
         }
     }
 }

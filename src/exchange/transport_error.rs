@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::error::ErrorKind;
+
 /// Why a transport brought no answer. What it is made from is shown in errors and logs: it must not hold a credential or
 /// a URL.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub(super) enum TransportFailure {
     ConnectTimeout,
     Certificate,
     Interrupted,
+    Truncated,
 }
 
 impl TransportError {
@@ -33,6 +36,19 @@ impl TransportError {
     pub fn interrupted(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::new(TransportFailure::Interrupted, source)
     }
+
+    /// The body ended in good order, and too early.
+    pub(super) fn truncated(missing: u64) -> Self {
+        Self::new(TransportFailure::Truncated, format!("{missing} bytes of the announced length are missing"))
+    }
+
+    /// What it is of a body whose head has come.
+    pub(crate) fn kind_in_body(&self) -> ErrorKind {
+        match self.failure {
+            TransportFailure::Truncated => ErrorKind::Truncated,
+            _ => ErrorKind::Interrupted,
+        }
+    }
 }
 
 impl fmt::Display for TransportError {
@@ -42,6 +58,7 @@ impl fmt::Display for TransportError {
             TransportFailure::ConnectTimeout => "connecting took too long",
             TransportFailure::Certificate => "the TLS handshake failed",
             TransportFailure::Interrupted => "the connection broke",
+            TransportFailure::Truncated => "the body ended too early",
         })
     }
 }

@@ -31,9 +31,10 @@
 //! | [`ContextWindowExceeded`](crate::ErrorKind::ContextWindowExceeded), [`PolicyViolation`](crate::ErrorKind::PolicyViolation), [`InvalidRequest`](crate::ErrorKind::InvalidRequest), [`InvalidImage`](crate::ErrorKind::InvalidImage) | the server, about the request | no |
 //! | [`InvalidInput`](crate::ErrorKind::InvalidInput) | this crate, about the request, before anything is sent | no |
 //! | [`UsageLimit`](crate::ErrorKind::UsageLimit), [`QuotaExceeded`](crate::ErrorKind::QuotaExceeded), [`NotIncluded`](crate::ErrorKind::NotIncluded) | the server, about the account | no |
-//! | [`RateLimited`](crate::ErrorKind::RateLimited) | the server, about too many requests in a short time | yes, after the time that the server names |
+//! | [`RateLimited`](crate::ErrorKind::RateLimited) | the server, about too many requests in a short time | after the time that the server names; without one, on the OpenAI API, and on the Codex backend if a response fails with `slow_down` |
 //! | [`Overloaded`](crate::ErrorKind::Overloaded), [`Server`](crate::ErrorKind::Server), [`Interrupted`](crate::ErrorKind::Interrupted), [`Truncated`](crate::ErrorKind::Truncated), [`Timeout`](crate::ErrorKind::Timeout) | the server, or the way to it | until the first event of the body has come, where the server keeps nothing |
 //! | [`Incomplete`](crate::ErrorKind::Incomplete) | the server, about a response that it cut off | no |
 //!
 //! [`events_delivered`](crate::Error::events_delivered) says how many events a stream had given. Once it has given one,
-//! nothing is retried: no event comes twice.
+//! nothing is retried: no event comes twice. On the Codex backend a response that fails at once, with `rate_limit_exceeded`,
+//! `slow_down` or `server_is_overloaded`, is retried before its stream has given any.

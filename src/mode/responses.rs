@@ -54,7 +54,7 @@ pub mod parameter {
         };
     }
     parameters! {
-        background conversation max_output_tokens max_tool_calls metadata previous_response_id prompt
+        background context_management conversation max_output_tokens max_tool_calls metadata previous_response_id prompt
         prompt_cache_retention safety_identifier store temperature top_logprobs top_p truncation user
     }
 }

@@ -45,16 +45,20 @@ fn plugin(id: &str, name: &str) -> Value {
 }
 
 fn list(world: &mut World, asked: &Asked<'_>) -> Reply {
-    page(world, asked, Value::clone)
+    let Some(scope @ ("GLOBAL" | "WORKSPACE")) = asked.query("scope") else {
+        return Reply::invalid("`scope` is neither `GLOBAL` nor `WORKSPACE`");
+    };
+    page(world, asked, |plugin| plugin["scope"] == scope, Value::clone)
 }
 
 fn list_installed(world: &mut World, asked: &Asked<'_>) -> Reply {
-    page(world, asked, |plugin| {
+    let installed = |plugin: &Value| {
         let mut plugin = plugin.clone();
         plugin["enabled"] = true.into();
         plugin["disabled_skill_names"] = Value::Null;
         plugin
-    })
+    };
+    page(world, asked, |_| true, installed)
 }
 
 fn get(world: &mut World, asked: &Asked<'_>) -> Reply {
@@ -71,14 +75,16 @@ fn list_featured(world: &mut World, asked: &Asked<'_>) -> Reply {
     }
 }
 
-fn page(world: &mut World, asked: &Asked<'_>, shown: impl Fn(&Value) -> Value) -> Reply {
-    let Some(scope @ ("GLOBAL" | "WORKSPACE")) = asked.query("scope") else {
-        return Reply::invalid("`scope` is neither `GLOBAL` nor `WORKSPACE`");
-    };
-    let mut of_scope = world.of::<Plugins>().plugins.iter().filter(|plugin| plugin["scope"] == scope);
+fn page(
+    world: &mut World,
+    asked: &Asked<'_>,
+    is_listed: impl Fn(&Value) -> bool,
+    shown: impl Fn(&Value) -> Value,
+) -> Reply {
+    let mut listed = world.of::<Plugins>().plugins.iter().filter(|plugin| is_listed(plugin));
     // One to a page, however many are asked for: the real one may give fewer, too.
     let start = asked.query("pageToken").and_then(|token| token.parse().ok()).unwrap_or(0);
-    let page: Vec<Value> = of_scope.by_ref().skip(start).take(1).map(shown).collect();
-    let next = of_scope.next().is_some().then(|| (start + 1).to_string());
+    let page: Vec<Value> = listed.by_ref().skip(start).take(1).map(shown).collect();
+    let next = listed.next().is_some().then(|| (start + 1).to_string());
     Reply::json(&json!({ "plugins": page, "pagination": { "next_page_token": next } }))
 }

@@ -389,7 +389,9 @@ fn refused_by_codex(fields: &Fields, asked: &Asked<'_>, models: &Models) -> Opti
     if fields.get("stream") != Some(&json!(true)) {
         return Some(detail("Stream must be set to true"));
     }
-    if !fields.get("instructions").is_some_and(Value::is_string) {
+    let instructs = |item: &Value| item["type"] == "additional_tools" || item["role"] == "developer";
+    let in_input = fields.get("input").and_then(Value::as_array).into_iter().flatten().any(instructs);
+    if !fields.get("instructions").map_or(in_input, Value::is_string) {
         return Some(detail("Instructions are required"));
     }
     if let Some(name) = UNSUPPORTED.iter().find(|name| fields.contains_key(**name)) {

@@ -194,14 +194,17 @@ async fn plugins_come_in_pages() {
     let names: Vec<String> =
         guard(plugins.list(PluginScope::Global).all()).await.unwrap().into_iter().map(|it| it.name).collect();
     assert_eq!(names, ["notes", "calendar"]);
-    assert_eq!(guard(plugins.installed(PluginScope::Workspace).all()).await.unwrap(), []);
+    assert_eq!(guard(plugins.list(PluginScope::Workspace).all()).await.unwrap(), []);
+    assert_eq!(guard(plugins.installed().page()).await.unwrap().items[0].enabled, Some(true));
+    assert!(backend.requests().iter().all(|request| request.header("oai-product-sku") == Some("codex")));
     let targets: Vec<String> = backend.requests().into_iter().map(|request| request.target).collect();
     assert_eq!(
         targets,
         [
             "/backend-api/ps/plugins/list?scope=GLOBAL&limit=200",
             "/backend-api/ps/plugins/list?scope=GLOBAL&limit=200&pageToken=1",
-            "/backend-api/ps/plugins/installed?scope=WORKSPACE&limit=200",
+            "/backend-api/ps/plugins/list?scope=WORKSPACE&limit=200",
+            "/backend-api/ps/plugins/installed?limit=200",
         ]
     );
     assert_eq!(guard(plugins.get("none")).await.unwrap_err().kind(), ErrorKind::NotFound);

@@ -35,7 +35,7 @@ async fn what_is_kept_is_fresh_for_its_time_and_each_strategy_does_what_it_says(
     assert_eq!(catalogue.etag(), Some("W/\"embedded-1\""));
     assert_eq!(catalogue.default_model().unwrap().slug, "gpt-test");
     let request = &backend.requests_to(Route::LIST_MODELS)[0];
-    assert_eq!(request.target, "/backend-api/codex/models?client_version=0.125.0");
+    assert_eq!(request.target, "/backend-api/codex/models?client_version=0.171.0");
     assert_eq!(request.header("if-none-match"), None);
 
     clock.advance(5 * MINUTE);

@@ -38,7 +38,7 @@ async fn send(client: &Client<CodexBackend>, route: Route) -> Result<(), Error> 
         Route::BATCH_APPS => guard(connectors.batch(["connector_drive"], false)).await.map(drop),
         Route::GET_WORKSPACE_SETTINGS => guard(client.workspace_policy().settings()).await.map(drop),
         Route::LIST_PLUGINS => guard(plugins.list(PluginScope::Global).page()).await.map(drop),
-        Route::LIST_INSTALLED_PLUGINS => guard(plugins.installed(PluginScope::Global).page()).await.map(drop),
+        Route::LIST_INSTALLED_PLUGINS => guard(plugins.installed().page()).await.map(drop),
         Route::GET_PLUGIN => guard(plugins.get("plugin_1")).await.map(drop),
         Route::LIST_FEATURED_PLUGINS => guard(client.featured_plugins().list()).await.map(drop),
         #[cfg(feature = "managed-config")]

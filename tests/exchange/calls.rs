@@ -408,12 +408,12 @@ async fn limits_of_plan_and_quota_are_told_apart_from_a_burst_limit_and_never_re
 
 #[tokio::test]
 async fn an_overloaded_server_is_told_apart_and_a_read_is_retried() {
-    for code in ["server_is_overloaded", "slow_down"] {
+    for (code, kind) in [("server_is_overloaded", ErrorKind::Overloaded), ("slow_down", ErrorKind::RateLimited)] {
         let backend = Backend::start().unwrap();
         let body = format!(r#"{{"error":{{"code":"{code}","message":"Overloaded"}}}}"#);
         backend.inject(Route::GET_USAGE, Fault::status(503).body(body).times(3));
         let error = usage(&client(&backend)).await.unwrap_err();
-        assert_eq!((error.kind(), error.code(), asked(&backend)), (ErrorKind::Overloaded, Some(code), 3));
+        assert_eq!((error.kind(), error.code(), asked(&backend)), (kind, Some(code), 3));
         assert!(error.is_retryable());
     }
 }

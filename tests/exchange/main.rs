@@ -10,3 +10,4 @@ mod support {
 mod auth_recovery;
 mod calls;
 mod network;
+mod trickle;

@@ -17,7 +17,7 @@ use codex_backend::{
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
 use crate::support::guard::guard;
@@ -179,6 +179,12 @@ struct Tls {
 
 impl Tls {
     async fn start(protocols: &[&str]) -> Self {
+        Self::answering_over_h2(protocols, Vec::new()).await
+    }
+
+    /// Answers the first request of an HTTP/2 connection with these frames, and then waits for the client to go; without
+    /// frames it closes the connection.
+    async fn answering_over_h2(protocols: &[&str], frames: Vec<u8>) -> Self {
         let root_key = KeyPair::generate().unwrap();
         let mut root = CertificateParams::new([]).unwrap();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -203,7 +209,13 @@ impl Tls {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (seen, connections) = mpsc::unbounded_channel();
-        tokio::spawn(front(listener, tokio_rustls::TlsAcceptor::from(Arc::new(config)), backend.address(), seen));
+        tokio::spawn(front(
+            listener,
+            tokio_rustls::TlsAcceptor::from(Arc::new(config)),
+            backend.address(),
+            seen,
+            frames,
+        ));
         Self { backend, address, root: root_pem, connections }
     }
 
@@ -229,9 +241,10 @@ async fn front(
     acceptor: tokio_rustls::TlsAcceptor,
     to: SocketAddr,
     seen: mpsc::UnboundedSender<(Option<Vec<u8>>, Vec<u8>)>,
+    frames: Vec<u8>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
-        let (acceptor, seen) = (acceptor.clone(), seen.clone());
+        let (acceptor, seen, frames) = (acceptor.clone(), seen.clone(), frames.clone());
         tokio::spawn(async move {
             // A client that does not trust the certificate ends the handshake.
             let Ok(mut stream) = acceptor.accept(stream).await else { return };
@@ -243,14 +256,51 @@ async fn front(
             let is_h2 = protocol.as_deref() == Some(b"h2");
             let _nobody_asks = seen.send((protocol, start.clone()));
             if is_h2 {
+                if !frames.is_empty() {
+                    // The client may have gone away.
+                    let _ended = answer_over_h2(&mut stream, &frames).await;
+                }
                 return;
             }
             let mut backend = tokio::net::TcpStream::connect(to).await.unwrap();
-            tokio::io::AsyncWriteExt::write_all(&mut backend, &start).await.unwrap();
+            backend.write_all(&start).await.unwrap();
             // The end of either side is the end of the connection.
             let _ended = tokio::io::copy_bidirectional(&mut stream, &mut backend).await;
         });
     }
+}
+
+async fn answer_over_h2(
+    stream: &mut tokio_rustls::server::TlsStream<tokio::net::TcpStream>,
+    frames: &[u8],
+) -> std::io::Result<()> {
+    stream.write_all(&frame(SETTINGS, 0, 0, &[])).await?;
+    let mut rest_of_preface = [0; 8];
+    stream.read_exact(&mut rest_of_preface).await?;
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await?;
+        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        stream.read_exact(&mut payload).await?;
+        if head[3] == HEADERS {
+            break;
+        }
+    }
+    stream.write_all(&frame(SETTINGS, 1, 0, &[])).await?;
+    stream.write_all(frames).await?;
+    stream.flush().await?;
+    stream.read_to_end(&mut Vec::new()).await.map(|_| ())
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 struct Folder(tempfile::TempDir);
@@ -428,5 +478,35 @@ async fn http_2_is_spoken_where_the_server_offers_it() {
         assert_eq!(start, preface);
         // The server behind speaks HTTP/1.1 only.
         assert_eq!(answered.is_ok(), chosen != Some("h2"));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_over_http_2_that_ends_before_its_announced_length_is_truncated() {
+    // 200, `content-length: 100`, and of the content less.
+    let head = frame(HEADERS, 4, 1, b"\x88\x0f\x0d\x03100");
+    let partial = frame(DATA, 0, 1, br#"{"plan_type":"plus"}"#);
+    let no_error = [0; 4];
+    let ends = [
+        ("RST_STREAM", frame(RST_STREAM, 0, 1, &no_error)),
+        ("GOAWAY", frame(GOAWAY, 0, 0, &[[0; 4], no_error].concat())),
+    ];
+    for (end, frames) in ends {
+        let tls = Tls::answering_over_h2(&["h2"], [&*head, &partial, &frames].concat()).await;
+        let roots = || without_variables().root_certificates(tls.root.as_bytes()).retry_policy(RetryPolicy::never());
+        let error = usage(&tls.client(roots())).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Truncated, "{end}: {error:?}");
+        assert_eq!((error.status().unwrap().as_u16(), error.may_have_been_sent()), (200, true), "{end}");
+        assert!(error.is_retryable() && error.to_string().contains("80 bytes"), "{end}: {error}");
+
+        // Each client has a connection of its own.
+        let api = || roots().openai_base_url(format!("{}/v1", tls.origin())).api_key("key").build().unwrap();
+        let content = guard(api().openai_files().content("file_1")).await.unwrap();
+        assert_eq!(content.length(), Some(100));
+        assert_eq!(guard(content.bytes()).await.unwrap_err().kind(), ErrorKind::Truncated, "{end}");
+        let error = guard(api().openai_files().content_up_to("file_1", 1000)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Truncated, "{end}");
+        let error = guard(tls.client(roots()).codex_responses().create("m", "i", "hi").stream()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Truncated, "{end}: {error}");
     }
 }

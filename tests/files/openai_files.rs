@@ -9,6 +9,7 @@ use codex_backend::{Client, ErrorKind, OpenAiApi, OpenAiFiles, RetryPolicy};
 use futures_util::StreamExt;
 
 use crate::support::guard;
+use crate::support::raw::{RawServer, answer};
 
 fn client(backend: &Backend) -> Client<OpenAiApi> {
     let builder = backend.client().api_key(backend.api_key());
@@ -107,6 +108,29 @@ async fn files_are_listed_retrieved_and_deleted() {
         assert_eq!(kind, ErrorKind::NotFound);
     }
     assert_eq!(guard(files.content("..")).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn content_is_read_into_memory_up_to_a_length() {
+    let backend = Backend::start().unwrap();
+    let files = client(&backend).openai_files();
+    let id = guard(files.bytes("a", vec![b'x'; 1000], OpenAiFilePurpose::Batch)).await.unwrap().id;
+    let read = async |longest| guard(guard(files.content(&id)).await.unwrap().bytes_up_to(longest)).await;
+    assert_eq!(read(1000).await.unwrap().len(), 1000);
+    let error = read(999).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResponseTooLarge);
+    assert!(error.message().contains("999 bytes"), "{error}");
+    // Nobody said how long it would be.
+    let server = RawServer::start(|_| {
+        let mut body = answer("HTTP/1.1 200 OK\ncontent-type: application/octet-stream", "");
+        body.resize(body.len() + (1 << 20), b'x');
+        body
+    });
+    let unannounced =
+        Client::builder().openai_base_url(format!("{}/v1", server.origin())).api_key("key").build().unwrap();
+    let content = guard(unannounced.openai_files().content("file_1")).await.unwrap();
+    assert_eq!(content.length(), None);
+    assert_eq!(guard(content.bytes_up_to(1 << 19)).await.unwrap_err().kind(), ErrorKind::ResponseTooLarge);
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 #[path = "../support/guard.rs"]
 mod guard;
+#[path = "../support/raw.rs"]
+pub(crate) mod raw;
 
 use std::error::Error as StdError;
 use std::future::Future;

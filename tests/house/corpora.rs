@@ -51,3 +51,8 @@ fn every_event_is_told_or_ends_its_stream() {
 fn headers_of_limits_may_say_anything() {
     run("rate_limit_headers", checks::rate_limit_headers);
 }
+
+#[test]
+fn json_keeps_its_bounds() {
+    run("bounded_json", checks::bounded_json);
+}

@@ -27,7 +27,7 @@ async fn a_response_that_fails_ends_its_stream_at_once_although_the_connection_s
         ("cyber_policy", "", ErrorKind::PolicyViolation),
         ("invalid_prompt", "bad", ErrorKind::InvalidRequest),
         ("server_is_overloaded", "busy", ErrorKind::Overloaded),
-        ("slow_down", "busy", ErrorKind::Overloaded),
+        ("slow_down", "busy", ErrorKind::RateLimited),
         ("rate_limit_exceeded", "Please try again in 28ms.", ErrorKind::RateLimited),
         ("brand_new", "who knows", ErrorKind::Server),
     ] {
@@ -37,7 +37,7 @@ async fn a_response_that_fails_ends_its_stream_at_once_although_the_connection_s
         assert_eq!(error.events_delivered(), Some(events.len() as u64), "{error}");
         assert!(error.message().contains(message) && error.body().unwrap().contains(code), "{error:?}");
         assert!(error.may_have_been_sent() && error.request_id().is_some(), "{error:?}");
-        let delay = (kind == ErrorKind::RateLimited).then_some(Duration::from_millis(28));
+        let delay = (code == "rate_limit_exceeded").then_some(Duration::from_millis(28));
         assert_eq!(error.retry_after(), delay, "{code}");
     }
     let bare = json!({ "type": "response.failed", "response": { "id": "r", "error": null } });
@@ -320,7 +320,7 @@ async fn http_errors_are_of_the_kind_that_they_mean() {
         (500, String::new(), ErrorKind::Server, 3),
         (429, error_body("insufficient_quota"), ErrorKind::QuotaExceeded, 1),
         (429, error_body("usage_not_included"), ErrorKind::NotIncluded, 1),
-        (429, error_body("rate_limit_exceeded"), ErrorKind::RateLimited, 3),
+        (429, error_body("rate_limit_exceeded"), ErrorKind::RateLimited, 1),
         (403, "<html>Cloudflare: you have been blocked</html>".to_owned(), ErrorKind::Challenge, 1),
         (403, "Cloudflare error: Sorry, you have been blocked".to_owned(), ErrorKind::Challenge, 1),
         (403, "<!-- page --><html>Just a moment</html>".to_owned(), ErrorKind::Challenge, 1),
@@ -430,7 +430,7 @@ async fn a_stream_that_was_read_to_its_end_gives_its_connection_back() {
                 while let Ok(count @ 1..) = stream.read(&mut buffer) {
                     received.extend_from_slice(&buffer[..count]);
                     // The last bytes of every request that is made here.
-                    if received.ends_with(b"\"tools\":[]}") {
+                    if received.ends_with(b"\"include\":[\"reasoning.encrypted_content\"]}") {
                         received.clear();
                         let event = "data: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\"}}\n\n";
                         let head =

@@ -1,6 +1,7 @@
 //! Responses over real sockets: the recorded transcripts, every end of a stream, requests of both modes, tools.
 
 mod ends;
+mod hostile;
 mod recovery;
 mod requests;
 mod robustness;
@@ -9,3 +10,4 @@ mod support;
 mod tolerance;
 mod tools;
 mod transcripts;
+mod waits;

@@ -1,6 +1,7 @@
 //! What is sent, in both modes.
 
 use codex_backend::ErrorKind;
+use codex_backend::models::{COMPATIBLE_VERSION, RefreshStrategy};
 use codex_backend::responses::{
     ContentPart, CustomTool, FunctionTool, NamespaceTool, ReasoningEffort, ReasoningSummary, ResponseEventKind as Kind,
     ResponseItem, ResponseTool, ResponseTurn, ServiceTier, ToolChoice, ToolSearchTool, Verbosity,
@@ -411,4 +412,126 @@ async fn a_rust_type_is_a_schema_and_reads_the_answer() {
     assert_eq!(format["schema"]["required"], json!(["ok", "why"]));
     assert_eq!(format["schema"]["additionalProperties"], false);
     assert_eq!(sent(&backend)["tools"][0]["parameters"], format["schema"]);
+}
+
+#[tokio::test]
+async fn a_type_without_a_strict_schema_is_named_before_anything_is_sent() {
+    #[derive(schemars::JsonSchema)]
+    #[allow(dead_code, reason = "only its schema counts")]
+    struct Scores {
+        by_name: std::collections::HashMap<String, u32>,
+    }
+    let backend = Backend::start().unwrap();
+    let client = codex(&backend);
+    let tool = FunctionTool::of::<Scores>("score", "Scores.");
+    let namespace = json!([tool.clone().strict(false)]);
+    for request in [ask(&client).json_schema_of::<Scores>(), ask(&client).tool(tool.clone())] {
+        for error in [guard(request.clone().stream()).await.unwrap_err(), guard(request.compact()).await.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            assert!(error.message().contains("`Scores.by_name`") && error.message().contains("map"), "{error}");
+        }
+    }
+    assert!(backend.requests().is_empty());
+    // The schema as it is can be had.
+    assert_eq!(namespace[0]["parameters"]["properties"]["by_name"]["type"], "object");
+    guard(ask(&client).tool(tool.strict(false)).stream()).await.unwrap();
+}
+
+#[tokio::test]
+async fn json_leaves_in_the_order_in_which_it_was_written() {
+    #[derive(schemars::JsonSchema)]
+    #[allow(dead_code, reason = "only its schema counts")]
+    struct Verdict {
+        reasoning: String,
+        answer: bool,
+        #[serde(default)]
+        certainty: f64,
+    }
+    let backend = Backend::start().unwrap();
+    let client = codex(&backend);
+    let schema = json!({ "type": "object", "properties": { "z": { "type": "null" }, "a": { "type": "null" } } });
+    let text = |request: codex_backend::responses::ResponseRequest<_>| async {
+        guard(request.stream()).await.unwrap();
+        String::from_utf8(backend.requests().pop().unwrap().body.to_vec()).unwrap()
+    };
+    let sent = text(ask(&client).json_schema("s", schema)).await;
+    assert!(sent.contains(r#""properties":{"z":{"type":"null"},"a":"#), "{sent}");
+    let sent = text(ask(&client).json_schema_of::<Verdict>().verbosity(Verbosity::Low)).await;
+    assert!(sent.contains(r#""properties":{"reasoning":{"type":"string"},"answer":"#), "{sent}");
+    assert!(sent.contains(r#""required":["reasoning","answer","certainty"]"#), "{sent}");
+    // An id that is taken out leaves the rest where it was.
+    let item = json!({ "type": "message", "id": "msg_1", "role": "user", "content": "hi", "z": 1, "a": 2 });
+    let given = json!({ "model": "m", "instructions": "i", "zeta": 1, "input": [item], "alpha": { "b": 1, "a": 2 } });
+    let sent = text(client.codex_responses().create_from(&given)).await;
+    assert!(
+        sent.starts_with(r#"{"model":"m","instructions":"i","zeta":1,"input":[{"type":"message","role":"#),
+        "{sent}"
+    );
+    assert!(sent.contains(r#""z":1,"a":2}],"alpha":{"b":1,"a":2}"#), "{sent}");
+}
+
+#[tokio::test]
+async fn model_routes_of_the_backend_are_told_one_compatible_version_and_others_none() {
+    let backend = Backend::start().unwrap();
+    let builder = || backend.client().chatgpt(backend.chatgpt_tokens());
+    let asked = async |client: codex_backend::Client<codex_backend::CodexBackend>, version: &str| {
+        guard(ask(&client).stream()).await.unwrap();
+        guard(ask(&client).compact()).await.unwrap();
+        guard(client.codex_models().catalogue(RefreshStrategy::Online)).await.unwrap();
+        let requests = backend.requests();
+        for request in &requests[requests.len() - 3..] {
+            assert_eq!(request.header("version"), Some(version), "{}", request.target);
+            assert_eq!(request.header("originator"), Some("codex-backend"));
+            assert!(request.header("user-agent").unwrap().starts_with("codex-backend/"));
+        }
+        assert!(requests.last().unwrap().target.ends_with(&format!("client_version={version}")));
+    };
+    assert_eq!(COMPATIBLE_VERSION, "0.171.0");
+    asked(builder().build().unwrap(), COMPATIBLE_VERSION).await;
+    asked(builder().compatible_version("0.172.1").build().unwrap(), "0.172.1").await;
+    assert!(builder().compatible_version("0.172\r\n").build().is_err());
+    // A model that needs it is neither hidden nor refused.
+    let newer = json!({ "slug": "newer", "display_name": "", "minimal_client_version": "0.171.0" });
+    backend.set_models(json!([newer]), "2");
+    let client = codex(&backend);
+    let catalogue = guard(client.codex_models().catalogue(RefreshStrategy::Online)).await.unwrap();
+    assert!(catalogue.find("newer").is_some());
+    guard(client.codex_responses().create("newer", "i", "hi").stream()).await.unwrap();
+    guard(client.usage().get()).await.unwrap();
+    assert_eq!(backend.requests().pop().unwrap().header("version"), None);
+    guard(openai(&backend).openai_responses().create("m", "hi").send()).await.unwrap();
+    assert_eq!(backend.requests().pop().unwrap().header("version"), None);
+}
+
+#[tokio::test]
+async fn the_current_form_of_the_official_tool_is_sent_whole() {
+    let backend = Backend::start().unwrap();
+    let request = json!({
+        "model": "gpt-6.2-sol", "stream": true,
+        "input": [
+            { "type": "additional_tools", "id": "at_1", "role": "developer", "tools": [{ "type": "custom", "name": "shell" }] },
+            { "type": "message", "role": "developer", "content": [{ "type": "input_text", "text": "Be terse." }] },
+            { "type": "configuration_update", "id": "cu_1", "later": { "z": 1, "a": [null] } },
+            { "type": "message", "role": "user", "content": [{ "type": "input_text", "text": "hi" }] },
+        ],
+        "tool_choice": "auto", "parallel_tool_calls": false, "reasoning": { "effort": 42, "context": "all_turns" },
+        "store": false, "include": ["reasoning.encrypted_content"], "prompt_cache_key": "THREAD",
+        "text": { "verbosity": "low" }, "client_metadata": { "turn_id": "", "thread_id": "THREAD" },
+    });
+    guard(codex(&backend).codex_responses().create_from(&request).stream()).await.unwrap();
+    let sent = String::from_utf8(backend.requests().pop().unwrap().body.to_vec()).unwrap();
+    assert_eq!(sent, request.to_string(), "to the letter");
+}
+
+#[tokio::test]
+async fn effort_may_be_a_number_and_the_api_may_manage_the_context() {
+    let backend = Backend::start().unwrap();
+    let strategy = json!([{ "type": "compaction", "compact_threshold": 100_000 }]);
+    let request = openai(&backend).openai_responses().create("m", "hi").context_management(&strategy);
+    guard(request.reasoning_summary(ReasoningSummary::Auto).reasoning_effort_number(42).send()).await.unwrap();
+    let body = sent(&backend);
+    assert_eq!(
+        (&body["context_management"], &body["reasoning"]),
+        (&strategy, &json!({ "summary": "auto", "effort": 42 }))
+    );
 }

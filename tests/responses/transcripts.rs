@@ -97,6 +97,8 @@ fn project_error(error: &Error) -> Value {
         ErrorKind::QuotaExceeded => json!({ "error": "quota_exceeded" }),
         ErrorKind::NotIncluded => json!({ "error": "usage_not_included" }),
         ErrorKind::Overloaded => json!({ "error": "server_overloaded" }),
+        // In its newer versions a limit of its own.
+        ErrorKind::RateLimited if error.code() == Some("slow_down") => json!({ "error": "server_overloaded" }),
         ErrorKind::PolicyViolation => {
             let message = or("This request has been flagged for possible cybersecurity risk.");
             json!({ "error": "cyber_policy", "message": message })

@@ -103,7 +103,8 @@ fn every_endpoint_refuses_each_wrong_mode() {
 /// What the Codex backend refuses of a request to a model does not compile.
 #[test]
 fn the_backend_refuses_each_parameter_that_it_does_not_take() {
-    const SETTERS: [(&str, &str); 11] = [
+    const SETTERS: [(&str, &str); 12] = [
+        ("context_management", "serde_json::Value::Null"),
         ("max_output_tokens", "100"),
         ("max_tool_calls", "2"),
         ("metadata", "\"a\", \"b\""),

@@ -139,7 +139,7 @@ impl ConfigCache {
         let payload = compact(file.signed_payload.get());
         let signature = BASE64_STANDARD.decode(&file.signature).map_err(|_| CacheStatus::BadSignature)?;
         hmac::verify(&self.key(format), payload.as_bytes(), &signature).map_err(|_| CacheStatus::BadSignature)?;
-        let envelope: Envelope = serde_json::from_str(&payload).map_err(|_| CacheStatus::Malformed)?;
+        let envelope: Envelope = crate::wire::from_text(&payload).map_err(|_| CacheStatus::Malformed)?;
         if envelope.version != format.version {
             return Err(CacheStatus::OtherVersion);
         }
@@ -153,7 +153,7 @@ impl ConfigCache {
         if expires_at <= now {
             return Err(CacheStatus::Expired);
         }
-        serde_json::from_str(&payload).map_err(|_| CacheStatus::Malformed)
+        crate::wire::from_text(&payload).map_err(|_| CacheStatus::Malformed)
     }
 
     /// Writes a new file and puts it in the old one's place, so that no reader sees half of it. Without an identity there

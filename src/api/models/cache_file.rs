@@ -28,7 +28,7 @@ impl CacheFile {
     /// The file's entry, if it is for this key, however old.
     pub(super) async fn read(path: PathBuf, key: Key) -> Option<Entry> {
         let bytes = tokio::task::spawn_blocking(move || std::fs::read(path)).await.ok()?.ok()?;
-        let file: Self = serde_json::from_slice(&bytes).ok()?;
+        let file: Self = crate::wire::from_bytes(&bytes).ok()?;
         let fetched_at = humantime::parse_rfc3339(&file.fetched_at).ok()?;
         let of = Key { base_url: file.base_url, account_id: file.account_id, client_version: file.client_version };
         let catalogue = Arc::new(ModelCatalogue::new(file.models, file.etag));

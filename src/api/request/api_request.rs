@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::prepared::PreparedRequest;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Answer, CallOptions, Operation, Receive, RetryPolicy, Timeouts, ToTheEnd};
-use crate::wire::{Tolerant, Wire};
+use crate::wire::{Tolerant, Wire, from_bytes};
 
 /// A request whose answer is a `T`, made by the methods of endpoint handles; `.await` it.
 ///
@@ -148,7 +148,7 @@ impl<T: Send + 'static> ApiRequest<T> {
                 Box::new(|answer, operation| {
                     let value = decode(answer, operation)?;
                     // An answer that is not read is not held to be JSON either.
-                    Ok(WithRaw { value, raw: serde_json::from_slice(&answer.body).unwrap_or_default() })
+                    Ok(WithRaw { value, raw: from_bytes(&answer.body).unwrap_or_default() })
                 })
             },
             |value| Ok(WithRaw { value, raw: Value::Null }),

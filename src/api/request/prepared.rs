@@ -187,6 +187,16 @@ impl PreparedRequest {
         self.caller.exchange().bounds(self.operation, &self.options).idle()
     }
 
+    /// The time-out of a whole stream, if it is to have one.
+    pub(crate) fn stream_limit(&self) -> Option<Duration> {
+        self.caller.exchange().bounds(self.operation, &self.options).stream()
+    }
+
+    /// Whether it may be sent more than once.
+    pub(crate) fn may_retry(&self) -> bool {
+        self.caller.exchange().may_retry(&self.options)
+    }
+
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         self.caller.exchange().clock().clone()
     }

@@ -140,6 +140,6 @@ impl CollectedResponse {
     ///
     /// When the text is not JSON of this type.
     pub fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(&self.text())
+        crate::wire::from_text(&self.text())
     }
 }

@@ -23,7 +23,7 @@ use super::response::ModelResponse;
 use super::turn::TURN_STATE;
 use crate::exchange::headers_of_json;
 use crate::limits::{OpenAiRateLimits, RateLimitSnapshot};
-use crate::wire::whole;
+use crate::wire::{Excess, check, whole};
 
 /// What a decoded event means for its stream.
 pub(super) enum Decoded {
@@ -37,6 +37,8 @@ pub(super) enum Decoded {
     CompletedUnreadably,
     /// The stream ends with an incomplete response.
     Incomplete(Option<Box<ModelResponse>>),
+    /// The stream ends, because of an event that costs too much to be read.
+    Excessive(Excess),
     /// The stream ends in the error that the event describes.
     Failed(Option<Box<ModelResponse>>),
 }
@@ -59,6 +61,9 @@ fn interpret(raw: &ByteString, members: &Members<'_>, before: &mut Vec<ResponseE
     let Some(event_type) = &members.event_type else {
         return Decoded::Event(not_decoded(None, "it has no type"), None);
     };
+    if let Err(excess) = members.check_nested() {
+        return Decoded::Excessive(excess);
+    }
     carried_by_any(members, before);
 
     let text = |text: &Str<'_>| text.share(raw);
@@ -245,7 +250,7 @@ fn carried_by_metadata(members: &Members<'_>, before: &mut Vec<ResponseEventKind
     if let Value::Object(members) = &mut metadata {
         const VERIFICATION: &str = "openai_verification_recommendation";
         if members.get(VERIFICATION).is_some_and(Value::is_array)
-            && let Some(Value::Array(recommended)) = members.remove(VERIFICATION)
+            && let Some(Value::Array(recommended)) = members.shift_remove(VERIFICATION)
         {
             let mut names: Vec<String> = Vec::new();
             for name in recommended.iter().filter_map(Value::as_str) {
@@ -255,7 +260,7 @@ fn carried_by_metadata(members: &Members<'_>, before: &mut Vec<ResponseEventKind
             }
             kinds.extend((!names.is_empty()).then_some(ResponseEventKind::VerificationRecommended(names)));
         }
-        let moderation = members.remove("openai_chatgpt_moderation_metadata");
+        let moderation = members.shift_remove("openai_chatgpt_moderation_metadata");
         kinds.extend(moderation.map(ResponseEventKind::ModerationMetadata));
     }
     let is_empty = metadata.is_null() || metadata.as_object().is_some_and(Map::is_empty);
@@ -347,6 +352,15 @@ members! {
     headers: &'a RawValue,
     metadata: &'a RawValue,
     safety_buffering: &'a RawValue,
+}
+
+impl Members<'_> {
+    /// Bounds what may become a value in memory. An event that holds none is not looked at.
+    fn check_nested(&self) -> Result<(), Excess> {
+        let nested =
+            [self.item, self.part, self.response, self.annotation, self.headers, self.metadata, self.safety_buffering];
+        nested.into_iter().flatten().try_for_each(|told| check(told.get().as_bytes()))
+    }
 }
 
 /// Reads the members in one pass, each to its place: what a derived decoder makes is moved several times.

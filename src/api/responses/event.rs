@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::item::{ContentPart, ResponseItem};
 use super::response::ModelResponse;
 use crate::limits::{OpenAiRateLimits, RateLimitSnapshot};
-use crate::wire::{null_as_default, open_enum};
+use crate::wire::{from_text, null_as_default, open_enum};
 
 /// One event of a [`ResponseStream`](crate::responses::ResponseStream): what it is, and its JSON as received.
 ///
@@ -53,9 +53,10 @@ impl ResponseEvent {
     /// # Errors
     ///
     /// When it is not JSON, as for events made from headers and some that are
-    /// [`Undecodable`](ResponseEventKind::Undecodable), or when it contains a number that is too large.
+    /// [`Undecodable`](ResponseEventKind::Undecodable), when it contains a number that is too large, or when it is nested
+    /// more than 128 levels deep or has more than 1,000,000 values.
     pub fn json(&self) -> Result<Value, serde_json::Error> {
-        serde_json::from_str(&self.raw)
+        from_text(&self.raw)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::wire::{null_as_default, open_enum, optional_count, wire_struct};
+use crate::wire::{from_text, null_as_default, open_enum, optional_count, wire_struct};
 
 /// One item of a conversation, in an input or in an output; an output can be given back as input. What this crate does not
 /// know is kept: items as [`Other`](Self::Other), members in `extra`.
@@ -279,7 +279,7 @@ impl FunctionCall {
     ///
     /// When the arguments are not JSON of this type.
     pub fn parse_arguments<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(&self.arguments)
+        from_text(&self.arguments)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::api::endpoint::operations;
 use crate::api::request::{PreparedRequest, with_call_options};
 use crate::call::Caller;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{CallOptions, LONGEST_EVENT, Operation, Retries};
+use crate::exchange::{CallOptions, LONGEST_EVENT, Operation, Retries, VERSION};
 use crate::mode::mistakes::{AwaitedRequest, UnsentRequest};
 use crate::mode::responses::{AnswersInOnePiece, KeepsResponses, TakesParameter, parameter};
 use crate::wire::open_enum;
@@ -71,6 +71,11 @@ pub(super) static OPENAI: CreateRoute = CreateRoute { rules: Rules::OpenAiApi, c
 /// | --- | --- | --- |
 /// | is not stored (`store` is false; always on the Codex backend) | until the first event of the body has come | [`Timeouts::stream_idle`](crate::Timeouts::stream_idle) |
 /// | is stored, or runs in the background | only if the server did not act on it | the same |
+///
+/// On the Codex backend the server says whether it wants a retry. A 429 is retried if it names a wait, and so is a response that
+/// fails, before anything else is told of it, with `rate_limit_exceeded`, `slow_down` or `server_is_overloaded`; of a response
+/// that fails with `slow_down` the wait may be missing. `flex_unavailable` is never retried. A wait that is longer than
+/// [`RetryPolicy::max_retry_after`](crate::RetryPolicy::max_retry_after) ends the call, and the error tells it.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -326,6 +331,11 @@ impl<M> ResponseRequest<M> {
         self.with_in("reasoning", "effort", effort)
     }
 
+    /// The reasoning effort of a model that takes a number.
+    pub fn reasoning_effort_number(self, effort: u32) -> Self {
+        self.with_in("reasoning", "effort", effort)
+    }
+
     /// How the model summarizes its reasoning. Default: not at all.
     pub fn reasoning_summary(self, summary: ReasoningSummary) -> Self {
         self.with_in("reasoning", "summary", summary)
@@ -348,10 +358,18 @@ impl<M> ResponseRequest<M> {
         self.with_in("text", "format", format)
     }
 
-    /// Structured output: the answer is JSON of a Rust type, whose schema is derived.
+    /// Structured output: the answer is JSON of a Rust type, whose schema is derived, in the order of its fields. If no strict
+    /// schema describes the type ([table](crate::guide::structured_output)), the request is
+    /// [`ErrorKind::InvalidInput`], which names the field.
     #[cfg(feature = "schemars")]
-    pub fn json_schema_of<T: schemars::JsonSchema>(self) -> Self {
-        self.json_schema(super::schema::name_of::<T>(), super::schema::strict_schema_of::<T>())
+    pub fn json_schema_of<T: schemars::JsonSchema>(mut self) -> Self {
+        match super::schema::strict_schema_of::<T>() {
+            Ok(schema) => self.json_schema(super::schema::name_of::<T>(), schema),
+            Err(refused) => {
+                self.content.unwritable = Some(Arc::new(serde::ser::Error::custom(refused)));
+                self
+            }
+        }
     }
 
     /// Asks for output that is otherwise left out, such as `reasoning.encrypted_content` (always included on the Codex backend,
@@ -492,6 +510,15 @@ impl<M> ResponseRequest<M> {
         self.with("truncation", how.into())
     }
 
+    /// How the server keeps the context small: for compaction, `[{ "type": "compaction", "compact_threshold": 100_000 }]`. What it
+    /// makes is a [`Compaction`](ResponseItem::Compaction) item of the output.
+    pub fn context_management(self, strategies: impl Serialize) -> Self
+    where
+        M: TakesParameter<parameter::context_management>,
+    {
+        self.with("context_management", strategies)
+    }
+
     /// The application's user. Replaced by [`safety_identifier`](Self::safety_identifier) and
     /// [`prompt_cache_key`](Self::prompt_cache_key).
     pub fn user(self, user: impl Into<String>) -> Self
@@ -550,7 +577,7 @@ impl<M> ResponseRequest<M> {
         self
     }
 
-    with_call_options!("this request; only the idle time-out of streams applies", content.options);
+    with_call_options!("this request; only the time-outs of streams apply", content.options);
 
     /// Sends the request. The future is ready when the first event of the answer has arrived; until then a failure may
     /// be retried. Dropping the future or the stream cancels the request.
@@ -583,6 +610,13 @@ impl<M> ResponseRequest<M> {
     }
 }
 
+/// What is wrong with a request that cannot be serialized. What serde says may quote the application, but not if a type has no
+/// strict schema.
+pub(super) fn unwritable(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    if said.starts_with("the schema of `") { said } else { "the request cannot be written as a JSON object".to_owned() }
+}
+
 impl RequestContent {
     pub(super) fn set(&mut self, name: &str, value: impl Serialize) {
         match serde_json::to_value(value) {
@@ -594,17 +628,14 @@ impl RequestContent {
     }
 
     fn set_in(&mut self, object: &str, name: &str, value: impl Serialize) {
-        let mut inner = match self.fields.remove(object) {
-            Some(Value::Object(inner)) => inner,
-            _ => Map::new(),
-        };
+        let inner = self.fields.entry(object).or_insert_with(|| json!({}));
+        if !inner.is_object() {
+            *inner = json!({});
+        }
         match serde_json::to_value(value) {
-            Ok(value) => {
-                inner.insert(name.to_owned(), value);
-            }
+            Ok(value) => inner[name] = value,
             Err(error) => self.unwritable = Some(Arc::new(error)),
         }
-        self.fields.insert(object.to_owned(), Value::Object(inner));
     }
 
     pub(super) fn push(&mut self, list: &str, value: &impl Serialize) {
@@ -638,7 +669,9 @@ impl RequestContent {
         let receive = ReceiveStream {
             clock: request.clock(),
             idle: request.idle(),
+            whole: request.stream_limit(),
             longest_event: self.longest_event,
+            retries_failures: self.route.rules == Rules::CodexBackend && request.may_retry(),
             turn: self.conversation.turn.clone(),
         };
         request.send(receive).await
@@ -648,7 +681,7 @@ impl RequestContent {
         let route = self.route;
         let invalid = |message: String| Error::new(ErrorKind::InvalidInput, route.create.name, message);
         if let Some(error) = &self.unwritable {
-            return Err(invalid("the request cannot be written as a JSON object".to_owned()).with_source(error.clone()));
+            return Err(invalid(unwritable(error)).with_source(error.clone()));
         }
         let (rules, fields) = (route.rules, &mut self.fields);
         rules.fill_in(fields, streamed);
@@ -657,9 +690,16 @@ impl RequestContent {
             return Err(invalid(format!("{}: {}", rules.refusal(), violations.join("; "))));
         }
         // A retry costs tokens, and does no harm if the response is not stored; otherwise it could store a second one.
-        let retries = if rules.is_kept(fields) { Retries::IfNotActedOn } else { Retries::Safe };
+        let retries = match rules {
+            Rules::CodexBackend => Retries::IfWanted,
+            Rules::OpenAiApi if rules.is_kept(fields) => Retries::IfNotActedOn,
+            Rules::OpenAiApi => Retries::Safe,
+        };
         let mut headers = self.conversation.headers().map_err(invalid)?;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if rules == Rules::CodexBackend {
+            headers.insert(VERSION, self.caller.exchange().compatible_version().clone());
+        }
         if streamed {
             headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         }

@@ -73,7 +73,9 @@ impl Rules {
         }
         if self == Self::CodexBackend {
             fields.entry("store").or_insert(json!(false));
-            fields.entry("tools").or_insert(json!([]));
+            if !items(fields).any(|item| is_of_type(item, "additional_tools")) {
+                fields.entry("tools").or_insert(json!([]));
+            }
             self.settle_input(fields);
             let include = fields.entry("include").or_insert(json!([]));
             if let Value::Array(included) = include
@@ -113,13 +115,16 @@ impl Rules {
         match self {
             Self::CodexBackend => {
                 check(is_text("model"), "`model` is missing");
-                check(is_text("instructions"), "`instructions` are missing or empty");
+                let in_input =
+                    |item: &Value| is_of_type(item, "additional_tools") || has_role(item, MessageRole::Developer);
+                let instructed =
+                    is_text("instructions") || !fields.contains_key("instructions") && items(fields).any(in_input);
+                check(instructed, "`instructions` are missing or empty");
                 check(fields.get("store") == Some(&json!(false)), "`store` must be false");
                 check(streams == Some(&json!(true)), "`stream` must be true");
-                let items = fields.get("input").and_then(Value::as_array);
-                check(items.is_some(), "`input` must be a list");
+                check(fields.get("input").is_some_and(Value::is_array), "`input` must be a list");
                 check(fields.get("include").is_none_or(Value::is_array), "`include` must be a list");
-                let has_system = items.into_iter().flatten().any(is_system);
+                let has_system = items(fields).any(|item| has_role(item, MessageRole::System));
                 check(!has_system, "`input` holds a message with the role `system`; use `developer`");
                 for name in REFUSED_BY_THE_BACKEND.iter().filter(|name| fields.contains_key(**name)) {
                     check(false, &format!("`{name}` is not supported"));
@@ -163,13 +168,20 @@ fn forget_id(item: &mut Value) {
     let Some(members) = item.as_object_mut() else { return };
     let item_type = members.get("type").and_then(Value::as_str).unwrap_or("message");
     if ITEMS_WITH_IDS_OF_THE_SERVER.contains(&item_type) {
-        members.remove("id");
+        members.shift_remove("id");
     }
 }
 
-/// Whether a message of the input speaks as the platform.
-fn is_system(item: &Value) -> bool {
-    item.get("role").and_then(Value::as_str) == Some(MessageRole::System.as_str())
+fn items(fields: &Map<String, Value>) -> impl Iterator<Item = &Value> {
+    fields.get("input").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn is_of_type(item: &Value, name: &str) -> bool {
+    item.get("type").and_then(Value::as_str) == Some(name)
+}
+
+fn has_role(item: &Value, role: MessageRole) -> bool {
+    item.get("role").and_then(Value::as_str) == Some(role.as_str())
 }
 
 #[cfg(test)]
@@ -210,6 +222,28 @@ mod tests {
         for item in ["image_generation_call", "of_tomorrow"] {
             assert_eq!(given(Rules::CodexBackend, json!({ "type": item, "id": "x_1" })), "x_1", "{item}");
         }
+    }
+
+    #[test]
+    fn the_current_form_of_the_official_tool_is_taken_whole() {
+        let input = json!([
+            { "type": "additional_tools", "id": "at_1", "role": "developer", "tools": [{ "type": "custom", "name": "shell" }] },
+            { "type": "message", "role": "developer", "content": [{ "type": "input_text", "text": "Be terse." }] },
+            { "type": "configuration_update", "id": "cu_1", "anything": { "z": 1, "a": 2 } },
+            { "type": "message", "role": "user", "content": [{ "type": "input_text", "text": "hi" }] },
+        ]);
+        let request = json!({ "model": "m", "stream": true, "input": input, "store": false,
+            "include": [ENCRYPTED_REASONING], "client_metadata": { "turn_id": "" } });
+        let Value::Object(mut fields) = request.clone() else { unreachable!() };
+        Rules::CodexBackend.fill_in(&mut fields, true);
+        assert_eq!(Value::Object(fields), request, "nothing is added, and nothing left out");
+        assert_eq!(violations(Rules::CodexBackend, request, true), "");
+        let by_developer = json!({ "model": "m", "input": [{ "role": "developer", "content": "Be terse." }] });
+        assert_eq!(violations(Rules::CodexBackend, by_developer, true), "");
+        let by_nobody = json!({ "model": "m", "input": [{ "role": "user", "content": "hi" }] });
+        assert_eq!(violations(Rules::CodexBackend, by_nobody, true), "`instructions` are missing or empty");
+        let empty = json!({ "model": "m", "instructions": "", "input": [{ "role": "developer", "content": "x" }] });
+        assert_eq!(violations(Rules::CodexBackend, empty, true), "`instructions` are missing or empty");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -22,11 +23,14 @@ use super::turn::{ResponseTurn, TURN_STATE};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
     Activity, Body, Clock, IdleTimer, NotReceived, Opened, Operation, Pace, Receive, Retries, Scrubber, SseFailure,
-    SseReader, SystemClock, TransportError, event_error, root_cause,
+    SseReader, SystemClock, TransportError, event_error, kind_of, root_cause,
 };
+use crate::wire::from_text;
 
 /// How many chunks in a row may contain no event before other tasks get their turn.
 const CHUNKS_AT_ONCE: u32 = 64;
+/// How long events that tell only that a response has begun are kept back, so that one that fails at once can be retried.
+const BEGINNING: Duration = Duration::from_secs(1);
 /// How often the connection is polled for the end of the body after a complete response.
 const TURNS_TO_END: u32 = 4;
 
@@ -42,10 +46,13 @@ const TURNS_TO_END: u32 = 4;
 /// | incomplete | `Err` [`Incomplete`](ErrorKind::Incomplete), with the reason as its [`code`](Error::code) |
 /// | truncated: the body ended before the response | `Err` [`Truncated`](ErrorKind::Truncated) |
 /// | idle: no byte arrived within [`Timeouts::stream_idle`](crate::Timeouts::stream_idle) | `Err` [`Timeout`](ErrorKind::Timeout) |
+/// | it took longer than [`Timeouts::stream`](crate::Timeouts::stream) | `Err` [`Timeout`](ErrorKind::Timeout) |
 /// | the connection broke, or the body is not an event stream | `Err` [`Interrupted`](ErrorKind::Interrupted), [`Decode`](ErrorKind::Decode), [`ResponseTooLarge`](ErrorKind::ResponseTooLarge) |
 ///
 /// Each of these errors has the [number of events](Error::events_delivered) delivered before. Once the first event of
-/// the body has arrived, the request is not retried.
+/// the body has arrived, the request is not retried, with one exception: a model call to the Codex backend whose response fails
+/// at once. So the events that it has been created, is queued or in progress may come a second later than the server sent
+/// them, if nothing else comes meanwhile.
 ///
 /// It uses no task and no channel: bytes are read when it is polled, and dropping it closes the connection. An event of
 /// an unknown type, or one that cannot be decoded, does not end the stream; it is an event like the others.
@@ -78,6 +85,8 @@ pub struct ResponseStream {
     carried: Vec<ResponseEventKind>,
     state: State,
     idle: Option<IdleTimer>,
+    /// Of a moment at the beginning, so that it is the limit on the whole.
+    whole: Option<IdleTimer>,
     about: About,
     server_model: Option<EventText>,
     delivered: u64,
@@ -108,8 +117,11 @@ enum State {
 /// How streams are received.
 pub(super) struct ReceiveStream {
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) idle: std::time::Duration,
+    pub(super) idle: Duration,
+    pub(super) whole: Option<Duration>,
     pub(super) longest_event: usize,
+    /// Whether a failure with which the stream begins is retried, if the server wants that.
+    pub(super) retries_failures: bool,
     pub(super) turn: Option<ResponseTurn>,
 }
 
@@ -135,13 +147,35 @@ impl Receive for ReceiveStream {
         let mut stream = ResponseStream::new(opened, self.clock.clone(), self.turn.clone());
         stream.reader.limit_event(self.longest_event);
         stream.idle = Some(IdleTimer::new(self.idle, activity));
-        match poll_fn(|context| stream.poll_body(context)).await {
-            Step::Ready => {}
-            // An error that an event means is an event.
-            Step::Failed(error) => stream.state = State::Ending(Some(error)),
+        stream.whole = self.whole.map(|whole| IdleTimer::new(whole, Activity::starting_now(&self.clock)));
+        let mut step = match poll_fn(|context| stream.poll_in_time(context)).await {
             Step::Broken(error) => return Err(NotReceived::Unusable(error)),
+            step => step,
+        };
+        if self.retries_failures {
+            let mut patience = IdleTimer::new(BEGINNING, Activity::starting_now(&self.clock));
+            while let Step::Ready = step
+                && stream.has_only_begun()
+            {
+                let next = poll_fn(|context| match stream.poll_in_time(context) {
+                    Poll::Ready(step) => Poll::Ready(Some(step)),
+                    Poll::Pending => patience.poll_elapsed(context).map(|()| None),
+                });
+                let Some(next) = next.await else { break };
+                step = next;
+            }
         }
-        Ok(stream)
+        match step {
+            Step::Failed(error) if self.retries_failures && stream.wants_retry(&error) => {
+                Err(NotReceived::Unusable(error.after_events(0)))
+            }
+            // An error that an event means is an event. So is, behind the first event, any other.
+            Step::Failed(error) | Step::Broken(error) => {
+                stream.state = State::Ending(Some(error));
+                Ok(stream)
+            }
+            Step::Ready => Ok(stream),
+        }
     }
 
     fn status(received: &ResponseStream) -> StatusCode {
@@ -164,6 +198,7 @@ impl ResponseStream {
             carried: header_events(&headers),
             state: State::Going,
             idle: None,
+            whole: None,
             about: About { operation, status, request_id, attempts, scrubber, clock, span: tracing::Span::current() },
             server_model: None,
             delivered: 0,
@@ -265,6 +300,36 @@ impl ResponseStream {
         self.last_response.take()
     }
 
+    /// Whether nothing has come but that the response is being made.
+    fn has_only_begun(&self) -> bool {
+        use ResponseEventKind as Kind;
+        let is_beginning = |event: &ResponseEvent| {
+            event.raw().is_empty() || matches!(event.kind, Kind::Created(_) | Kind::Queued(_) | Kind::InProgress(_))
+        };
+        matches!(self.state, State::Going) && self.ready.iter().all(is_beginning)
+    }
+
+    /// Whether the server wants the request again whose response failed with this error: it names a wait, or is too busy for
+    /// a response that it had accepted.
+    fn wants_retry(&self, error: &Error) -> bool {
+        match error.kind() {
+            ErrorKind::RateLimited | ErrorKind::Overloaded if error.retry_after().is_some() => true,
+            ErrorKind::RateLimited => error.code() == Some("slow_down") && self.last_response.is_some(),
+            _ => false,
+        }
+    }
+
+    /// Reads on, if there is time left for the whole.
+    fn poll_in_time(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+        if let Some(whole) = &mut self.whole
+            && whole.poll_elapsed(context).is_ready()
+        {
+            let message = format!("the stream took longer than {:?}", whole.limit());
+            return Poll::Ready(Step::Broken(self.about.error(ErrorKind::Timeout, message)));
+        }
+        self.poll_body(context)
+    }
+
     /// Reads until there is something in `ready`, or the body has come to its end.
     fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         let mut chunks = 0;
@@ -297,8 +362,8 @@ impl ResponseStream {
                 }
                 Poll::Ready(Some(Err(error))) => {
                     let cause = self.about.scrubber.clean_line(&root_cause(&error).to_string());
-                    let message = format!("the connection broke before the response was complete: {cause}");
-                    let error = self.about.error(ErrorKind::Interrupted, message).with_source(error);
+                    let message = format!("{error} before the response was complete: {cause}");
+                    let error = self.about.error(error.kind_in_body(), message).with_source(error);
                     return Poll::Ready(Step::Broken(error.with_retry_after(self.reader.retry())));
                 }
                 Poll::Ready(None) => {
@@ -333,10 +398,14 @@ impl ResponseStream {
                 let error = self.about.error(ErrorKind::Decode, message);
                 Some(error.with_body(Some(self.about.clean(&raw))))
             }
+            Decoded::Excessive(excess) => {
+                let message = format!("an event of the stream cannot be read: {excess}");
+                Some(self.about.error(kind_of(excess), message).with_body(Some(self.about.clean(&raw))))
+            }
             Decoded::Incomplete(response) => {
                 self.last_response = response;
                 // Told whatever else the response lacks.
-                let event: Value = serde_json::from_str(&raw).unwrap_or_default();
+                let event: Value = from_text(&raw).unwrap_or_default();
                 let reason = event.pointer("/response/incomplete_details/reason").and_then(Value::as_str);
                 let reason = reason.map(|reason| self.about.scrubber.clean_line(reason));
                 let message =
@@ -385,6 +454,7 @@ impl ResponseStream {
         // What is still to come is of no use; the connection is closed.
         self.body = Body::empty();
         self.idle = None;
+        self.whole = None;
         let error = error.map(|error| error.after_events(self.delivered));
         tracing::debug!(
             parent: &self.about.span,
@@ -445,7 +515,7 @@ impl Stream for ResponseStream {
                 }
                 State::Ended => return Poll::Ready(None),
             }
-            let error = match stream.poll_body(context) {
+            let error = match stream.poll_in_time(context) {
                 Poll::Ready(Step::Ready) => continue,
                 Poll::Ready(Step::Failed(error) | Step::Broken(error)) => error,
                 Poll::Pending => match stream.idle.as_mut().map(|idle| (idle.poll_elapsed(context), idle.limit())) {

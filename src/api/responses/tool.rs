@@ -88,24 +88,39 @@ pub struct FunctionTool {
     /// Whether the model is shown it only when it searches among tools. Default `false`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub defer_loading: bool,
+    /// Why no strict schema describes the type of the arguments: a tool that has one cannot be sent.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "refuse")]
+    refused: Option<String>,
+}
+
+fn refuse<S: serde::Serializer>(refused: &Option<String>, _: S) -> Result<S::Ok, S::Error> {
+    Err(serde::ser::Error::custom(refused.as_deref().unwrap_or_default()))
 }
 
 impl FunctionTool {
     /// A function with the JSON schema of its arguments.
     pub fn new(name: impl Into<String>, description: impl Into<String>, parameters: Value) -> Self {
-        Self { name: name.into(), description: description.into(), strict: false, parameters, defer_loading: false }
+        let (name, description) = (name.into(), description.into());
+        Self { name, description, strict: false, parameters, defer_loading: false, refused: None }
     }
 
-    /// A function whose arguments are a Rust type. The schema is derived, and strict.
+    /// A function whose arguments are a Rust type. The schema is derived, and strict. If the type has none
+    /// ([table](crate::guide::structured_output)), a request with this function is
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput), unless [`strict(false)`](Self::strict) asks for the schema as it is.
     #[cfg(feature = "schemars")]
     pub fn of<T: schemars::JsonSchema>(name: impl Into<String>, description: impl Into<String>) -> Self {
-        Self { strict: true, ..Self::new(name, description, super::schema::strict_schema_of::<T>()) }
+        let (parameters, refused) = match super::schema::strict_schema_of::<T>() {
+            Ok(schema) => (schema, None),
+            Err(refused) => (super::schema::loose_schema_of::<T>(), Some(refused)),
+        };
+        Self { strict: true, refused, ..Self::new(name, description, parameters) }
     }
 
     /// Whether the server guarantees that the arguments fit the schema; see [`strict`](field@Self::strict).
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self.refused = self.refused.filter(|_| strict);
         self
     }
 

@@ -126,7 +126,7 @@ fn key_id(header: &str) -> Result<String, AgentIdentityError> {
         ["HS256", "HS384", "HS512", "RS384", "RS512", "ES256", "ES384", "PS256", "PS384", "PS512", "EdDSA"];
     let unreadable = |reason| AgentIdentityError::JwtHeader { reason };
     let json = BASE64_URL_SAFE_NO_PAD.decode(header).map_err(|_| unreadable("it is not base64url without padding"))?;
-    let header: Value = serde_json::from_slice(&json).map_err(|_| unreadable("it is not JSON"))?;
+    let header: Value = crate::wire::from_bytes(&json).map_err(|_| unreadable("it is not JSON"))?;
     match header.get("alg").and_then(Value::as_str) {
         Some("RS256") => {}
         Some(other) if OTHER_ALGORITHMS.contains(&other) => {

@@ -22,7 +22,7 @@ impl AgentIdentity {
     /// When a member is missing, or the key or an id cannot be used.
     pub fn from_record(record: impl Into<SecretString>) -> Result<Self, AuthError> {
         let record = record.into();
-        let mut parsed = serde_json::from_str(record.expose_secret()).unwrap_or(Value::Null);
+        let mut parsed = crate::wire::from_text(record.expose_secret()).unwrap_or(Value::Null);
         let incomplete = AgentIdentityError::RecordIncomplete { member: "agent_runtime_id" };
         let identity = parsed.as_object().ok_or(incomplete.into()).and_then(identity);
         if let Some(Value::String(key)) = parsed.get_mut("agent_private_key") {
