@@ -37,7 +37,7 @@ pub use self::details::{
     CloudTask, ExternalPullRequest, GitPullRequest, OutputDiff, StructuredTaskFragment, TaskDetails, TaskFragment,
     TaskListItem, TaskTurn, TaskTurnError, TaskTurnItem, Worklog, WorklogAuthor, WorklogContent, WorklogMessage,
 };
-pub(crate) use self::diff::{DiffHeaders, is_unified_diff};
+pub(crate) use self::diff::{DiffHeaders, is_unified_diff, with_modes_of_what_is_deleted};
 pub use self::diff::{DiffStats, WireDiffStats};
 pub use self::status::{LatestTurnStatus, TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TaskTurnStatus};
 pub use self::wait::{TaskChanges, TaskWait};

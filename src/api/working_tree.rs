@@ -148,7 +148,7 @@ impl WorkingTree {
     ///
     /// # Errors
     ///
-    /// As [`apply`](Self::apply).
+    /// As [`apply`](Self::apply), and when the diff copies a file, which `git` does not revert.
     pub async fn revert(&self, diff: &str) -> Result<ApplyOutcome, GitError> {
         apply(&self.git, diff, Direction::Reverse, false).await
     }

@@ -128,6 +128,24 @@ impl DiffHeaders {
     }
 }
 
+/// The diff in which a deleted file has its mode as the new one too. Some versions of git that apply a diff in reverse
+/// otherwise make a plain file of what was executable or a link.
+pub(crate) fn with_modes_of_what_is_deleted(diff: &str) -> String {
+    let (mut told, mut hunk) = (String::with_capacity(diff.len()), Hunk::default());
+    for line in diff.split_inclusive('\n') {
+        told.push_str(line);
+        if hunk.takes(line) {
+            continue;
+        }
+        if let Some(header) = Hunk::begins(line) {
+            hunk = header;
+        } else if let Some(mode) = line.strip_prefix("deleted file mode ") {
+            told.extend(["new mode ", mode]);
+        }
+    }
+    told
+}
+
 /// The lines that a hunk still has to come.
 #[derive(Default)]
 struct Hunk {

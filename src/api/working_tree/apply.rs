@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::error::GitError;
 use super::git::{Git, Programs, Ran, path_in};
-use crate::api::tasks::{DiffHeaders, is_unified_diff};
+use crate::api::tasks::{DiffHeaders, is_unified_diff, with_modes_of_what_is_deleted};
 
 /// The outcome of applying a diff. Paths are those that `git` reads from the diff: of a renamed file both, of a copied
 /// one only the new one. What is no UTF-8 in a path is replaced.
@@ -62,9 +62,18 @@ pub(super) async fn apply(git: &Git, diff: &str, direction: Direction, check: bo
     if let Some(path) = headers.absolute {
         return Err(GitError::PathOutside { path });
     }
+    if direction == Direction::Reverse
+        && let Some((_, path)) = headers.copies.first()
+    {
+        return Err(GitError::CopyNotReverted { path: path.clone() });
+    }
     // Git refuses a last line without its end.
     let end = if diff.ends_with('\n') { "" } else { "\n" };
-    let input = Bytes::from(format!("{diff}{end}"));
+    let diff = format!("{diff}{end}");
+    let input = Bytes::from(match direction {
+        Direction::Forward => diff,
+        Direction::Reverse => with_modes_of_what_is_deleted(&diff),
+    });
     // Where a path ends, and how many folders to leave out of it, only git knows.
     let list = ["apply", "--numstat", "-z", "--whitespace=nowarn", "-"];
     let ran = git.run(&list, Some(input.clone())).await?;

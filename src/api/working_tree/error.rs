@@ -52,6 +52,12 @@ pub enum GitError {
         /// The name of the filter.
         filter: String,
     },
+    /// The diff to revert copies a file: `git` reverts no copy, and may leave it where it is without saying so.
+    #[error("the diff makes `{path}` by copying, which `git` does not revert; nothing was reverted")]
+    CopyNotReverted {
+        /// The path of the copy.
+        path: String,
+    },
     /// `git` could not be run.
     #[error("`git {command}` could not be run: {source}")]
     NotRun {
