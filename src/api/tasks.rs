@@ -37,8 +37,8 @@ pub use self::details::{
     CloudTask, ExternalPullRequest, GitPullRequest, OutputDiff, StructuredTaskFragment, TaskDetails, TaskFragment,
     TaskListItem, TaskTurn, TaskTurnError, TaskTurnItem, Worklog, WorklogAuthor, WorklogContent, WorklogMessage,
 };
+pub(crate) use self::diff::{DiffHeaders, is_unified_diff, with_modes_of_what_is_deleted};
 pub use self::diff::{DiffStats, WireDiffStats};
-pub(crate) use self::diff::{is_unified_diff, paths_of};
 pub use self::status::{LatestTurnStatus, TaskState, TaskStatus, TaskStatusDisplay, TaskSummary, TaskTurnStatus};
 pub use self::wait::{TaskChanges, TaskWait};
 use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};

@@ -17,6 +17,11 @@ use super::environments::GitHubRepository;
 /// Only [`apply`](Self::apply) and [`revert`](Self::revert) write anything, and only below the tree's root. Once
 /// started, `git` runs to its end even if the future is dropped, so a tree is not left half written.
 ///
+/// `git` obeys the settings that say how files lie on the disk (`core.autocrlf`, `core.eol`, `core.fileMode`,
+/// `core.symlinks`, `core.ignoreCase` and their like) and none that changes what a diff does. It starts no program that
+/// the configuration or the attributes of the repository name: no hook, no fsmonitor, no merge driver, and no filter
+/// unless [`with_filters`](Self::with_filters) allows it. It fetches nothing. Of the environment it gets paths only.
+///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let folder = tempfile::tempdir()?;
@@ -60,23 +65,36 @@ impl WorkingTree {
         Ok(Self { git: Git::at_root_of(folder.as_ref(), program.into()).await? })
     }
 
+    /// Allows the filters that the attributes of a path name, such as Git LFS. They are programs that `git` starts. By
+    /// default a diff that changes such a path is refused, with [`GitError::FilterNeeded`].
+    #[must_use]
+    pub fn with_filters(mut self) -> Self {
+        self.git.allows_filters = true;
+        self
+    }
+
     /// The folder at the top of the tree.
     #[must_use]
     pub fn root(&self) -> &Path {
         self.git.root()
     }
 
-    /// The GitHub repositories of the remotes, without duplicates, in order.
+    /// The GitHub repositories of the remotes, without duplicates, in order. What counts are the URLs that `git` would
+    /// fetch from and push to, after `insteadOf` and `pushInsteadOf`.
     ///
     /// # Errors
     ///
     /// When `git` cannot be run.
     pub async fn github_repositories(&self) -> Result<Vec<GitHubRepository>, GitError> {
-        let configured = self.git.run(&["config", "--get-regexp", r"^remote\..*\.url$"], None).await?;
-        // A configuration without remotes is no error, and git's code says so.
-        let lines = String::from_utf8_lossy(&configured.stdout);
-        let addresses = lines.lines().filter_map(|line| line.split_once(' ')).map(|(_, address)| address);
-        let mut repositories: Vec<_> = addresses.filter_map(GitHubRepository::parse).collect();
+        let remotes = self.git.run(&["remote", "--verbose"], None).await?;
+        let lines = String::from_utf8_lossy(&remotes.stdout);
+        // `origin TAB URL (fetch)`, and behind it what a partial clone leaves out.
+        let url = |line: &str| {
+            let (_, url) = line.split_once('\t')?;
+            let end = url.rfind(" (fetch)").or_else(|| url.rfind(" (push)"))?;
+            GitHubRepository::parse(&url[..end])
+        };
+        let mut repositories: Vec<_> = lines.lines().filter_map(url).collect();
         repositories.sort();
         repositories.dedup();
         Ok(repositories)
@@ -130,7 +148,7 @@ impl WorkingTree {
     ///
     /// # Errors
     ///
-    /// As [`apply`](Self::apply).
+    /// As [`apply`](Self::apply), and when the diff copies a file, which `git` does not revert.
     pub async fn revert(&self, diff: &str) -> Result<ApplyOutcome, GitError> {
         apply(&self.git, diff, Direction::Reverse, false).await
     }

@@ -47,7 +47,12 @@
 //!   [retryable](crate::Error::is_retryable). It fails after an hour, unless you set another time-out. Dropping it ends the
 //!   waiting, not the task.
 //! * **Applying** is done by the real `git`, from the root of the tree. A diff that is no unified diff, or that names a
-//!   path outside of the tree or inside of `.git`, is never given to it.
+//!   path outside of the tree, inside of `.git` or behind a symbolic link, is never applied. The paths that are told are
+//!   those that `git` reads from the diff.
+//! * **The configuration of `git`** counts where it says how files lie on the disk. No program that it names is started: no
+//!   hook, no merge driver, no fsmonitor. A path that needs a filter, such as Git LFS, is refused unless
+//!   `WorkingTree::with_filters` allows it. Variables named `GIT_…` count for nothing, and `git` gets no secret from the
+//!   environment.
 //!   [`WorkingTree::revert`](crate::tasks::WorkingTree::revert) takes a diff back.
 //!
 //! ## Lists

@@ -18,6 +18,13 @@ fn addresses_of_remotes() {
         // The official tool knows neither of these two, though git does.
         ("ssh://git@github.com/o/r", Some("o/r")),
         ("https://user@github.com/o/r", Some("o/r")),
+        ("ssh://git@ssh.github.com:443/o/r.git", Some("o/r")),
+        ("git@ssh.github.com:o/r.git", Some("o/r")),
+        ("https://www.github.com/o/r", Some("o/r")),
+        ("https://user:pass@github.com:443/o/r", Some("o/r")),
+        ("ssh+git://git@github.com:22/o/r", Some("o/r")),
+        ("github.com:o/r", Some("o/r")),
+        ("api.github.com:o/r", None),
         // The official tool takes `r/extra` for the name of a repository.
         ("https://github.com/o/r/extra", None),
         ("https://github.com.evil.test/o/r", None),

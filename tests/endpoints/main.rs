@@ -11,6 +11,7 @@ mod support;
 
 mod accounts;
 mod apply;
+mod diffs;
 mod directory;
 mod environments;
 #[cfg(feature = "managed-config")]

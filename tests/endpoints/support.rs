@@ -2,6 +2,8 @@
 
 #[path = "../support/guard.rs"]
 mod guard;
+#[path = "../support/rounds.rs"]
+pub(crate) mod rounds;
 
 use codex_backend::testing::Backend;
 use codex_backend::{ChatGptTokens, Client, CodexBackend};

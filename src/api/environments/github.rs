@@ -27,25 +27,27 @@ impl GitHubRepository {
         Self { owner: owner.into(), name: name.into() }
     }
 
-    /// Parses the address of a remote: `git@github.com:acme/web.git` with any user, an `https`, `http`, `git` or `ssh`
-    /// URL, or `github.com/acme/web`. `None` if it is not on GitHub, or is not the address of a repository.
+    /// Parses the address of a remote: `git@github.com:acme/web.git` with any user or none, an `https`, `http`, `git` or
+    /// `ssh` URL with any user and port, or `github.com/acme/web`; at `github.com`, `www.github.com` or
+    /// `ssh.github.com`. `None` if it is not on GitHub, or is not the address of a repository.
     #[must_use]
     pub fn parse(address: &str) -> Option<Self> {
         let address = address.trim();
         let (host, path) = match address.split_once("://") {
             Some((scheme, rest)) => {
-                if !["https", "http", "git", "ssh"].contains(&scheme.to_ascii_lowercase().as_str()) {
+                let schemes = ["https", "http", "git", "ssh", "git+ssh", "ssh+git"];
+                if !schemes.contains(&scheme.to_ascii_lowercase().as_str()) {
                     return None;
                 }
                 rest.split_once('/')?
             }
             None => match address.split_once(':') {
-                Some((host, path)) if host.contains('@') && !host.contains('/') => (host, path),
+                Some((host, path)) if !host.contains('/') => (host, path),
                 _ => address.split_once('/')?,
             },
         };
         let host = host.rsplit('@').next()?.split(':').next()?;
-        if !host.eq_ignore_ascii_case("github.com") {
+        if !["github.com", "www.github.com", "ssh.github.com"].iter().any(|known| host.eq_ignore_ascii_case(known)) {
             return None;
         }
         let path = path.trim_matches('/');

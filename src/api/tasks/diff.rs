@@ -1,7 +1,5 @@
 //! Unified diffs: what they change, counted and by path.
 
-use std::collections::HashSet;
-
 use crate::wire::open_struct;
 
 /// The statistics of a diff.
@@ -90,38 +88,62 @@ pub(crate) fn is_unified_diff(text: &str) -> bool {
     text.starts_with("diff --git ") || (has_files && text.contains("\n+++ ") && has_hunk)
 }
 
-/// The paths that a diff names, each once, in order, without the `a/` and `b/` before them.
-pub(crate) fn paths_of(diff: &str) -> Vec<String> {
-    let (mut paths, mut known) = (Vec::new(), HashSet::new());
-    let mut add = |path: Option<String>| {
-        if let Some(path) = path
-            && path != "/dev/null"
-            && known.insert(path.clone())
-        {
-            paths.push(path);
+/// What the headers of a diff tell that `git apply` does not list.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct DiffHeaders {
+    /// An absolute path, of which git would leave out the first slash.
+    pub(crate) absolute: Option<String>,
+    /// Old and new paths of what is renamed.
+    pub(crate) renames: Vec<(String, String)>,
+    /// Old and new paths of what is copied.
+    pub(crate) copies: Vec<(String, String)>,
+}
+
+impl DiffHeaders {
+    pub(crate) fn of(diff: &str) -> Self {
+        let (mut headers, mut from) = (Self::default(), None);
+        // A removed line may itself begin with `-- `: inside of a hunk, lines are counted and not read.
+        let mut hunk = Hunk::default();
+        for line in diff.split('\n') {
+            if hunk.takes(line) {
+                continue;
+            }
+            let old = |prefix| line.strip_prefix(prefix).map(unquoted);
+            if let Some(header) = Hunk::begins(line) {
+                hunk = header;
+            } else if let Some(path) = line.strip_prefix("--- ").or_else(|| line.strip_prefix("+++ ")) {
+                let path = unquoted(path.split('\t').next().unwrap_or_default().trim_end());
+                if path.starts_with('/') && path != "/dev/null" && headers.absolute.is_none() {
+                    headers.absolute = Some(path);
+                }
+            } else if let Some(path) = old("rename from ").or_else(|| old("copy from ")) {
+                from = Some(path);
+            } else if let Some(path) = old("rename to ") {
+                headers.renames.extend(from.take().map(|from| (from, path)));
+            } else if let Some(path) = old("copy to ") {
+                headers.copies.extend(from.take().map(|from| (from, path)));
+            }
         }
-    };
-    // A removed line may itself begin with `-- `: inside of a hunk, lines are counted and not read.
-    let mut hunk = Hunk::default();
-    for line in diff.lines() {
+        headers
+    }
+}
+
+/// The diff in which a deleted file has its mode as the new one too. Some versions of git that apply a diff in reverse
+/// otherwise make a plain file of what was executable or a link.
+pub(crate) fn with_modes_of_what_is_deleted(diff: &str) -> String {
+    let (mut told, mut hunk) = (String::with_capacity(diff.len()), Hunk::default());
+    for line in diff.split_inclusive('\n') {
+        told.push_str(line);
         if hunk.takes(line) {
             continue;
         }
         if let Some(header) = Hunk::begins(line) {
             hunk = header;
-        } else if let Some(both) = line.strip_prefix("diff --git ") {
-            for path in git_header(both) {
-                add(Some(path));
-            }
-        } else if let Some(path) = line.strip_prefix("--- ").or_else(|| line.strip_prefix("+++ ")) {
-            add(side(path));
-        } else {
-            for prefix in ["rename from ", "rename to ", "copy from ", "copy to "] {
-                add(line.strip_prefix(prefix).map(unquoted));
-            }
+        } else if let Some(mode) = line.strip_prefix("deleted file mode ") {
+            told.extend(["new mode ", mode]);
         }
     }
-    paths
+    told
 }
 
 /// The lines that a hunk still has to come.
@@ -155,50 +177,6 @@ impl Hunk {
         }
         true
     }
-}
-
-/// The two paths after `diff --git`. With spaces in them the line alone does not tell where the first ends; then the lines
-/// that follow name them.
-fn git_header(both: &str) -> Vec<String> {
-    if let Some(rest) = both.strip_prefix('"') {
-        let end = closing_quote(rest);
-        let (first, second) = rest.split_at(end.min(rest.len()));
-        return [side(&format!("\"{first}\"")), side(second.trim_start_matches('"').trim_start())]
-            .into_iter()
-            .flatten()
-            .collect();
-    }
-    // Without a rename both are the same, so the middle is where the space is.
-    let (old, new) = both.split_at(both.len() / 2);
-    match (old.strip_prefix("a/"), new.strip_prefix(" b/")) {
-        (Some(old), Some(new)) if old == new => vec![old.to_owned()],
-        _ => both.split_whitespace().filter_map(side).collect(),
-    }
-}
-
-fn closing_quote(text: &str) -> usize {
-    let mut escaped = false;
-    for (index, character) in text.char_indices() {
-        match character {
-            '"' if !escaped => return index,
-            '\\' => escaped = !escaped,
-            _ => escaped = false,
-        }
-    }
-    text.len()
-}
-
-/// One side's path, without what follows a tab, and without its first part.
-fn side(text: &str) -> Option<String> {
-    let path = unquoted(text.split('\t').next()?.trim_end());
-    if path == "/dev/null" {
-        return None;
-    }
-    // As `git apply` does. An absolute path has no first part to leave out.
-    Some(match path.split_once('/') {
-        Some((first, rest)) if !first.is_empty() => rest.to_owned(),
-        _ => path,
-    })
 }
 
 /// A path as git quotes it in C's manner, when it has special characters.
@@ -268,30 +246,25 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_read_from_headers_and_not_from_content() {
-        for (diff, expected) in [
-            ("diff --git a/x y b/x y\n--- a/x y\n+++ b/x y\n@@ -1 +1 @@\n--- a/no\n+++ b/no\n", vec!["x y"]),
-            ("diff --git a/x b/y\nrename from x\nrename to y\n", vec!["x", "y"]),
-            ("--- /dev/null\n+++ b/new.txt\t2026-01-01\n@@ -0,0 +1 @@\n+../evil\n", vec!["new.txt"]),
-            ("diff --git a/../../etc/x b/../../etc/x\n", vec!["../../etc/x"]),
-            ("diff --git \"a/\\303\\251 \\\"x\" \"b/\\303\\251 \\\"x\"\n", vec!["é \"x"]),
-            ("--- /etc/passwd\n+++ /etc/passwd\n@@ -1 +1 @@\n", vec!["/etc/passwd"]),
+    fn headers_are_read_and_not_content() {
+        let pair = |from: &str, to: &str| vec![(from.to_owned(), to.to_owned())];
+        for (diff, renames, copies, absolute) in [
+            ("diff --git a/x b/y\nrename from x\nrename to y\n", pair("x", "y"), vec![], None),
+            ("diff --git a/x b/y\ncopy from x y\ncopy to \"\\303\\251\"\n", vec![], pair("x y", "é"), None),
+            ("--- a\n+++ a\n@@ -1 +1,2 @@\n--- /etc/no\n+++ /etc/no\n+rename to x\n", vec![], vec![], None),
+            ("--- /dev/null\n+++ /etc/x\t2026-01-01\n@@ -0,0 +1 @@\n+x\n", vec![], vec![], Some("/etc/x")),
+            ("--- \"/etc/x y\"\n+++ /dev/null\n", vec![], vec![], Some("/etc/x y")),
         ] {
-            assert_eq!(paths_of(diff), expected, "{diff}");
+            let expected = DiffHeaders { absolute: absolute.map(str::to_owned), renames, copies };
+            assert_eq!(DiffHeaders::of(diff), expected, "{diff}");
         }
     }
 
     #[test]
     fn what_git_does_not_take_for_a_hunk_hides_no_path() {
         for line in ["@@ -1,9 +1,9", "@@ -x,9 +1,9 @@", "@@ -1,9 +1,+9 @@", "@@ -1,9  +1,9 @@", "@@ -1,9 1,9 @@"] {
-            let diff = format!("{line}\n--- a/../../x\n+++ b/../../x\n@@ -0,0 +1 @@\n+x\n");
-            assert_eq!(paths_of(&diff), ["../../x"], "{line}");
+            let diff = format!("{line}\n--- /etc/x\n+++ /etc/x\n@@ -0,0 +1 @@\n+x\n");
+            assert_eq!(DiffHeaders::of(&diff).absolute.as_deref(), Some("/etc/x"), "{line}");
         }
-    }
-
-    #[test]
-    fn many_paths_take_time_in_proportion() {
-        let diff: String = (0..200_000).map(|number| format!("rename from {number}\n")).collect();
-        assert_eq!(paths_of(&diff).len(), 200_000);
     }
 }

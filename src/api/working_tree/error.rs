@@ -37,10 +37,25 @@ pub enum GitError {
     /// The text is not a unified diff; `git` was not run on it.
     #[error("this is not a unified diff; nothing was applied")]
     NotADiff,
-    /// The diff names a path outside of the working tree, or inside of `.git`; `git` was not run on it.
+    /// The diff names a path outside of the working tree, inside of `.git`, or behind a symbolic link.
     #[error("the diff names `{path}`, which is no file of the working tree; nothing was applied")]
     PathOutside {
         /// The path.
+        path: String,
+    },
+    /// The attributes of a path name a filter, which is a program, and the application has not allowed filters:
+    /// [`WorkingTree::with_filters`](super::WorkingTree::with_filters).
+    #[error("`{path}` needs the filter `{filter}`, which `WorkingTree::with_filters` would allow; nothing was applied")]
+    FilterNeeded {
+        /// The path.
+        path: String,
+        /// The name of the filter.
+        filter: String,
+    },
+    /// The diff to revert copies a file: `git` reverts no copy, and may leave it where it is without saying so.
+    #[error("the diff makes `{path}` by copying, which `git` does not revert; nothing was reverted")]
+    CopyNotReverted {
+        /// The path of the copy.
         path: String,
     },
     /// `git` could not be run.
