@@ -65,6 +65,7 @@ pub use self::turn::ResponseTurn;
 
 use self::conversation::id_value;
 use self::request::{CODEX, OPENAI};
+use self::response::readable_usage;
 use self::rules::Rules;
 use self::stream::ReceiveStream;
 use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
@@ -314,6 +315,7 @@ wire_struct! {
         #[serde(default, deserialize_with = "null_as_default")]
         output: Vec<ResponseItem>,
         /// The tokens that it took, if the server reports them.
+        #[serde(deserialize_with = "readable_usage")]
         usage?: TokenUsage,
     }
 }

@@ -2,6 +2,7 @@
 
 mod ends;
 mod recovery;
+mod reports;
 mod requests;
 mod robustness;
 mod stored;
