@@ -23,6 +23,7 @@
 //! ```
 
 mod collected;
+mod collected_output;
 mod conversation;
 mod decode;
 mod event;

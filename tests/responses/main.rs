@@ -1,5 +1,6 @@
 //! Responses over real sockets: the recorded transcripts, every end of a stream, requests of both modes, tools.
 
+mod collecting;
 mod ends;
 mod recovery;
 mod reports;

@@ -133,6 +133,38 @@ impl ResponseItem {
             Self::Other(value) => value.get("id").and_then(Value::as_str),
         }
     }
+
+    /// The id of the call that the item is, or answers.
+    #[must_use]
+    pub fn call_id(&self) -> Option<&str> {
+        match self {
+            Self::FunctionCall(item) => Some(&item.call_id),
+            Self::FunctionCallOutput(item) | Self::CustomToolCallOutput(item) => Some(&item.call_id),
+            Self::CustomToolCall(item) => Some(&item.call_id),
+            Self::LocalShellCall(item) => item.call_id.as_deref(),
+            Self::ToolSearchCall(item) => item.call_id.as_deref(),
+            Self::ToolSearchOutput(item) => item.call_id.as_deref(),
+            Self::Other(value) => value.get("call_id").and_then(Value::as_str),
+            _ => None,
+        }
+    }
+
+    /// Whether the server says that the item is not done.
+    pub(super) fn is_in_progress(&self) -> bool {
+        let status = match self {
+            Self::Message(item) => item.status.as_ref(),
+            Self::FunctionCall(item) => item.status.as_ref(),
+            Self::CustomToolCall(item) => item.status.as_ref(),
+            Self::LocalShellCall(item) => Some(&item.status),
+            Self::ToolSearchCall(item) => item.status.as_ref(),
+            Self::ToolSearchOutput(item) => Some(&item.status),
+            Self::WebSearchCall(item) => item.status.as_ref(),
+            Self::ImageGenerationCall(item) => item.status.as_ref(),
+            Self::Other(value) => return value.get("status").and_then(Value::as_str) == Some("in_progress"),
+            _ => None,
+        };
+        status == Some(&ItemStatus::InProgress)
+    }
 }
 
 open_enum! {
