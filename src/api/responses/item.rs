@@ -296,22 +296,33 @@ wire_struct! {
         name: String,
         /// The namespace that the function is in.
         namespace?: String,
-        /// The arguments, as JSON text; empty if there are none. The model writes them: they may not be valid JSON.
-        #[serde(default, deserialize_with = "null_as_default")]
+        /// The arguments, as JSON text; empty if there are none. The model writes them: they may not be valid JSON. A server
+        /// may send them as an object, which is read as its text.
+        #[serde(default, deserialize_with = "text_or_json")]
         arguments: String,
         /// Its status.
         status?: ItemStatus,
     }
 }
 
+/// Text, nothing, or JSON where its text should stand.
+fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        value => value.to_string(),
+    })
+}
+
 impl FunctionCall {
-    /// The arguments, parsed into a type of yours.
+    /// The arguments, parsed into a type of yours. Empty ones are read as `{}`.
     ///
     /// # Errors
     ///
     /// When the arguments are not JSON of this type.
     pub fn parse_arguments<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(&self.arguments)
+        let arguments = self.arguments.trim();
+        serde_json::from_str(if arguments.is_empty() { "{}" } else { arguments })
     }
 }
 
@@ -325,7 +336,7 @@ wire_struct! {
         /// The tool.
         name: String,
         /// Its input.
-        #[serde(default, deserialize_with = "null_as_default")]
+        #[serde(default, deserialize_with = "text_or_json")]
         input: String,
         /// Its status.
         status?: ItemStatus,
