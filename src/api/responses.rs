@@ -23,6 +23,7 @@
 //! ```
 
 mod collected;
+mod collected_output;
 mod conversation;
 mod decode;
 mod event;
@@ -65,6 +66,7 @@ pub use self::turn::ResponseTurn;
 
 use self::conversation::id_value;
 use self::request::{CODEX, OPENAI};
+use self::response::readable_usage;
 use self::rules::Rules;
 use self::stream::ReceiveStream;
 use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
@@ -317,6 +319,7 @@ wire_struct! {
         #[serde(default, deserialize_with = "null_as_default")]
         output: Vec<ResponseItem>,
         /// The tokens that it took, if the server reports them.
+        #[serde(deserialize_with = "readable_usage")]
         usage?: TokenUsage,
     }
 }

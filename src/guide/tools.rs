@@ -49,6 +49,13 @@
 //! too. [`events`](crate::responses::ToolLoop::events) gives the events as a stream, without a callback. With the feature
 //! `schemars`, `FunctionTool::of` makes the schema from the type of the arguments.
 //!
+//! A call runs once, even if the server tells it twice. At most eight functions run at the same time
+//! ([`with_functions_at_once`](crate::responses::ToolLoop::with_functions_at_once)). A function that returns
+//! [`ContentPart`](crate::responses::ContentPart)s gives the model an image or a file, not their JSON. A
+//! [`tool_choice`](crate::responses::ResponseRequest::tool_choice) that forces a call holds for the first response; after
+//! that the model may answer ([`with_forced_choice_kept`](crate::responses::ToolLoop::with_forced_choice_kept) changes
+//! that).
+//!
 //! To answer calls yourself, take them from [`function_calls`](crate::responses::CollectedResponse::function_calls), and
 //! give back [`ResponseItem::function_call_output`](crate::responses::ResponseItem::function_call_output) for each, after
 //! the items that came. Requests of one turn share a [`ResponseTurn`](crate::responses::ResponseTurn).

@@ -38,20 +38,9 @@ async fn a_response_needs_no_more_than_its_id_to_be_complete() {
         assert_eq!((completed.id.as_str(), completed.usage.unwrap().total_tokens), ("r", 3), "{name}");
         assert_eq!((completed.model.is_some(), &completed.extra["later"]), (name != "model", &json!(7)), "{name}");
     }
-    // Without an id, or with a bill that cannot be read, it is not known to be complete.
-    let usage = |input: Value| json!({ "input_tokens": 1, "output_tokens": 1, "total_tokens": 2, "input_tokens_details": input });
-    for (name, wrong) in [
-        ("id", json!(null)),
-        ("usage", json!({ "input_tokens": 1 })),
-        ("usage", json!({ "input_tokens": 1.5, "output_tokens": 1, "total_tokens": 2 })),
-        ("usage", usage(json!({}))),
-        ("usage", usage(json!({ "cached_tokens": null }))),
-    ] {
-        let mut response = json!({ "id": "r" });
-        response[name] = wrong;
-        let (_, ended_in) = read(stream(&[json!({ "type": "response.completed", "response": response })])).await;
-        assert_eq!(ended_in.unwrap().kind(), ErrorKind::Decode, "{response}");
-    }
+    // Without an id, it is not known to be complete.
+    let (_, ended_in) = read(stream(&[json!({ "type": "response.completed", "response": { "id": null } })])).await;
+    assert_eq!(ended_in.unwrap().kind(), ErrorKind::Decode);
 }
 
 #[tokio::test]

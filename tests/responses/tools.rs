@@ -103,8 +103,8 @@ async fn rounds_are_bounded() {
         counted.fetch_add(1, Ordering::Relaxed);
         async { Ok::<_, String>(1) }
     });
-    for _ in 0..9 {
-        backend.script_response(ScriptedResponse::function_call("again", "{}"));
+    for number in 0..9 {
+        backend.script_response(ScriptedResponse::items([call("again", &format!("call_{number}"), "{}")]));
     }
     let request = openai(&backend).openai_responses().create("gpt-5.5", "hello");
     let error = guard(request.run_tools(&tools).with_rounds(3)).await.unwrap_err();
@@ -126,6 +126,8 @@ async fn a_failure_on_the_way_ends_the_loop_and_custom_tools_are_the_application
     ]));
     let result = guard(ask(&codex(&backend)).run_tools(&tools())).await.unwrap();
     assert_eq!((result.rounds, result.last.custom_tool_calls().count()), (1, 1));
+    let answered = result.items.iter().filter(|item| item.item_type() == "function_call_output").count();
+    assert_eq!(answered, 1, "the function called beside it was run");
 }
 
 #[tokio::test]
@@ -190,6 +192,178 @@ async fn what_a_loop_brought_before_an_error_is_not_lost() {
     let (result, ended_in) = guard(run().collect_partial()).await;
     assert_eq!((result.rounds, result.items.len(), result.last.id()), (0, 0, None));
     assert_eq!((result.usage.total_tokens, ended_in.map(|error| error.kind())), (0, Some(ErrorKind::InvalidRequest)));
+}
+
+/// Functions without parameters, and how often they were run.
+fn counted(names: &[&str]) -> (Tools, Arc<AtomicU32>) {
+    let runs = Arc::new(AtomicU32::new(0));
+    let add = |tools: Tools, name: &&str| {
+        let runs = runs.clone();
+        tools.function(tool(name), move |arguments: Value| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            async move { Ok::<_, String>(arguments) }
+        })
+    };
+    (names.iter().fold(Tools::new(), add), runs)
+}
+
+fn report(name: &str) -> String {
+    std::fs::read_to_string(std::path::Path::new("tests/data/reports").join(name)).unwrap()
+}
+
+#[tokio::test]
+async fn a_call_runs_once() {
+    for name in ["09-same-call-done-twice.txt", "09b-second-time-without-arguments.txt"] {
+        let backend = Backend::start().unwrap();
+        let (tools, runs) = counted(&["pay"]);
+        backend.script_response(ScriptedResponse::transcript(report(name)));
+        guard(ask(&codex(&backend)).run_tools(&tools)).await.unwrap();
+        let told = outputs(&backend.requests()[1].json());
+        assert_eq!(
+            (runs.load(Ordering::Relaxed), told),
+            (1, vec![("call_1".to_owned(), r#"{"amount":5}"#.to_owned())])
+        );
+    }
+    // In a later response it is the same call only if name and arguments are the same too.
+    let backend = Backend::start().unwrap();
+    let (tools, runs) = counted(&["pay", "refund"]);
+    for (name, arguments) in [("pay", "{\"n\":1}"), ("pay", "{\"n\":1}"), ("pay", "{\"n\":2}"), ("refund", "{\"n\":2}")]
+    {
+        backend.script_response(ScriptedResponse::items([call(name, "c", arguments)]));
+    }
+    let result = guard(ask(&codex(&backend)).run_tools(&tools)).await.unwrap();
+    assert_eq!((result.rounds, runs.load(Ordering::Relaxed)), (5, 3));
+    let told: Vec<String> = outputs(&backend.requests()[4].json()).into_iter().map(|(_, output)| output).collect();
+    assert_eq!(told, ["{\"n\":1}", "{\"n\":1}", "{\"n\":2}", "{\"n\":2}"], "each time it is answered");
+}
+
+#[tokio::test]
+async fn no_arguments_are_an_empty_object_where_there_are_no_parameters() {
+    let backend = Backend::start().unwrap();
+    let (tools, runs) = counted(&["get_time"]);
+    let schema = json!({ "type": "object", "properties": { "zone": { "type": "string" } } });
+    let tools =
+        tools.function(FunctionTool::new("in_zone", "", schema), |_: Value| async { Ok::<_, String>("not asked for") });
+    let item: Value = serde_json::from_str(&report("06-tool-call-empty-arguments.json")).unwrap();
+    backend.script_response(ScriptedResponse::items([item, call("in_zone", "call_2", "")]));
+    guard(ask(&codex(&backend)).run_tools(&tools)).await.unwrap();
+    let told = outputs(&backend.requests()[1].json());
+    assert_eq!((told[0].1.as_str(), runs.load(Ordering::Relaxed)), ("{}", 1));
+    assert_eq!(told[1].1, r#"{"error":"the arguments of `in_zone` are missing"}"#);
+}
+
+#[tokio::test]
+async fn a_call_in_another_form_is_run_or_told_or_named() {
+    let backend = Backend::start().unwrap();
+    let (tools, runs) = counted(&["pay"]);
+    let run = || guard(ask(&codex(&backend)).run_tools(&tools).collect_partial());
+    backend.script_response(ScriptedResponse::transcript(report("34-arguments-as-an-object.txt")));
+    assert!(run().await.1.is_none());
+    assert_eq!(outputs(&backend.requests()[1].json())[0].1, r#"{"amount":5}"#);
+
+    let unreadable = json!({ "type": "function_call", "call_id": "c", "name": 7 });
+    backend.script_response(ScriptedResponse::items([unreadable]));
+    let (result, ended_in) = run().await;
+    assert!(ended_in.is_none() && result.rounds == 2, "{ended_in:?}");
+    assert_eq!(outputs(&backend.requests()[3].json())[0].0, "c");
+
+    backend.script_response(ScriptedResponse::items([json!({ "type": "function_call", "name": "pay" })]));
+    let (result, ended_in) = run().await;
+    let error = ended_in.unwrap();
+    assert_eq!((error.kind(), result.rounds, runs.load(Ordering::Relaxed)), (ErrorKind::Decode, 1, 1));
+    assert!(error.message().contains("`pay`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_forced_choice_is_forced_once() {
+    use codex_backend::responses::ToolChoice;
+
+    let allowed = |mode: &str| json!({ "type": "allowed_tools", "mode": mode, "tools": [] });
+    for (choice, kept, first, then) in [
+        (ToolChoice::Required, false, json!("required"), json!("auto")),
+        (ToolChoice::Function("pay".to_owned()), false, json!({ "type": "function", "name": "pay" }), json!("auto")),
+        (ToolChoice::Other(allowed("required")), false, allowed("required"), allowed("auto")),
+        (ToolChoice::Required, true, json!("required"), json!("required")),
+        (ToolChoice::None, false, json!("none"), json!("none")),
+    ] {
+        let backend = Backend::start().unwrap();
+        backend.script_response(ScriptedResponse::function_call("pay", "{}"));
+        let request = ask(&codex(&backend)).tool_choice(choice);
+        guard(request.run_tools(&counted(&["pay"]).0).with_forced_choice_kept(kept)).await.unwrap();
+        let choices: Vec<Value> =
+            backend.requests().iter().map(|request| request.json()["tool_choice"].clone()).collect();
+        assert_eq!(choices, [first, then]);
+    }
+}
+
+#[tokio::test]
+async fn parts_that_a_function_gives_stay_parts() {
+    use codex_backend::responses::{ContentPart, ToolOutput};
+
+    let parts = || vec![ContentPart::input_text("here"), ContentPart::input_image("data:image/png;base64,AAAA")];
+    let tools = Tools::new()
+        .function(tool("output"), move |_: Value| async move { Ok::<_, String>(ToolOutput::Parts(parts())) })
+        .function(tool("parts"), move |_: Value| async move { Ok::<_, String>(parts()) })
+        .function(tool("part"), move |_: Value| async move { Ok::<_, String>(parts().remove(1)) });
+    let backend = Backend::start().unwrap();
+    let calls = ["output", "parts", "part"].map(|name| call(name, name, "{}"));
+    backend.script_response(ScriptedResponse::items(calls));
+    guard(ask(&codex(&backend)).run_tools(&tools)).await.unwrap();
+    let input = backend.requests()[1].json()["input"].clone();
+    let image = json!({ "type": "input_image", "image_url": "data:image/png;base64,AAAA" });
+    let both = json!([{ "type": "input_text", "text": "here" }, image]);
+    assert_eq!([&input[4]["output"], &input[5]["output"], &input[6]["output"]], [&both, &both, &json!([image])]);
+}
+
+#[tokio::test]
+async fn a_server_that_stores_nothing_gets_back_what_it_can_read() {
+    use codex_backend::responses::ReasoningEffort;
+
+    let backend = Backend::start().unwrap();
+    let (tools, _) = counted(&["get_time"]);
+    let items: Vec<Value> = serde_json::from_str(&report("07-reasoning-of-a-response-not-kept.json")).unwrap();
+    let ask = || openai(&backend).openai_responses().create("gpt-5.5", "hello").store(false);
+    backend.script_response(ScriptedResponse::items(items.clone()));
+    let result = guard(ask().run_tools(&tools)).await.unwrap();
+    let requests: Vec<Value> = backend.requests().iter().map(|request| request.json()).collect();
+    assert_eq!(requests[0].get("include"), None, "a model that does not reason would refuse it");
+    assert_eq!(requests[1]["include"], json!(["reasoning.encrypted_content"]));
+    let told = requests[1]["input"].as_array().unwrap();
+    assert!(told.iter().all(|item| item.get("id").is_none() && item["type"] != "reasoning"), "{told:?}");
+    assert_eq!((told.len(), result.items.len()), (3, 3));
+
+    let mut encrypted = items;
+    encrypted[0]["encrypted_content"] = json!("gAAA");
+    backend.script_response(ScriptedResponse::items(encrypted));
+    guard(ask().reasoning_effort(ReasoningEffort::Low).run_tools(&tools)).await.unwrap();
+    let requests: Vec<Value> = backend.requests()[2..].iter().map(|request| request.json()).collect();
+    assert_eq!(requests[0]["include"], json!(["reasoning.encrypted_content"]));
+    assert_eq!(requests[1]["input"][1], json!({ "type": "reasoning", "summary": [], "encrypted_content": "gAAA" }));
+}
+
+#[tokio::test]
+async fn functions_run_beside_each_other_up_to_a_bound() {
+    for (at_once, in_turns, most) in [(2, false, 2), (8, true, 1)] {
+        let backend = Backend::start().unwrap();
+        let (running, seen) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let (now, highest) = (running.clone(), seen.clone());
+        let tools = Tools::new().function(tool("wait"), move |number: Value| {
+            let (now, highest) = (now.clone(), highest.clone());
+            async move {
+                highest.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                now.fetch_sub(1, Ordering::Relaxed);
+                Ok::<_, String>(number["n"].clone())
+            }
+        });
+        let calls = (0..5).map(|number| call("wait", &format!("c{number}"), &json!({ "n": number }).to_string()));
+        backend.script_response(ScriptedResponse::items(calls));
+        let request = ask(&codex(&backend)).parallel_tool_calls(!in_turns);
+        guard(request.run_tools(&tools).with_functions_at_once(at_once)).await.unwrap();
+        assert_eq!(seen.load(Ordering::Relaxed), most);
+        let told: Vec<String> = outputs(&backend.requests()[1].json()).into_iter().map(|(_, output)| output).collect();
+        assert_eq!(told, ["0", "1", "2", "3", "4"], "in the order of the calls");
+    }
 }
 
 /// The next event that is text or the end of a response.

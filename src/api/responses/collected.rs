@@ -1,5 +1,6 @@
 //! A response that is put together from the events of its stream.
 
+use super::collected_output::CollectedOutput;
 use super::event::{ResponseEvent, ResponseEventKind};
 use super::item::{CustomToolCall, FunctionCall, ResponseItem};
 use super::response::{ModelResponse, TokenUsage, output_text};
@@ -21,7 +22,8 @@ use crate::limits::{OpenAiRateLimits, RateLimitSnapshot};
 pub struct CollectedResponse {
     /// The response as its last event described it. Its own `output` may be empty.
     pub response: Option<ModelResponse>,
-    /// The complete items of the output, in order. To continue the conversation, give them back as input.
+    /// The complete items of the output, in order: each once, however the server told it, in pieces, when it was done, or in
+    /// the last description of the response. To continue the conversation, give them back as input.
     pub items: Vec<ResponseItem>,
     /// How much of each limit of the Codex backend is used, as last reported.
     pub rate_limits: Vec<RateLimitSnapshot>,
@@ -31,26 +33,21 @@ pub struct CollectedResponse {
     pub server_model: Option<String>,
     /// The version of the model catalogue on the server.
     pub models_etag: Option<String>,
-    /// Text of an incomplete message.
+    output: CollectedOutput,
+    /// Text of messages that are not complete.
     unfinished_text: String,
-    output_indexes: Vec<Option<u32>>,
 }
 
 impl CollectedResponse {
     pub(super) fn add(&mut self, event: ResponseEvent) {
         match event.kind {
-            ResponseEventKind::OutputTextDelta(piece) => self.unfinished_text.push_str(&piece.delta),
-            ResponseEventKind::OutputItemDone(done) => {
-                if matches!(*done.item, ResponseItem::Message(_)) {
-                    self.unfinished_text.clear();
-                }
-                self.items.push(*done.item);
-                self.output_indexes.push(done.output_index);
-            }
             ResponseEventKind::Created(response)
             | ResponseEventKind::Queued(response)
-            | ResponseEventKind::InProgress(response)
-            | ResponseEventKind::Completed(response) => self.describe(*response),
+            | ResponseEventKind::InProgress(response) => self.describe(*response),
+            ResponseEventKind::Completed(response) => {
+                self.describe(*response);
+                self.output.is_complete = true;
+            }
             ResponseEventKind::RateLimits(snapshot) => {
                 match self.rate_limits.iter_mut().find(|known| known.limit_id == snapshot.limit_id) {
                     Some(known) => *known = *snapshot,
@@ -60,7 +57,7 @@ impl CollectedResponse {
             ResponseEventKind::OpenAiRateLimits(limits) => self.api_rate_limits = Some(limits),
             ResponseEventKind::ServerModel(model) => self.server_model = Some(model.to_string()),
             ResponseEventKind::ModelsEtag(etag) => self.models_etag = Some(etag.to_string()),
-            _ => {}
+            kind => self.output.add(kind),
         }
     }
 
@@ -76,17 +73,8 @@ impl CollectedResponse {
         if let Some(last) = last {
             self.describe(*last);
         }
-        let places: Option<Vec<u32>> = std::mem::take(&mut self.output_indexes).into_iter().collect();
-        if let Some(places) = places.filter(|places| !places.is_sorted()) {
-            let mut placed: Vec<_> = places.into_iter().zip(std::mem::take(&mut self.items)).collect();
-            placed.sort_by_key(|(place, _)| *place);
-            self.items = placed.into_iter().map(|(_, item)| item).collect();
-        }
-        if self.items.is_empty()
-            && let Some(response) = &self.response
-        {
-            self.items.clone_from(&response.output);
-        }
+        let snapshot = self.response.as_ref().map_or(&[][..], |response| &response.output);
+        (self.items, self.unfinished_text) = std::mem::take(&mut self.output).finish(snapshot);
         self
     }
 

@@ -133,6 +133,38 @@ impl ResponseItem {
             Self::Other(value) => value.get("id").and_then(Value::as_str),
         }
     }
+
+    /// The id of the call that the item is, or answers.
+    #[must_use]
+    pub fn call_id(&self) -> Option<&str> {
+        match self {
+            Self::FunctionCall(item) => Some(&item.call_id),
+            Self::FunctionCallOutput(item) | Self::CustomToolCallOutput(item) => Some(&item.call_id),
+            Self::CustomToolCall(item) => Some(&item.call_id),
+            Self::LocalShellCall(item) => item.call_id.as_deref(),
+            Self::ToolSearchCall(item) => item.call_id.as_deref(),
+            Self::ToolSearchOutput(item) => item.call_id.as_deref(),
+            Self::Other(value) => value.get("call_id").and_then(Value::as_str),
+            _ => None,
+        }
+    }
+
+    /// Whether the server says that the item is not done.
+    pub(super) fn is_in_progress(&self) -> bool {
+        let status = match self {
+            Self::Message(item) => item.status.as_ref(),
+            Self::FunctionCall(item) => item.status.as_ref(),
+            Self::CustomToolCall(item) => item.status.as_ref(),
+            Self::LocalShellCall(item) => Some(&item.status),
+            Self::ToolSearchCall(item) => item.status.as_ref(),
+            Self::ToolSearchOutput(item) => Some(&item.status),
+            Self::WebSearchCall(item) => item.status.as_ref(),
+            Self::ImageGenerationCall(item) => item.status.as_ref(),
+            Self::Other(value) => return value.get("status").and_then(Value::as_str) == Some("in_progress"),
+            _ => None,
+        };
+        status == Some(&ItemStatus::InProgress)
+    }
 }
 
 open_enum! {
@@ -264,22 +296,33 @@ wire_struct! {
         name: String,
         /// The namespace that the function is in.
         namespace?: String,
-        /// The arguments, as JSON text; empty if there are none. The model writes them: they may not be valid JSON.
-        #[serde(default, deserialize_with = "null_as_default")]
+        /// The arguments, as JSON text; empty if there are none. The model writes them: they may not be valid JSON. A server
+        /// may send them as an object, which is read as its text.
+        #[serde(default, deserialize_with = "text_or_json")]
         arguments: String,
         /// Its status.
         status?: ItemStatus,
     }
 }
 
+/// Text, nothing, or JSON where its text should stand.
+fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        value => value.to_string(),
+    })
+}
+
 impl FunctionCall {
-    /// The arguments, parsed into a type of yours.
+    /// The arguments, parsed into a type of yours. Empty ones are read as `{}`.
     ///
     /// # Errors
     ///
     /// When the arguments are not JSON of this type.
     pub fn parse_arguments<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        from_text(&self.arguments)
+        let arguments = self.arguments.trim();
+        from_text(if arguments.is_empty() { "{}" } else { arguments })
     }
 }
 
@@ -293,7 +336,7 @@ wire_struct! {
         /// The tool.
         name: String,
         /// Its input.
-        #[serde(default, deserialize_with = "null_as_default")]
+        #[serde(default, deserialize_with = "text_or_json")]
         input: String,
         /// Its status.
         status?: ItemStatus,

@@ -1,6 +1,7 @@
 //! The response object and what belongs to it.
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use super::item::ResponseItem;
@@ -23,7 +24,8 @@ wire_struct! {
         /// The output of the model.
         #[serde(default, deserialize_with = "null_as_default")]
         output: Vec<ResponseItem>,
-        /// The tokens that it took.
+        /// The tokens that it took. `None`, too, where the server leaves out one of the numbers or sends something else.
+        #[serde(deserialize_with = "readable_usage")]
         usage?: TokenUsage,
         /// Why it failed.
         error?: ResponseError,
@@ -38,14 +40,14 @@ wire_struct! {
 
 impl ModelResponse {
     /// Reads an event's response that cannot be read as a whole, without the members that cannot be read. Of a member
-    /// that is there twice, the last counts. If its usage cannot be read, the response cannot.
+    /// that is there twice, the last counts.
     pub(super) fn in_part(told: Value) -> Option<Self> {
         let Value::Object(mut members) = told else { return None };
         if !members.get("id").is_some_and(Value::is_string) {
             members.insert("id".to_owned(), "".into());
         }
         let alone = |name: &str, value: &Value| serde_json::from_value::<Self>(json!({ "id": "", name: value }));
-        members.retain(|name, value| matches!(name.as_str(), "id" | "usage") || alone(name, value).is_ok());
+        members.retain(|name, value| name == "id" || alone(name, value).is_ok());
         serde_json::from_value(Value::Object(members)).ok()
     }
 
@@ -54,6 +56,20 @@ impl ModelResponse {
     pub fn output_text(&self) -> String {
         output_text(&self.output)
     }
+}
+
+/// A number that is not known must not be taken for zero, and does not cost the answer that it belongs to.
+pub(super) fn readable_usage<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TokenUsage>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Told {
+        Usage(TokenUsage),
+        Other(IgnoredAny),
+    }
+    Ok(match Option::deserialize(deserializer)? {
+        Some(Told::Usage(usage)) => Some(usage),
+        Some(Told::Other(_)) | None => None,
+    })
 }
 
 /// All text of the messages among the items.

@@ -53,7 +53,7 @@ const ITEMS_WITH_IDS_OF_THE_SERVER: [&str; 12] = [
 ];
 
 /// What reasoning must be given back as, where the server keeps none.
-const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
+pub(super) const ENCRYPTED_REASONING: &str = "reasoning.encrypted_content";
 
 impl Rules {
     /// The start of the sentence about a request that breaks them.

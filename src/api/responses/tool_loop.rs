@@ -1,5 +1,6 @@
 //! Functions that the model may call, and the loop that runs them until the model calls none.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
@@ -9,16 +10,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures_util::future::{BoxFuture, join_all};
-use futures_util::{FutureExt, Stream, StreamExt};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::collected::CollectedResponse;
 use super::event::ResponseEvent;
-use super::item::{FunctionCall, ResponseItem};
+use super::item::{ContentPart, FunctionCall, ResponseItem, ToolOutput};
 use super::request::{RequestContent, ResponseRequest};
 use super::response::TokenUsage;
+use super::rules::{ENCRYPTED_REASONING, Rules};
 use super::stream::ResponseStream;
 use super::tool::FunctionTool;
 use super::turn::ResponseTurn;
@@ -27,6 +30,8 @@ use crate::error::{Error, ErrorKind};
 
 /// The default maximum number of rounds.
 const ROUNDS: u32 = 16;
+/// The default maximum number of functions that run at the same time.
+const AT_ONCE: usize = 8;
 
 /// Functions of the application's that a model may call, by name.
 ///
@@ -70,7 +75,7 @@ struct Function {
 }
 
 /// Returns the output for the model.
-type Run = Arc<dyn Fn(&FunctionCall) -> BoxFuture<'static, String> + Send + Sync>;
+type Run = Arc<dyn Fn(&FunctionCall) -> BoxFuture<'static, ToolOutput> + Send + Sync>;
 
 impl Tools {
     /// No functions yet.
@@ -80,33 +85,42 @@ impl Tools {
     }
 
     /// Adds a function. It replaces one of the same name.
+    ///
+    /// The model gets what it returns as JSON, text as it is, and a [`ToolOutput`] or [`ContentPart`]s as the parts that they
+    /// are: a function can give an image.
     #[must_use]
     pub fn function<A, F, R, T, E>(mut self, tool: FunctionTool, function: F) -> Self
     where
         A: DeserializeOwned,
         F: Fn(A) -> R + Send + Sync + 'static,
         R: Future<Output = Result<T, E>> + Send + 'static,
-        T: Serialize,
+        T: Serialize + 'static,
         E: fmt::Display,
     {
-        let run = Arc::new(move |call: &FunctionCall| -> BoxFuture<'static, String> {
+        let has_parameters = has_parameters(&tool.parameters);
+        let run = Arc::new(move |call: &FunctionCall| -> BoxFuture<'static, ToolOutput> {
             let name = call.name.clone();
+            if has_parameters && call.arguments.trim().is_empty() {
+                let text = failure(&format!("the arguments of `{name}` are missing"));
+                return Box::pin(async { text.into() });
+            }
             let arguments: A = match call.parse_arguments() {
                 Ok(arguments) => arguments,
                 Err(error) => {
                     let text = failure(&format!("the arguments of `{name}` do not fit: {error}"));
-                    return Box::pin(async { text });
+                    return Box::pin(async { text.into() });
                 }
             };
             let running = function(arguments);
             Box::pin(async move {
-                match running.await.map(|value| serde_json::to_value(value)) {
-                    // Text goes as it is, without quotes.
-                    Ok(Ok(serde_json::Value::String(text))) => text,
-                    Ok(Ok(value)) => value.to_string(),
-                    Ok(Err(error)) => failure(&format!("what `{name}` returned cannot be written as JSON: {error}")),
+                let text = match running.await {
+                    Ok(value) => match output(value) {
+                        Ok(output) => return output,
+                        Err(error) => failure(&format!("what `{name}` returned cannot be written as JSON: {error}")),
+                    },
                     Err(error) => failure(&error.to_string()),
-                }
+                };
+                text.into()
             })
         });
         self.functions.insert(tool.name.clone(), Function { tool, run });
@@ -114,13 +128,13 @@ impl Tools {
     }
 
     /// Runs one call. What goes wrong is the output for the model.
-    async fn run(&self, call: &FunctionCall) -> String {
+    async fn run(&self, call: &FunctionCall) -> ToolOutput {
         let Some(function) = self.functions.get(&call.name) else {
-            return failure(&format!("there is no function `{}`", call.name));
+            return failure(&format!("there is no function `{}`", call.name)).into();
         };
         // A function that panics must not take the conversation with it.
         let running = AssertUnwindSafe(async { (function.run)(call).await }).catch_unwind();
-        running.await.unwrap_or_else(|_| failure(&format!("`{}` failed", call.name)))
+        running.await.unwrap_or_else(|_| failure(&format!("`{}` failed", call.name)).into())
     }
 }
 
@@ -134,19 +148,53 @@ fn failure(message: &str) -> String {
     serde_json::json!({ "error": message }).to_string()
 }
 
+/// What a function returned, for the model.
+fn output<T: Serialize + 'static>(value: T) -> Result<ToolOutput, serde_json::Error> {
+    let any: &dyn Any = &value;
+    if let Some(output) = any.downcast_ref::<ToolOutput>() {
+        return Ok(output.clone());
+    }
+    if let Some(parts) = any.downcast_ref::<Vec<ContentPart>>() {
+        return Ok(parts.clone().into());
+    }
+    if let Some(part) = any.downcast_ref::<ContentPart>() {
+        return Ok(vec![part.clone()].into());
+    }
+    Ok(match serde_json::to_value(value)? {
+        // Text goes as it is, without quotes.
+        Value::String(text) => text.into(),
+        value => value.to_string().into(),
+    })
+}
+
+/// Whether the schema of a function's arguments names any.
+fn has_parameters(schema: &Value) -> bool {
+    schema.get("properties").and_then(Value::as_object).is_some_and(|properties| !properties.is_empty())
+}
+
 impl<M> ResponseRequest<M> {
     /// Sends the request, runs the functions that the model calls, sends what they returned, and so on until the model
     /// calls none. `.await` the loop for its result, or use its [`events`](ToolLoop::events) as they arrive.
     ///
-    /// The calls of one round run concurrently. A call of a function that does not exist, arguments that do not fit, an
-    /// error and a panic do not end the loop: the model gets a message about them as the output. Each round is a
-    /// request of its own, with its own retries; all belong to one [`ResponseTurn`]. A call of a custom tool ends the
-    /// loop: the application has to answer it. Dropping the future or the stream cancels the request, or the functions,
-    /// under way.
+    /// The calls of one round run concurrently, [eight at a time](ToolLoop::with_functions_at_once), and one after the other
+    /// where the request says so ([`parallel_tool_calls`](Self::parallel_tool_calls)). A call of a function that does not
+    /// exist, arguments that do not fit, an error and a panic do not end the loop: the model gets a message about them as the
+    /// output. Each round is a request of its own, with its own retries; all belong to one [`ResponseTurn`]. A call of a tool
+    /// of any other kind that the application has to answer, such as a custom tool, ends the loop; the functions that were
+    /// called beside it have been run. Dropping the future or the stream cancels the request, or the functions, under way.
+    ///
+    /// A call runs once: one that a later response tells again, with the same id, name and arguments, gets the output that it
+    /// had. A [`tool_choice`](Self::tool_choice) that forces a call holds for the first response only, since the model could
+    /// never answer otherwise; see [`with_forced_choice_kept`](ToolLoop::with_forced_choice_kept).
+    ///
+    /// If the OpenAI API is asked not to store responses (`store(false)`), items go back without their ids, which it does not
+    /// know, and the model's reasoning goes back encrypted, which is asked for: from the beginning if the request says how to
+    /// reason, otherwise once the model has reasoned.
     ///
     /// # Errors
     ///
-    /// As [`stream`](Self::stream), in any round, and [`ErrorKind::TooManyRounds`].
+    /// As [`stream`](Self::stream), in any round, [`ErrorKind::TooManyRounds`], and [`ErrorKind::Decode`] for a call of a
+    /// function that cannot be read and has no id under which the model could be told.
     /// [`collect_partial`](ToolLoop::collect_partial) and [`events`](ToolLoop::events) also give what came before the error.
     pub fn run_tools(mut self, tools: &Tools) -> ToolLoop {
         for function in tools.functions.values() {
@@ -154,7 +202,17 @@ impl<M> ResponseRequest<M> {
         }
         let mut content = self.content;
         content.conversation.turn.get_or_insert_with(ResponseTurn::new);
-        ToolLoop { content, tools: Arc::new(tools.clone()), rounds: ROUNDS, on_event: None }
+        if keeps_nothing(&content) && content.fields.contains_key("reasoning") {
+            include_reasoning(&mut content);
+        }
+        ToolLoop {
+            content,
+            tools: Arc::new(tools.clone()),
+            rounds: ROUNDS,
+            at_once: AT_ONCE,
+            keeps_choice: false,
+            on_event: None,
+        }
     }
 }
 
@@ -165,6 +223,8 @@ pub struct ToolLoop {
     content: RequestContent,
     tools: Arc<Tools>,
     rounds: u32,
+    at_once: usize,
+    keeps_choice: bool,
     on_event: Option<EventCallback>,
 }
 
@@ -176,7 +236,8 @@ type EventCallback = Box<dyn FnMut(&ResponseEvent) + Send>;
 pub struct ToolLoopResult {
     /// The last response; if it broke off, as much of it as arrived. Empty if there was none.
     pub last: CollectedResponse,
-    /// All items beyond the request's own input: the model's output and what the functions returned. A response that broke
+    /// All items beyond the request's own input: the model's output and what the functions returned; without ids and
+    /// without reasoning that cannot be read, where they would go back to an OpenAI API that stores none. A response that broke
     /// off adds nothing, since the functions that it calls were not run; see [`last`](Self::last).
     pub items: Vec<ResponseItem>,
     /// The number of responses, including one that broke off.
@@ -190,6 +251,19 @@ impl ToolLoop {
     /// [`ErrorKind::TooManyRounds`].
     pub fn with_rounds(mut self, rounds: u32) -> Self {
         self.rounds = rounds.max(1);
+        self
+    }
+
+    /// How many functions may run at the same time. Default 8.
+    pub fn with_functions_at_once(mut self, functions: usize) -> Self {
+        self.at_once = functions.max(1);
+        self
+    }
+
+    /// Whether a tool choice that forces a call holds for all responses. Default `false`: it holds for the first one, and the
+    /// choice is automatic then.
+    pub fn with_forced_choice_kept(mut self, kept: bool) -> Self {
+        self.keeps_choice = kept;
         self
     }
 
@@ -278,9 +352,11 @@ impl ToolLoop {
     /// # Ok(()) }
     /// ```
     pub fn events(self) -> ToolLoopEvents {
-        let Self { content, tools, rounds, on_event } = self;
-        let step = Step::send(content);
-        ToolLoopEvents { tools, rounds, on_event, step, result: ToolLoopResult::default() }
+        let Self { content, tools, rounds, at_once, keeps_choice, on_event } = self;
+        let in_turns = content.fields.get("parallel_tool_calls") == Some(&Value::Bool(false));
+        let at_once = if in_turns { 1 } else { at_once };
+        let (step, answered, result) = (Step::send(content), Vec::new(), ToolLoopResult::default());
+        ToolLoopEvents { tools, rounds, at_once, keeps_choice, on_event, step, answered, result }
     }
 }
 
@@ -294,8 +370,12 @@ impl ToolLoop {
 pub struct ToolLoopEvents {
     tools: Arc<Tools>,
     rounds: u32,
+    at_once: usize,
+    keeps_choice: bool,
     on_event: Option<EventCallback>,
     step: Step,
+    /// The calls so far, with their outputs.
+    answered: Vec<(FunctionCall, ToolOutput)>,
     /// Without the response that is being read.
     result: ToolLoopResult,
 }
@@ -305,7 +385,7 @@ enum Step {
     Sending(BoxFuture<'static, (RequestContent, Result<ResponseStream, Error>)>),
     Reading(Box<Reading>),
     /// Gives what the functions returned.
-    RunningFunctions(BoxFuture<'static, (RequestContent, Vec<ResponseItem>)>),
+    RunningFunctions(BoxFuture<'static, (RequestContent, Vec<(FunctionCall, ToolOutput)>)>),
     Ended,
 }
 
@@ -355,14 +435,11 @@ impl ToolLoopEvents {
                         self.end_response();
                         Err(error)
                     }
-                    None => Ok(self.end_response().map_or(Step::Ended, |content| self.run_functions(content))),
+                    None => self.end_response().map_or(Ok(Step::Ended), |content| self.run_functions(content)),
                 },
                 Step::RunningFunctions(running) => {
-                    let (mut content, outputs) = ready!(running.poll_unpin(context));
-                    self.result.items.extend(outputs.iter().cloned());
-                    content.add_input(self.result.last.items.clone());
-                    content.add_input(outputs);
-                    self.next_round(content)
+                    let (content, answers) = ready!(running.poll_unpin(context));
+                    self.take_answers(content, answers)
                 }
                 Step::Ended => return Poll::Ready(None),
             };
@@ -394,19 +471,88 @@ impl ToolLoopEvents {
     }
 
     /// After a response that is whole: runs the functions that it calls.
-    fn run_functions(&mut self, content: RequestContent) -> Step {
+    fn run_functions(&mut self, content: RequestContent) -> Result<Step, Error> {
         let last = &self.result.last;
-        self.result.items.extend(last.items.iter().cloned());
-        let calls: Vec<FunctionCall> = last.function_calls().cloned().collect();
-        if calls.is_empty() || last.custom_tool_calls().next().is_some() {
-            return Step::Ended;
+        let items = last.items.iter().cloned();
+        if keeps_nothing(&content) {
+            self.result.items.extend(items.filter_map(on_its_own));
+        } else {
+            self.result.items.extend(items);
         }
-        let tools = self.tools.clone();
-        Step::RunningFunctions(Box::pin(async move {
-            let outputs = join_all(calls.iter().map(|call| tools.run(call))).await;
-            let outputs = calls.iter().zip(outputs);
-            (content, outputs.map(|(call, output)| ResponseItem::function_call_output(&call.call_id, output)).collect())
-        }))
+        let mut calls: Vec<FunctionCall> = last.function_calls().cloned().collect();
+        let unreadable: Vec<FunctionCall> = last.items.iter().filter_map(unreadable_call).collect();
+        if let Some(call) = unreadable.iter().find(|call| call.call_id.is_empty()) {
+            let message = format!("the call of the function `{}` cannot be read, and has no id", call.name);
+            return Err(Error::new(ErrorKind::Decode, content.route.create.name, message).sent(true));
+        }
+        let refused = |call: FunctionCall| {
+            let output = failure(&format!("the call of `{}` cannot be read", call.name)).into();
+            (call, output)
+        };
+        let mut answers: Vec<(FunctionCall, ToolOutput)> = unreadable.into_iter().map(refused).collect();
+        if calls.is_empty() && answers.is_empty() {
+            return Ok(Step::Ended);
+        }
+        calls.retain(|call| match self.answered.iter().find(|(known, _)| is_same_call(known, call)) {
+            Some((_, output)) => {
+                answers.push((call.clone(), output.clone()));
+                false
+            }
+            None => true,
+        });
+        let (tools, at_once) = (self.tools.clone(), self.at_once);
+        Ok(Step::RunningFunctions(Box::pin(async move {
+            let running = calls.into_iter().map(|call| {
+                let tools = &tools;
+                async move {
+                    let output = tools.run(&call).await;
+                    (call, output)
+                }
+            });
+            answers.extend(stream::iter(running).buffered(at_once).collect::<Vec<_>>().await);
+            (content, answers)
+        })))
+    }
+
+    /// Tells the model what its calls gave, unless some are left that only the application can answer.
+    fn take_answers(
+        &mut self,
+        mut content: RequestContent,
+        answers: Vec<(FunctionCall, ToolOutput)>,
+    ) -> Result<Step, Error> {
+        // In the order of the calls.
+        let place = |call: &FunctionCall| {
+            self.result.last.items.iter().position(|item| item.call_id() == Some(call.call_id.as_str()))
+        };
+        let mut answers = answers;
+        answers.sort_by_key(|(call, _)| place(call));
+        let outputs: Vec<ResponseItem> = answers
+            .iter()
+            .map(|(call, output)| ResponseItem::function_call_output(&call.call_id, output.clone()))
+            .collect();
+        for answer in answers {
+            if !self.answered.iter().any(|(known, _)| is_same_call(known, &answer.0)) {
+                self.answered.push(answer);
+            }
+        }
+        self.result.items.extend(outputs.iter().cloned());
+        let last = &self.result.last;
+        if last.custom_tool_calls().next().is_some() {
+            return Ok(Step::Ended);
+        }
+        if keeps_nothing(&content) {
+            if last.items.iter().any(|item| matches!(item, ResponseItem::Reasoning(_))) {
+                include_reasoning(&mut content);
+            }
+            content.add_input(last.items.iter().cloned().filter_map(on_its_own).collect());
+        } else {
+            content.add_input(last.items.clone());
+        }
+        content.add_input(outputs);
+        if !self.keeps_choice {
+            release_choice(&mut content);
+        }
+        self.next_round(content)
     }
 
     fn next_round(&self, content: RequestContent) -> Result<Step, Error> {
@@ -415,6 +561,68 @@ impl ToolLoopEvents {
         }
         let message = format!("the model still calls functions after {} responses", self.rounds);
         Err(Error::new(ErrorKind::TooManyRounds, content.route.create.name, message).sent(true))
+    }
+}
+
+/// Whether two responses tell the same call.
+fn is_same_call(one: &FunctionCall, other: &FunctionCall) -> bool {
+    !one.call_id.is_empty()
+        && one.call_id == other.call_id
+        && one.name == other.name
+        && one.arguments == other.arguments
+}
+
+/// What can be told of a call of a function in a form that this crate does not know.
+fn unreadable_call(item: &ResponseItem) -> Option<FunctionCall> {
+    let ResponseItem::Other(told) = item else { return None };
+    let member = |name: &str| told.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
+    let call = FunctionCall {
+        id: None,
+        call_id: member("call_id"),
+        name: member("name"),
+        namespace: None,
+        arguments: String::new(),
+        status: None,
+        extra: Map::new(),
+    };
+    (member("type") == "function_call").then_some(call)
+}
+
+/// Whether the items of this loop can be told to the server only as a whole, since it stores none.
+fn keeps_nothing(content: &RequestContent) -> bool {
+    content.route.rules == Rules::OpenAiApi && content.fields.get("store") == Some(&Value::Bool(false))
+}
+
+/// The item as a server can read it that does not know it; nothing, if it cannot.
+fn on_its_own(item: ResponseItem) -> Option<ResponseItem> {
+    if matches!(&item, ResponseItem::Reasoning(reasoning) if reasoning.encrypted_content.is_none()) {
+        return None;
+    }
+    let mut fields = Map::new();
+    fields.insert("input".to_owned(), Value::Array(vec![serde_json::to_value(&item).ok()?]));
+    // The backend's rule for items holds for any server that stores none.
+    Rules::CodexBackend.settle_input(&mut fields);
+    let settled = fields.get_mut("input")?.get_mut(0)?.take();
+    serde_json::from_value(settled).ok()
+}
+
+fn include_reasoning(content: &mut RequestContent) {
+    let included = content.fields.get("include").and_then(Value::as_array);
+    if !included.is_some_and(|included| included.iter().any(|what| what == ENCRYPTED_REASONING)) {
+        content.push("include", &ENCRYPTED_REASONING);
+    }
+}
+
+/// A choice that forces a call leaves the model no way to answer, once its calls have been.
+fn release_choice(content: &mut RequestContent) {
+    let Some(choice) = content.fields.get_mut("tool_choice") else { return };
+    match choice {
+        Value::String(word) if matches!(word.as_str(), "auto" | "none") => {}
+        Value::Object(members) if members.get("type").is_some_and(|kind| kind == "allowed_tools") => {
+            members.insert("mode".to_owned(), "auto".into());
+        }
+        Value::Null => {}
+        choice => *choice = "auto".into(),
     }
 }
 

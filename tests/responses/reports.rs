@@ -1,0 +1,113 @@
+//! Inputs on which other clients failed, and what a user expects of them.
+
+use std::path::Path;
+
+use codex_backend::responses::{CollectedResponse, ModelResponse, ResponseItem, ResponseStream};
+use serde_json::{Value, json};
+
+use super::support::guard;
+
+fn report(name: &str) -> String {
+    std::fs::read_to_string(Path::new("tests/data/reports").join(name)).unwrap()
+}
+
+async fn collected(name: &str) -> CollectedResponse {
+    let stream = ResponseStream::from_transcript(report(name));
+    guard(stream.collect()).await.unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn transcript(events: &[Value]) -> ResponseStream {
+    ResponseStream::from_transcript(events.iter().map(|event| format!("data: {event}\n\n")).collect::<String>())
+}
+
+async fn collect(events: &[Value]) -> CollectedResponse {
+    guard(transcript(events).collect()).await.unwrap()
+}
+
+fn types(answer: &CollectedResponse) -> Vec<&str> {
+    answer.items.iter().map(ResponseItem::item_type).collect()
+}
+
+fn message(id: &str, text: &str) -> Value {
+    let content = json!([{ "type": "output_text", "text": text, "annotations": [] }]);
+    json!({ "type": "message", "id": id, "role": "assistant", "status": "completed", "content": content })
+}
+
+#[tokio::test]
+async fn a_counter_that_is_not_told_does_not_cost_the_answer() {
+    for name in ["01-usage-null-counter.txt", "01b-usage-missing-counter.txt", "01c-usage-empty.txt"] {
+        let answer = collected(name).await;
+        assert_eq!((answer.text().as_str(), answer.usage(), answer.items.len()), ("four", None, 1), "{name}");
+    }
+    let whole: ModelResponse = serde_json::from_str(&report("01d-usage-null-counter-whole.json")).unwrap();
+    assert_eq!((whole.output_text().as_str(), whole.usage), ("four", None));
+}
+
+#[tokio::test]
+async fn what_only_the_last_description_tells_is_there() {
+    let answer = collected("08-call-only-in-completed-output.txt").await;
+    let calls: Vec<_> = answer.function_calls().map(|call| (&*call.name, &*call.arguments)).collect();
+    assert_eq!((calls, answer.items.len()), (vec![("get_time", r#"{"zone":"Oslo"}"#)], 2));
+    let answer = collected("08b-message-only-in-the-last-snapshot.txt").await;
+    assert_eq!((answer.text().as_str(), types(&answer)), ("the answer", vec!["reasoning", "message"]));
+
+    let server = |name: &str| json!({ "type": "mcp_list_tools", "id": name, "server_label": name, "tools": [] });
+    let output = json!([server("a"), server("b"), { "type": "mcp_call", "id": "mcp_1", "name": "n", "server_label": "a",
+        "arguments": "{}", "output": "o" }, message("m", "done")]);
+    let answer = collect(&[
+        json!({ "type": "response.output_item.added", "output_index": 2, "item": { "type": "mcp_call", "id": "mcp_1",
+            "name": "n", "server_label": "a", "arguments": "", "status": "in_progress" } }),
+        json!({ "type": "response.output_text.delta", "item_id": "m", "output_index": 3, "content_index": 0, "delta": "do" }),
+        json!({ "type": "response.completed", "response": { "id": "r", "output": output } }),
+    ])
+    .await;
+    assert_eq!(serde_json::to_value(&answer.items).unwrap(), output);
+}
+
+#[tokio::test]
+async fn what_only_a_done_event_tells_is_there() {
+    let answer = collected("33-text-told-only-when-done.txt").await;
+    assert_eq!((answer.text().as_str(), answer.items.len()), ("whole text", 1));
+}
+
+#[tokio::test]
+async fn an_item_that_is_told_twice_is_the_same_one() {
+    for name in ["09-same-call-done-twice.txt", "09b-second-time-without-arguments.txt"] {
+        let answer = collected(name).await;
+        let calls: Vec<_> = answer.function_calls().map(|call| &*call.arguments).collect();
+        assert_eq!((calls, answer.items.len()), (vec![r#"{"amount":5}"#], 1), "{name}");
+    }
+    // Two that say the same are two, and the same place for both does not make them one.
+    let done = |item: Value| json!({ "type": "response.output_item.done", "output_index": 0, "item": item });
+    for (first, second) in [(message("m1", "a"), message("m2", "a")), (message("", "a"), message("", "b"))] {
+        let completed = json!({ "type": "response.completed", "response": { "id": "r", "output": [first, second] } });
+        let answer = collect(&[done(first.clone()), done(second.clone()), completed]).await;
+        assert_eq!(answer.items.len(), 2, "{:?}", answer.items);
+    }
+    // An id that changes with each event does not make two of one.
+    let answer = collect(&[
+        json!({ "type": "response.output_item.added", "output_index": 0, "item": { "type": "message", "id": "a",
+            "role": "assistant", "status": "in_progress", "content": [] } }),
+        json!({ "type": "response.output_text.delta", "item_id": "b", "output_index": 0, "content_index": 0, "delta": "hi" }),
+        json!({ "type": "response.output_text.done", "item_id": "c", "output_index": 0, "content_index": 0, "text": "hi" }),
+        done(message("d", "hi")),
+        json!({ "type": "response.completed", "response": { "id": "r", "output": [message("e", "hi")] } }),
+    ])
+    .await;
+    assert_eq!((answer.items.len(), answer.text().as_str()), (1, "hi"));
+}
+
+#[tokio::test]
+async fn what_broke_off_is_no_item_and_its_text_is_kept() {
+    let stream = transcript(&[
+        json!({ "type": "response.output_item.added", "output_index": 0, "item": { "type": "function_call", "id": "fc",
+            "call_id": "c", "name": "pay", "arguments": "", "status": "in_progress" } }),
+        json!({ "type": "response.function_call_arguments.delta", "item_id": "fc", "output_index": 0, "delta": "{\"a" }),
+        json!({ "type": "response.output_text.delta", "item_id": "m", "output_index": 1, "content_index": 0, "delta": "half" }),
+        json!({ "type": "response.incomplete", "response": { "id": "r", "output": [message("n", "whole")],
+            "incomplete_details": { "reason": "max_output_tokens" } } }),
+    ]);
+    let (answer, ended_in) = guard(stream.collect_partial()).await;
+    assert_eq!(ended_in.unwrap().code(), Some("max_output_tokens"));
+    assert_eq!((types(&answer), answer.text().as_str()), (vec!["message"], "wholehalf"));
+}
