@@ -340,6 +340,10 @@ fn keeps(told: &Value, written: &Value) -> bool {
         }
         (Value::String(text), Value::Array(parts)) => parts.len() == 1 && parts[0]["text"] == **text,
         (Value::String(text), Value::Object(part)) => part.get("text").is_some_and(|part| part == text),
+        // Arguments that are no text become the text of their JSON.
+        (told, Value::String(written)) if !told.is_string() => {
+            serde_json::from_str::<Value>(written).is_ok_and(|written| keeps(told, &written))
+        }
         (Value::Number(told), Value::Number(written)) => told == written || told.as_f64() == written.as_f64(),
         _ => told == written,
     }
