@@ -1,7 +1,8 @@
 //! One room for each endpoint family: its handle, its request builders, its wire types.
 //!
 //! What they share: `endpoint` (how handles and operations are declared), `request` (one request, from its path's template
-//! to the decoded answer, and lists that come in pages), `cache` (what is remembered for a while).
+//! to the decoded answer, and lists that come in pages), `cache` (what is remembered for a while), `kept_file` (files in
+//! which something is cached).
 
 pub mod accounts;
 pub(crate) mod cache;
@@ -9,6 +10,7 @@ pub mod connectors;
 pub(crate) mod endpoint;
 pub mod environments;
 pub mod files;
+pub(crate) mod kept_file;
 #[cfg(feature = "managed-config")]
 pub mod managed_config;
 pub mod models;

@@ -142,8 +142,9 @@ impl CodexModels {
         self
     }
 
-    /// Caches the catalogue in a file, too. It contains no credentials. A file that cannot be read is ignored; a
-    /// failure to write it is logged.
+    /// Caches the catalogue in a file, too. It contains no credentials. A file that cannot be read is ignored, and so is
+    /// one that is no regular file or larger than 16 MiB; a failure to write it is logged. Not used where the account
+    /// is not known.
     #[must_use]
     pub fn with_cache_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.cache_file = Some(path.into());
@@ -280,7 +281,7 @@ impl CodexModels {
 
     async fn keep(&self, entry: Entry) {
         *lock(&self.kept.entry) = Some(entry.clone());
-        if let Some(path) = &self.cache_file
+        if let Some(path) = self.cache_file.as_ref().filter(|_| entry.key.account_id.is_some())
             && let Err(error) = CacheFile::write(path.clone(), entry).await
         {
             tracing::warn!(%error, "the catalogue of models could not be written to its file");

@@ -13,6 +13,8 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use crate::clock::WaitLog;
+#[cfg(unix)]
+use crate::support::make_odd_files;
 use crate::support::{client, client_with_plan, guard};
 
 const POLICY: &str = "allowed_approval_policies = [\"never\"]";
@@ -310,5 +312,23 @@ async fn a_demand_of_the_administrators_cannot_be_left_out() {
         backend.inject(Route::GET_CONFIG_BUNDLE, Fault::status(200).body(body.to_string()));
         let error = guard(client.managed_config().bundle()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode, "{bad}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_is_no_cache_is_unreadable_and_stays_what_it_is() {
+    let (backend, folder) = (Backend::start().unwrap(), tempfile::tempdir().unwrap());
+    backend.set_requirements(json!({ "contents": POLICY, "sha256": "x" }));
+    for path in make_odd_files(folder.path()) {
+        let place = folder.path().join("cloud-requirements-cache.json");
+        std::os::unix::fs::symlink(&path, &place).unwrap();
+        let cache = ConfigCache::shared_with_official_tool(folder.path());
+        let config = managed(&backend, "2026-04-23T00:00:00Z");
+        let loaded = guard(config.load_requirements().with_cache(cache)).await.unwrap();
+        assert_eq!((loaded.source, loaded.cache), (ConfigLoadSource::Server, Some(CacheStatus::Unreadable)));
+        // What is merely too large may be replaced.
+        assert_eq!(place.is_symlink(), !path.ends_with("huge"), "{}", path.display());
+        fs::remove_file(&place).unwrap();
     }
 }

@@ -8,6 +8,8 @@ use codex_backend::{ChatGptTokens, Client, CodexBackend, ErrorKind, RetryPolicy}
 use serde_json::json;
 
 use crate::support::guard;
+#[cfg(unix)]
+use crate::support::make_odd_files;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -157,6 +159,33 @@ async fn a_file_keeps_the_catalogue_for_its_account_server_and_version_alone() {
     let models = client(&backend, &clock).codex_models().with_cache_file(nowhere);
     guard(models.catalogue(RefreshStrategy::Online)).await.unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_is_no_cache_is_a_miss_and_stays_what_it_is() {
+    let (backend, clock) = (Backend::start().unwrap(), clock());
+    let folder = tempfile::tempdir().unwrap();
+    for path in make_odd_files(folder.path()) {
+        let kind = std::fs::symlink_metadata(&path).unwrap().file_type();
+        let models = client(&backend, &clock).codex_models().with_cache_file(&path);
+        guard(models.catalogue(RefreshStrategy::OnlineIfUncached)).await.unwrap();
+        let is_replaced = std::fs::symlink_metadata(&path).unwrap().file_type() != kind;
+        assert!(!is_replaced, "{}", path.display());
+    }
+    assert_eq!(asked(&backend), 5);
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_known_has_no_file() {
+    let (backend, clock) = (Backend::start().unwrap(), clock());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("models.json");
+    backend.inject(Route::LIST_MODELS, Fault::status(200).body(r#"{"models":[{"slug":"a"}]}"#));
+    let opaque = backend.client().chatgpt(ChatGptTokens::new("opaque")).clock(clock).build().unwrap();
+    let models = opaque.codex_models().with_cache_file(&path);
+    assert_eq!(guard(models.catalogue(RefreshStrategy::Online)).await.unwrap().models().len(), 1);
+    assert!(!path.exists());
 }
 
 #[tokio::test]

@@ -12,6 +12,18 @@ use crate::clock::WaitLog;
 
 pub(crate) use self::guard::guard;
 
+/// What no cache should be: a pipe, a folder, a device, a link to one, and a file that is too large.
+#[cfg(unix)]
+pub(crate) fn make_odd_files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let path = |name: &str| folder.join(name);
+    assert!(std::process::Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+    std::fs::create_dir(path("folder")).unwrap();
+    std::os::unix::fs::symlink("pipe", path("link")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", path("device")).unwrap();
+    std::fs::File::create(path("huge")).unwrap().set_len(1 << 40).unwrap();
+    ["pipe", "folder", "link", "device", "huge"].map(path).into()
+}
+
 /// A client whose waits pass at once.
 pub(crate) fn client(backend: &Backend) -> Client<CodexBackend> {
     backend.client().chatgpt(backend.chatgpt_tokens()).clock(WaitLog::default()).build().unwrap()

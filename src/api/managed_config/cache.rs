@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::api::kept_file;
 use crate::auth::AccountFacts;
 use crate::exchange::tellable;
 
@@ -44,7 +45,7 @@ pub enum CacheStatus {
     NoIdentity,
     /// There is no file.
     Missing,
-    /// The file cannot be read.
+    /// The file cannot be read, is no regular file, or is larger than 16 MiB.
     Unreadable,
     /// The file does not have the form of a cache.
     Malformed,
@@ -131,11 +132,11 @@ impl ConfigCache {
         let (Some(user_id), Some(account_id)) = (&account.user_id, &account.account_id) else {
             return Err(CacheStatus::NoIdentity);
         };
-        let text = fs::read_to_string(self.path(format)).map_err(|error| match error.kind() {
+        let text = kept_file::read(&self.path(format)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => CacheStatus::Missing,
             _ => CacheStatus::Unreadable,
         })?;
-        let file: File = serde_json::from_str(&text).map_err(|_| CacheStatus::Malformed)?;
+        let file: File = serde_json::from_slice(&text).map_err(|_| CacheStatus::Malformed)?;
         let payload = compact(file.signed_payload.get());
         let signature = BASE64_STANDARD.decode(&file.signature).map_err(|_| CacheStatus::BadSignature)?;
         hmac::verify(&self.key(format), payload.as_bytes(), &signature).map_err(|_| CacheStatus::BadSignature)?;
@@ -184,6 +185,7 @@ impl ConfigCache {
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    kept_file::check_replaceable(path)?;
     let beside = path.with_extension(format!("{:016x}.tmp", fastrand::u64(..)));
     let written = write_private(&beside, content).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::catalogue::ModelCatalogue;
 use super::entry::{Entry, Key};
+use crate::api::kept_file;
 use crate::exchange::tellable;
 
 /// Its content.
@@ -25,9 +26,10 @@ pub(super) struct CacheFile {
 }
 
 impl CacheFile {
-    /// The file's entry, if it is for this key, however old.
+    /// The file's entry, if it is for this key, however old. An account that is not known has none: it may be another.
     pub(super) async fn read(path: PathBuf, key: Key) -> Option<Entry> {
-        let bytes = tokio::task::spawn_blocking(move || std::fs::read(path)).await.ok()?.ok()?;
+        key.account_id.as_ref()?;
+        let bytes = tokio::task::spawn_blocking(move || kept_file::read(&path)).await.ok()?.ok()?;
         let file: Self = crate::wire::from_bytes(&bytes).ok()?;
         let fetched_at = humantime::parse_rfc3339(&file.fetched_at).ok()?;
         let of = Key { base_url: file.base_url, account_id: file.account_id, client_version: file.client_version };
@@ -54,6 +56,7 @@ impl CacheFile {
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {
+    kept_file::check_replaceable(path)?;
     let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     name.push(format!(".{:016x}", fastrand::u64(..)));
     let beside = path.with_file_name(name);
