@@ -95,7 +95,7 @@ impl Plugins {
                 .query("limit", PAGE_SIZE)
                 .query_if("pageToken", cursor)
                 .json::<PluginListAnswer>()
-                .and_then(|answer| Ok(Page::new(answer.plugins, answer.pagination.next_page_token)))
+                .and_then(|answer| Ok(Page::new(answer.plugins, answer.pagination.0.next_page_token)))
         })
     }
 }

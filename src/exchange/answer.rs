@@ -1,5 +1,6 @@
 //! What a server answered: a success to decode, or an error to understand.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -16,7 +17,7 @@ use super::retry::retry_after;
 use super::scrub::Scrubber;
 use crate::error::{Error, ErrorKind};
 use crate::limits::UsageLimit;
-use crate::wire::from_json;
+use crate::wire::{from_exact_json, from_json};
 
 /// How much of an answer that became an error is scrubbed and then cut; of an error's body, no more is read.
 pub(super) const LONGEST_ERROR_BODY: usize = 64 << 10;
@@ -35,6 +36,8 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     pub(crate) attempts: u32,
     pub(crate) scrubber: Scrubber,
+    /// How many members and entries could not be read, and were skipped.
+    pub(crate) skipped: AtomicUsize,
 }
 
 impl Answer {
@@ -46,6 +49,7 @@ impl Answer {
             body: Bytes::from_static(body.as_bytes()),
             attempts: 0,
             scrubber: Scrubber::lookalikes(),
+            skipped: AtomicUsize::new(0),
         }
     }
 
@@ -54,6 +58,20 @@ impl Answer {
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self, operation: &Operation) -> Result<T, Error> {
+        let (read, skipped) = self.read(operation, from_json)?;
+        if skipped > 0 {
+            tracing::warn!(operation = operation.name, skipped, "parts of an answer cannot be read");
+            self.skipped.fetch_add(skipped, Ordering::Relaxed);
+        }
+        Ok(read)
+    }
+
+    /// One of which nothing may be skipped.
+    pub(crate) fn exact_json<T: DeserializeOwned>(&self, operation: &Operation) -> Result<T, Error> {
+        self.read(operation, from_exact_json)
+    }
+
+    fn read<T>(&self, operation: &Operation, from_json: fn(&[u8]) -> Result<T, serde_json::Error>) -> Result<T, Error> {
         from_json(&self.body).map_err(|error| {
             // The decoder's own sentence quotes the value it stumbled over.
             let reason = match error.classify() {

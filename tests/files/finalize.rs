@@ -125,6 +125,17 @@ async fn a_failure_with_a_reason_gives_the_reason() {
 }
 
 #[tokio::test]
+async fn an_odd_name_or_type_does_not_lose_an_upload_that_is_done() {
+    let backend = start();
+    let url = format!("http://{}/f?sig=x", backend.address());
+    let told =
+        json!({ "status": "success", "download_url": url, "file_name": 7, "mime_type": [], "error_message": {} });
+    backend.inject(Route::FINALIZE_FILE, answer(&told));
+    let file = guard(uploads(&backend).bytes("a.txt", "hello")).await.unwrap();
+    assert_eq!((file.file_name(), file.mime_type()), ("a.txt", None));
+}
+
+#[tokio::test]
 async fn a_failure_without_a_reason_says_so() {
     for status in ["error", "failed", "failure"] {
         let error = finalized_as(answer(&json!({ "status": status, "error_message": null }))).await;
