@@ -106,7 +106,13 @@ impl Caller {
         }
         let url = base_url.with_target(&target);
         let span = operation.span(if is_own { self.mode } else { NoAuth::NAME });
-        Ok((AddressedCall { request: Outgoing { operation, url, headers, payload, options }, is_own }, span))
+        Ok((
+            AddressedCall {
+                request: Outgoing { operation, url, public_hosts_only: false, headers, payload, options },
+                is_own,
+            },
+            span,
+        ))
     }
 
     /// Sends it. Borrowed: what an async function takes by value is stored in its future twice.
@@ -152,9 +158,10 @@ impl Caller {
         payload: Payload<'a>,
         options: &'a CallOptions,
     ) -> Result<Answer, Error> {
-        let mut request = Outgoing { operation, url: url.to_url(), headers, payload, options };
+        let (public_hosts_only, scrubber) = (url.public_hosts_only(), Scrubber::for_signed_url(url.expose()));
+        let mut request = Outgoing { operation, url: url.to_url(), public_hosts_only, headers, payload, options };
         let mut progress = self.exchange().begin();
-        let mut bare = Bare { scrubber: Scrubber::for_signed_url(url.expose()), to_api: false };
+        let mut bare = Bare { scrubber, to_api: false };
         let answer = pin!(self.exchange().send(&mut request, &mut bare, &mut progress));
         answer.instrument(operation.span("signed URL")).await.map_err(|error| match error.kind() {
             // The credentials of this client have nothing to do with it.

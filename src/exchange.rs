@@ -305,7 +305,13 @@ impl Exchange {
                 opened.unwrap_or_else(|_| Err(idle(operation, bounds.idle())))?
             }
         };
-        let carried = TransportRequest { method: operation.method.clone(), url: request.url.clone(), headers, body };
+        let carried = TransportRequest {
+            method: operation.method.clone(),
+            url: request.url.clone(),
+            headers,
+            body,
+            public_hosts_only: request.public_hosts_only,
+        };
         let sending = self.transport.send(carried);
         let carried =
             pin!(self.carry(operation, sending, &request.url, activity.as_ref(), &*authorize, receive, progress));
@@ -381,6 +387,9 @@ impl Exchange {
             TransportFailure::ConnectTimeout => {
                 let limit = self.timeouts.connect;
                 (ErrorKind::Connect, format!("connecting to {server} took longer than {limit:?}"), false)
+            }
+            TransportFailure::NotPublic => {
+                (ErrorKind::UntrustedUrl, format!("{server} will not be connected to: {cause}"), false)
             }
             TransportFailure::Certificate => {
                 (ErrorKind::Certificate, format!("no TLS connection could be made to {server}: {cause}"), false)

@@ -8,9 +8,10 @@
 //! | [`wire_struct!`] | an object that is read to be given back | is kept, in `extra` |
 //!
 //! An answer is read by [`from_json`], and other JSON that somebody else wrote by [`from_text`] or [`from_bytes`]: all of them
-//! bound what it may cost. In an `open_struct!` a member that is missing or `null` has its default, a whole number
-//! may be written as `1.0`, and an entry of a list that cannot be read is skipped. What its members may be is [`Wire`]: scalars,
-//! `Option`, `Vec`, and everything that `open_enum!` or `open_struct!` declares. In a `wire_struct!` a member that may be
+//! bound what it may cost. In an `open_struct!` a member that is missing or `null` has its default, a whole number may be
+//! written as `1.0`, and a member or an entry of a list that cannot be read is skipped and counted. An answer of which
+//! nothing may be skipped is read by [`from_exact_json`], and such a member is [`Exact`]. What members may be is [`Wire`]:
+//! scalars, `Option`, `Vec`, and everything that `open_enum!` or `open_struct!` declares. In a `wire_struct!` a member that may be
 //! missing is written `name?: Type`; all others are required, unless an attribute of serde says otherwise
 //! ([`null_as_default`], [`count`], [`optional_count`]).
 
@@ -93,20 +94,20 @@ macro_rules! open_struct {
 }
 pub(crate) use open_struct;
 
-/// Reads an answer that keeps the bounds of [`check`]. One that does not fit is read a second time, without those entries of
-/// its lists that cannot be read: nearly all answers fit, and reading each entry on its own takes twice as long.
-pub(crate) fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, JsonError> {
-    check(json).map_err(JsonError::Excessive)?;
-    let read = serde_json::from_slice(json).or_else(|error| {
-        if !error.is_data() {
-            return Err(error);
+/// Reads an answer that keeps the bounds of [`check`], and says how many members and entries were skipped. One that does not
+/// fit is read a second time, without what cannot be read: nearly all answers fit, and reading each part on its own takes
+/// twice as long.
+pub(crate) fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<(T, usize), JsonError> {
+    match from_exact_json(json) {
+        Ok(read) => Ok((read, 0)),
+        Err(JsonError::Unreadable(error)) if error.is_data() => {
+            SKIPPED.set(Some(0));
+            let read = serde_json::from_slice(json);
+            let skipped = SKIPPED.take();
+            Ok((read.map_err(JsonError::Unreadable)?, skipped.unwrap_or_default()))
         }
-        SKIPS_ENTRIES.set(true);
-        let read = serde_json::from_slice(json);
-        SKIPS_ENTRIES.set(false);
-        read
-    });
-    read.map_err(JsonError::Unreadable)
+        Err(error) => Err(error),
+    }
 }
 
 /// Why an answer is not read.
@@ -116,26 +117,53 @@ pub(crate) enum JsonError {
     Unreadable(serde_json::Error),
 }
 
+/// Reads an answer that would mean something else without one of its parts: what administrators demand, or a confirmation.
+pub(crate) fn from_exact_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, JsonError> {
+    check(json).map_err(JsonError::Excessive)?;
+    SKIPPED.set(None);
+    serde_json::from_slice(json).map_err(JsonError::Unreadable)
+}
+
 thread_local! {
-    /// Serde has no way to hand this down.
-    static SKIPS_ENTRIES: Cell<bool> = const { Cell::new(false) };
+    /// How many parts of the answer were skipped; `None` while nothing may be. Serde has no way to hand this down.
+    static SKIPPED: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Counts a part that cannot be read, or gives its error where nothing may be skipped.
+fn skip<E>(error: E) -> Result<(), E> {
+    let skipped = SKIPPED.get().ok_or(error)?;
+    SKIPPED.set(Some(skipped + 1));
+    Ok(())
 }
 
 /// What can stand in an answer, and how it is read.
 pub(crate) trait Wire: DeserializeOwned {
-    /// Whether a list is read without those of its entries that cannot be read.
-    const CAN_BE_SKIPPED: bool = true;
-
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::deserialize(deserializer)
     }
 }
 
 impl Wire for bool {}
-impl Wire for f64 {}
 impl Wire for String {}
 impl Wire for Value {}
-impl Wire for BTreeMap<String, Value> {}
+
+impl Wire for f64 {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        number(deserializer)?.as_f64().ok_or_else(|| D::Error::custom("it is out of range"))
+    }
+}
+
+/// A number; in an answer that does not fit otherwise, also as text: a default in its place could be taken for it.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Number, D::Error> {
+    if SKIPPED.get().is_none() {
+        return Number::deserialize(deserializer);
+    }
+    match Value::deserialize(deserializer)? {
+        Value::Number(number) => Ok(number),
+        Value::String(text) => text.trim().parse().map_err(|_| D::Error::custom("it is no number")),
+        _ => Err(D::Error::custom("it is no number")),
+    }
+}
 
 /// Whole numbers, which some encoders write as `1.0`. What stands behind the point is dropped.
 macro_rules! whole_numbers {
@@ -143,7 +171,7 @@ macro_rules! whole_numbers {
         $(
             impl Wire for $number {
                 fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                    let number = Number::deserialize(deserializer)?;
+                    let number = number(deserializer)?;
                     let whole = number.as_i128().or_else(|| number.as_f64().map(|number| number as i128));
                     whole.and_then(|whole| whole.try_into().ok()).ok_or_else(|| D::Error::custom("it is out of range"))
                 }
@@ -161,17 +189,36 @@ impl<T: Wire> Wire for Option<T> {
 
 impl<T: Wire> Wire for Vec<T> {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if !SKIPS_ENTRIES.get() {
+        if SKIPPED.get().is_none() {
             return Ok(Vec::<Tolerant<T>>::deserialize(deserializer)?.into_iter().map(|read| read.0).collect());
         }
         let entries = Vec::<Entry<T>>::deserialize(deserializer)?;
-        let all = entries.len();
-        let read: Self = entries.into_iter().filter_map(|entry| entry.0).collect();
-        let unreadable = all - read.len();
-        if unreadable > 0 {
-            tracing::warn!(unreadable, "entries of a list in an answer cannot be read");
+        Ok(entries.into_iter().filter_map(|entry| entry.0).collect())
+    }
+}
+
+impl<T: Wire> Wire for BTreeMap<String, T> {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if SKIPPED.get().is_none() {
+            let entries = BTreeMap::<String, Tolerant<T>>::deserialize(deserializer)?;
+            return Ok(entries.into_iter().map(|(name, read)| (name, read.0)).collect());
         }
-        Ok(read)
+        let entries = BTreeMap::<String, Entry<T>>::deserialize(deserializer)?;
+        Ok(entries.into_iter().filter_map(|(name, entry)| Some((name, entry.0?))).collect())
+    }
+}
+
+/// A member of which nothing may be skipped, nor what is around it: without it the answer would mean something else. A list
+/// must not end for a cursor that cannot be read.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, Deserialize)]
+pub(crate) struct Exact<T>(pub(crate) T);
+
+impl<T: Wire> Wire for Exact<T> {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let skipped = SKIPPED.take();
+        let read = T::read(deserializer)?;
+        SKIPPED.set(skipped);
+        Ok(Self(read))
     }
 }
 
@@ -184,15 +231,18 @@ impl<'de, T: Wire> Deserialize<'de> for Tolerant<T> {
     }
 }
 
-/// An entry of a list, if it can be read.
+/// An entry of a list, if it can be read. One whose `id` cannot be read is none: it could not be told from others.
 struct Entry<T>(Option<T>);
 
 impl<'de, T: Wire> Deserialize<'de> for Entry<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match T::read(Value::deserialize(deserializer)?) {
-            Ok(entry) => Ok(Self(Some(entry))),
-            Err(_) if T::CAN_BE_SKIPPED => Ok(Self(None)),
-            Err(error) => Err(D::Error::custom(error)),
+        let value = Value::deserialize(deserializer)?;
+        let has_odd_id = value.get("id").is_some_and(|id| !id.is_string() && !id.is_null());
+        let skipped = SKIPPED.get();
+        match T::read(value) {
+            Ok(entry) if !has_odd_id || SKIPPED.get() == skipped => Ok(Self(Some(entry))),
+            Ok(_) => Ok(Self(None)),
+            Err(error) => skip(error).map(|()| Self(None)).map_err(D::Error::custom),
         }
     }
 }
@@ -203,7 +253,13 @@ where
     D: Deserializer<'de>,
     T: Default + Wire,
 {
-    Ok(Option::read(deserializer)?.unwrap_or_default())
+    if SKIPPED.get().is_none() {
+        return Ok(Option::read(deserializer)?.unwrap_or_default());
+    }
+    match Option::read(Value::deserialize(deserializer)?) {
+        Ok(read) => Ok(read.unwrap_or_default()),
+        Err(error) => skip(error).map(|()| T::default()).map_err(D::Error::custom),
+    }
 }
 
 /// For members of `wire_struct!` that may be `null`.

@@ -14,15 +14,16 @@
 //! # Ok(()) }
 //! ```
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use http::header::CACHE_CONTROL;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::request::ApiRequest;
 use crate::api::endpoint::{Accepts, endpoint, operations};
-use crate::wire::{Tolerant, open_enum, open_struct, read_member};
+use crate::wire::{Wire, open_enum, open_struct};
 
 operations! {
     for Accounts;
@@ -174,42 +175,54 @@ open_struct! {
     }
 }
 
-#[derive(Deserialize)]
-struct AccountsAnswer {
-    #[serde(default)]
-    accounts: Option<ListOrMap>,
-    #[serde(default, deserialize_with = "read_member")]
-    account_ordering: Vec<String>,
-    #[serde(default)]
-    default_account_id: Option<String>,
+open_struct! {
+    AccountsAnswer {
+        accounts: Option<ListOrMap>,
+        account_ordering: Vec<String>,
+        default_account_id: Option<String>,
+    }
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 enum ListOrMap {
-    List(Tolerant<Vec<AccountEntry>>),
-    Map(HashMap<String, Value>),
+    List(Vec<AccountEntry>),
+    Map(BTreeMap<String, MapEntry>),
 }
 
-/// An entry of the map. What does not have this form is skipped.
-#[derive(Deserialize)]
+impl Wire for ListOrMap {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let read = if value.is_array() { Wire::read(value).map(Self::List) } else { Wire::read(value).map(Self::Map) };
+        read.map_err(D::Error::custom)
+    }
+}
+
+/// What stands in the map is an account, or nothing that this crate knows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct MapEntry {
     account: Option<MapAccount>,
 }
 
-#[derive(Deserialize)]
-struct MapAccount {
-    account_id: Option<String>,
-    name: Option<String>,
-    profile_picture_url: Option<String>,
-    #[serde(default, deserialize_with = "read_member")]
-    structure: String,
+impl Wire for MapEntry {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let account = Value::deserialize(deserializer)?.get_mut("account").map(Value::take).filter(Value::is_object);
+        account.map(Wire::read).transpose().map(|account| Self { account }).map_err(D::Error::custom)
+    }
 }
 
-impl MapAccount {
-    fn entry(value: Value) -> Option<AccountEntry> {
-        let entry: MapEntry = serde_json::from_value(value).ok()?;
-        let Self { account_id, name, profile_picture_url, structure } = entry.account?;
+open_struct! {
+    MapAccount {
+        account_id: Option<String>,
+        name: Option<String>,
+        profile_picture_url: Option<String>,
+        structure: String,
+    }
+}
+
+impl MapEntry {
+    fn entry(self) -> Option<AccountEntry> {
+        let MapAccount { account_id, name, profile_picture_url, structure } = self.account?;
         Some(AccountEntry { id: account_id?, name, profile_picture_url, structure })
     }
 }
@@ -219,9 +232,9 @@ impl From<AccountsAnswer> for AccountsCheck {
         let AccountsAnswer { accounts, account_ordering, default_account_id } = answer;
         let accounts = match accounts {
             None => Vec::new(),
-            Some(ListOrMap::List(accounts)) => accounts.0,
+            Some(ListOrMap::List(accounts)) => accounts,
             Some(ListOrMap::Map(mut entries)) => {
-                account_ordering.iter().filter_map(|id| MapAccount::entry(entries.remove(id)?)).collect()
+                account_ordering.iter().filter_map(|id| entries.remove(id)?.entry()).collect()
             }
         };
         Self { accounts, account_ordering, default_account_id }

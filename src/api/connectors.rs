@@ -120,7 +120,7 @@ impl Connectors {
                 .query("external_logos", "true")
                 .requiring(requirement.clone())
                 .json::<DirectoryAnswer>()
-                .and_then(|answer| Ok(Page::new(answer.apps, answer.next_token)))
+                .and_then(|answer| Ok(Page::new(answer.apps, answer.next_token.0)))
         })
     }
 

@@ -44,6 +44,11 @@ endpoint! {
     /// | `PUT` to the signed URL | yes, from the start, if the source is a path or bytes | `idle` only |
     /// | `POST /files/{id}/uploaded` | yes; also polled while the backend answers `retry` | `attempt`, `call`; polling for 30 s |
     ///
+    /// A signed URL from a production host must be `https` and lead to a public host: not to a loopback, link-local, private or
+    /// multicast address, neither by its text nor by the addresses that its name has when it is connected to. Through a proxy,
+    /// the proxy resolves the name, and its addresses are not checked. A base URL on loopback, or one that
+    /// [`dangerously_allow_origin`](crate::ClientBuilder::dangerously_allow_origin) allows, may name any host.
+    ///
     /// Dropping the future cancels the upload. An unfinished file, which nobody can use, may remain on the server.
     ///
     /// ```

@@ -169,7 +169,7 @@ impl OpenAiFiles {
 
     /// Deletes a file. Retried only if the server did not act on it, because a second deletion would fail.
     pub fn delete(&self, file_id: &str) -> ApiRequest<DeletedObject> {
-        self.request(&DELETE).segment("file_id", file_id).json()
+        self.request(&DELETE).segment("file_id", file_id).exact_json()
     }
 
     /// The content of a file, as a stream. It is retried until the response head has arrived; a content that breaks off

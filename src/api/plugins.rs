@@ -98,7 +98,7 @@ impl Plugins {
                 .query_if("pageToken", cursor)
                 .header(PRODUCT, "codex")
                 .json::<PluginListAnswer>()
-                .and_then(|answer| Ok(Page::new(answer.plugins, answer.pagination.next_page_token)))
+                .and_then(|answer| Ok(Page::new(answer.plugins, answer.pagination.0.next_page_token)))
         })
     }
 }

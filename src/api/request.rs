@@ -18,6 +18,21 @@
 //! assert_eq!(newest.items.len(), 3);
 //! # Ok(()) }
 //! ```
+//!
+//! # What cannot be read
+//!
+//! A server may send a member in another form than it did before. By the answer, that costs:
+//!
+//! | answers | what an odd part costs |
+//! | --- | --- |
+//! | all that are not named below | itself: a member has its default, an entry of a list is left out; a number that stands in text is read |
+//! | an entry of a list whose `id` is odd | the entry |
+//! | what says where the next page of a list starts | the answer, as the list would end there |
+//! | what administrators demand: `managed_config`, `workspace.settings` | the answer |
+//! | confirmations: `usage.redeem_reset_credit`, `responses.delete`, `openai_files.delete`, ids and URLs of `files` | the answer |
+//!
+//! What costs the answer is [`ErrorKind::Decode`](crate::ErrorKind::Decode). What was skipped is counted in
+//! [`WithRaw::skipped`] and told by a `tracing` event, and [`WithRaw::raw`] has it.
 
 mod api_request;
 mod paged;

@@ -222,7 +222,7 @@ impl OpenAiResponses {
 
     /// Deletes a stored response. Retried only if the server did not act on it, because a second deletion would fail.
     pub fn delete(&self, response_id: &str) -> ApiRequest<DeletedObject> {
-        self.request(&DELETE).segment("response_id", response_id).json()
+        self.request(&DELETE).segment("response_id", response_id).exact_json()
     }
 
     /// Cancels a response in the background.

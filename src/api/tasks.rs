@@ -45,7 +45,7 @@ use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
 pub use super::working_tree::{ApplyOutcome, ApplyStatus, GitError, WorkingTree};
 use crate::api::endpoint::{Accepts, endpoint, operations};
 use crate::error::{Error, ErrorKind};
-use crate::wire::open_struct;
+use crate::wire::{Exact, open_struct};
 
 operations! {
     for CloudTasks;
@@ -110,7 +110,7 @@ impl CloudTasks {
                 .query_if("environment_id", environment_id.as_deref())
                 .refused(wrong.then(|| format!("a page of {page_size} tasks was asked for: it can be 1 to 20")))
                 .json::<TaskListAnswer>()
-                .and_then(|answer| Ok(Page::new(answer.items, answer.cursor)))
+                .and_then(|answer| Ok(Page::new(answer.items, answer.cursor.0)))
         })
     }
 
@@ -291,7 +291,7 @@ impl TaskFilter {
 open_struct! {
     TaskListAnswer {
         items: Vec<TaskListItem>,
-        cursor: Option<String>,
+        cursor: Exact<Option<String>>,
     }
 }
 

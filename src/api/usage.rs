@@ -111,7 +111,7 @@ impl Usage {
         let blank = body.redeem_request_id.trim().is_empty();
         let reason =
             blank.then(|| "the idempotency key is blank: it has to tell this redemption from others".to_owned());
-        self.request(&REDEEM_RESET_CREDIT).body(body).refused(reason).json()
+        self.request(&REDEEM_RESET_CREDIT).body(body).refused(reason).exact_json()
     }
 
     /// The estimated usage of single threads. Threads for which the backend has no estimate are left out.

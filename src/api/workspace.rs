@@ -81,7 +81,7 @@ impl WorkspacePolicy {
     /// The settings of the workspace. `GET /accounts/{account_id}/settings`.
     pub fn settings(&self) -> ApiRequest<WorkspaceSettings> {
         let requirement = Requirement { account: self.account.clone(), needs: Needs::Workspace };
-        self.request(&SETTINGS).requiring(requirement).json()
+        self.request(&SETTINGS).requiring(requirement).exact_json()
     }
 
     /// Whether the user can use plugins. For an account that is not a workspace the answer is yes, without a request.

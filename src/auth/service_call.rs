@@ -95,7 +95,7 @@ impl ServiceCall {
         let span = self.operation.span(self.credential);
         let Self { operation, url, headers, body, scrubber, options, credential: _ } = self;
         let payload = body.map_or(Payload::Empty, Payload::Bytes);
-        let mut request = Outgoing { operation, url, headers, payload, options: &options };
+        let mut request = Outgoing { operation, url, public_hosts_only: false, headers, payload, options: &options };
         let mut bare = Bare { scrubber, to_api: true };
         let mut progress = exchange.begin();
         let receive = ToTheEnd { longest: LONGEST_ANSWER };

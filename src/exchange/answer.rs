@@ -1,5 +1,6 @@
 //! What a server answered: a success to decode, or an error to understand.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -16,7 +17,7 @@ use super::retry::retry_after;
 use super::scrub::Scrubber;
 use crate::error::{Error, ErrorKind};
 use crate::limits::UsageLimit;
-use crate::wire::{Excess, JsonError, from_bytes, from_json, from_text};
+use crate::wire::{Excess, JsonError, from_bytes, from_exact_json, from_json, from_text};
 
 /// How much of an answer that became an error is scrubbed and then cut; of an error's body, no more is read.
 pub(super) const LONGEST_ERROR_BODY: usize = 64 << 10;
@@ -35,6 +36,8 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     pub(crate) attempts: u32,
     pub(crate) scrubber: Scrubber,
+    /// How many members and entries could not be read, and were skipped.
+    pub(crate) skipped: AtomicUsize,
 }
 
 impl Answer {
@@ -46,6 +49,7 @@ impl Answer {
             body: Bytes::from_static(body.as_bytes()),
             attempts: 0,
             scrubber: Scrubber::lookalikes(),
+            skipped: AtomicUsize::new(0),
         }
     }
 
@@ -54,6 +58,20 @@ impl Answer {
     }
 
     pub(crate) fn json<T: DeserializeOwned>(&self, operation: &Operation) -> Result<T, Error> {
+        let (read, skipped) = self.read(operation, from_json)?;
+        if skipped > 0 {
+            tracing::warn!(operation = operation.name, skipped, "parts of an answer cannot be read");
+            self.skipped.fetch_add(skipped, Ordering::Relaxed);
+        }
+        Ok(read)
+    }
+
+    /// One of which nothing may be skipped.
+    pub(crate) fn exact_json<T: DeserializeOwned>(&self, operation: &Operation) -> Result<T, Error> {
+        self.read(operation, from_exact_json)
+    }
+
+    fn read<T>(&self, operation: &Operation, from_json: fn(&[u8]) -> Result<T, JsonError>) -> Result<T, Error> {
         from_json(&self.body).map_err(|error| {
             let (kind, reason) = match error {
                 JsonError::Excessive(excess) => (kind_of(excess), excess.to_string()),
@@ -93,6 +111,7 @@ pub(super) fn error(operation: &Operation, parts: &Parts, body: &[u8], now: Syst
     let text = String::from_utf8_lossy(body);
     let said = Said::parse(&text, headers);
     let kind = classify(status, headers, &text, &said);
+    let said = if is_html(headers, &text) { said } else { said.or_excerpt(&text, scrubber) };
     error_of(operation, kind, Some(status), headers, &said, &text, now, scrubber)
 }
 
@@ -190,38 +209,17 @@ struct Said {
 }
 
 impl Said {
-    /// Understands `{"error": {…}}`, `{"error": "…"}`, `{"detail": …}`, a top-level `code`, the header
-    /// `x-error-json`, and plain text.
+    /// Understands `{"error": {…}}`, `{"error": "…"}`, `{"errors": […]}`, `{"detail": …}`, lists of these, JSON inside
+    /// text, a top-level `code`, XML with `Code` and `Message`, the header `x-error-json`, and plain text.
     fn parse(text: &str, headers: &HeaderMap) -> Self {
+        let text = text.trim_start_matches('\u{feff}').trim();
         let mut said = match from_text::<Value>(text) {
-            Ok(Value::Object(body)) => {
-                let string = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-                let inner = body.get("error").or_else(|| body.get("detail"));
-                let object = inner.filter(|value| value.is_object());
-                let member = |name| string(object.and_then(|object| object.get(name)));
-                let own_message = || string(body.get("message")).or_else(|| string(body.get("error_description")));
-                let first_detail = || match inner {
-                    // A list of complaints about the request, each with a `msg`.
-                    Some(Value::Array(complaints)) => string(complaints.first().and_then(|first| first.get("msg"))),
-                    _ => None,
-                };
-                let is_code = |text: &String| !text.trim().contains(char::is_whitespace);
-                let in_error = || string(body.get("error")).filter(is_code);
-                let places = [member("code"), in_error(), string(body.get("code"))];
-                // A server may put the code that matters beside a more general one.
-                let is_about_task =
-                    |code: &String| TASK_CODES.iter().any(|known| code.trim().eq_ignore_ascii_case(known));
-                let about_task = places.iter().flatten().find(|code| is_about_task(code)).cloned();
-                Self {
-                    code: about_task.or_else(|| places.into_iter().flatten().next()).or_else(|| member("type")),
-                    message: member("message").or_else(own_message).or_else(|| string(inner)).or_else(first_detail),
-                    error_object: object.cloned(),
-                }
+            Ok(value) => Self::of_json(value, DEEPEST_NESTING),
+            Err(_) if text.starts_with('<') && xml_element(text, "message").is_some() => {
+                Self { code: xml_element(text, "code"), message: xml_element(text, "message"), error_object: None }
             }
-            Ok(Value::String(message)) => Self { message: Some(message), ..Self::default() },
-            Ok(_) => Self::default(),
             Err(_) if is_html(headers, text) => Self::default(),
-            Err(_) => Self { message: Some(text.trim().to_owned()), ..Self::default() },
+            Err(_) => Self { message: Some(text.to_owned()), ..Self::default() },
         };
         if said.code.is_none() {
             said.code = code_from_header(headers);
@@ -230,6 +228,60 @@ impl Said {
             said.message = header(headers, "x-openai-authorization-error").map(str::to_owned);
         }
         said
+    }
+
+    fn of_json(value: Value, deepest: usize) -> Self {
+        let body = match unwrapped(value) {
+            Value::Object(body) => body,
+            Value::String(message) => return Self { message: Some(message), ..Self::default() },
+            _ => return Self::default(),
+        };
+        let string = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        let inner = ["error", "detail", "errors"].into_iter().find_map(|name| body.get(name).filter(|v| !v.is_null()));
+        let inner = inner.map(|inner| unwrapped(inner.clone()));
+        let object = inner.as_ref().and_then(Value::as_object);
+        let member = |name| string(object?.get(name));
+        // A complaint about the request has a `msg`.
+        let own = ["message", "error_description", "msg"].into_iter().find_map(|name| string(body.get(name)));
+        let in_error = string(body.get("error")).filter(|text| !text.trim().contains(char::is_whitespace));
+        let places = [member("code"), in_error, string(body.get("code"))];
+        // A server may put the code that matters beside a more general one.
+        let is_about_task = |code: &String| TASK_CODES.iter().any(|known| code.trim().eq_ignore_ascii_case(known));
+        let about_task = places.iter().flatten().find(|code| is_about_task(code)).cloned();
+        let code = about_task.or_else(|| places.into_iter().flatten().next());
+        let message = ["message", "msg", "detail"].into_iter().find_map(member);
+        let text = message.or(own).or_else(|| string(inner.as_ref())).or_else(|| string(body.get("title")));
+        let mut said = Self {
+            code: code.or_else(|| member("type").filter(|_| member("msg").is_none())).or_else(|| member("status")),
+            message: text,
+            error_object: object.cloned().map(Value::Object),
+        };
+        // What another server said, handed on as text.
+        if deepest > 0
+            && let Some(within) = said.message.as_deref().and_then(json_within)
+        {
+            let within = Self::of_json(within, deepest - 1);
+            said.message = within.message.or(said.message);
+            said.code = said.code.or(within.code);
+            said.error_object = said.error_object.or(within.error_object);
+        }
+        said
+    }
+
+    /// Where no words were found, the start of the body. It is cut when it is clean: half a credential would not be
+    /// recognised.
+    fn or_excerpt(self, text: &str, scrubber: &Scrubber) -> Self {
+        const LONGEST_EXCERPT: usize = 200;
+        let has_words = self.message.as_deref().is_some_and(|message| !message.trim().is_empty());
+        if has_words || !text.contains(char::is_alphanumeric) || text.trim() == "null" {
+            return self;
+        }
+        let line = scrubber.clean_line(text);
+        let excerpt = match line.char_indices().nth(LONGEST_EXCERPT) {
+            Some((cut, _)) => format!("{}...", &line[..cut]),
+            None => line,
+        };
+        Self { message: Some(excerpt), ..self }
     }
 
     fn is(&self, name: &str) -> bool {
@@ -250,6 +302,45 @@ impl Said {
         let message = self.message.as_deref()?.to_ascii_lowercase();
         message.split("try again in").skip(1).find_map(delay)
     }
+}
+
+/// How often an error is looked for inside another one.
+const DEEPEST_NESTING: usize = 4;
+
+/// The first entry of a list, and the JSON inside text, as long as there is one.
+fn unwrapped(mut value: Value) -> Value {
+    for _ in 0..DEEPEST_NESTING {
+        value = match value {
+            Value::Array(entries) => {
+                entries.into_iter().find(|entry| entry.is_object() || entry.is_string()).unwrap_or_default()
+            }
+            Value::String(text) => match json_within(&text) {
+                Some(within) => within,
+                None => return Value::String(text),
+            },
+            other => return other,
+        };
+    }
+    value
+}
+
+/// The object or list that a text is.
+fn json_within(text: &str) -> Option<Value> {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if text.starts_with(['{', '[', '"']) { serde_json::from_str(text).ok() } else { None }
+}
+
+/// The text of the first element of that name, in lower case and without prefix.
+fn xml_element(text: &str, name: &str) -> Option<String> {
+    let text_behind_tags = text.split('<').skip(1).filter_map(|tag| tag.split_once('>'));
+    let (_, inner) = text_behind_tags.into_iter().find(|(tag, _)| {
+        let tag = tag.split_whitespace().next().unwrap_or_default();
+        tag.rsplit(':').next().is_some_and(|local| local.eq_ignore_ascii_case(name))
+    })?;
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    let inner =
+        entities.iter().fold(inner.trim().to_owned(), |text, (entity, character)| text.replace(entity, character));
+    (!inner.is_empty()).then_some(inner)
 }
 
 /// The delay that a text begins with.

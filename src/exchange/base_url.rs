@@ -50,6 +50,7 @@ pub(crate) struct BaseUrl {
     #[cfg(feature = "agent-identity")]
     given_path: String,
     loopback: bool,
+    production: bool,
     style: PathStyle,
 }
 
@@ -92,14 +93,15 @@ impl BaseUrl {
             return Err(invalid("it holds a fragment"));
         }
         let loopback = is_loopback(&url);
-        if !loopback && !route.trusted.contains(&origin) && !allowed.contains(&origin) {
+        let production = route.trusted.contains(&origin);
+        if !loopback && !production && !allowed.contains(&origin) {
             return Err(ConfigError::UntrustedOrigin { mode: route.mode, origin: origin.to_string() });
         }
         let mut path = url.path().trim_end_matches('/').to_owned();
         #[cfg(feature = "agent-identity")]
         let given_path = path.clone();
         if let Some(completed) = route.completed
-            && route.trusted.contains(&origin)
+            && production
             && completed.hosts.contains(&origin.host())
             && !has_segment(&path, completed.path)
         {
@@ -114,6 +116,7 @@ impl BaseUrl {
             #[cfg(feature = "agent-identity")]
             given_path,
             loopback,
+            production,
             style,
         })
     }
@@ -151,6 +154,11 @@ impl BaseUrl {
 
     pub(crate) fn is_loopback(&self) -> bool {
         self.loopback
+    }
+
+    /// One of the hosts that its mode's credentials belong to, and none that code alone allows.
+    pub(crate) fn is_production(&self) -> bool {
+        self.production
     }
 
     pub(crate) fn style(&self) -> PathStyle {

@@ -16,6 +16,8 @@ use crate::error::Error;
 pub(crate) struct Outgoing<'a> {
     pub(crate) operation: &'static Operation,
     pub(crate) url: Url,
+    /// A server named the URL, and it must not lead into the network around this machine.
+    pub(crate) public_hosts_only: bool,
     /// Beside those of the application's identity and of auth.
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Payload<'a>,

@@ -1,6 +1,7 @@
 //! How a successful answer becomes what its caller gets: read to its end, or handed on as a stream.
 
 use std::future::Future;
+use std::sync::atomic::AtomicUsize;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -90,7 +91,9 @@ impl Receive for ToTheEnd {
     async fn receive(&self, opened: Opened, activity: Option<&Activity>) -> Result<Answer, NotReceived> {
         let Opened { operation, status, headers, mut body, attempts, scrubber } = opened;
         match collect(&mut body, self.longest, activity).await {
-            Collected::Whole(body) => Ok(Answer { status, headers, body, attempts, scrubber }),
+            Collected::Whole(body) => {
+                Ok(Answer { status, headers, body, attempts, scrubber, skipped: AtomicUsize::new(0) })
+            }
             Collected::TooLong(_) => {
                 let message = format!("the answer is longer than {} MiB", self.longest >> 20);
                 let error = Error::new(ErrorKind::ResponseTooLarge, operation.name, message);

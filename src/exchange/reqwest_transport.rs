@@ -2,28 +2,38 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::OnceCell;
 
 use super::body::Body;
 #[cfg(feature = "rustls-ring")]
 use super::certificates::RootCertificates;
+use super::origin::{is_public, may_be_public};
 use super::proxy::ProxySettings;
 use super::transport::{Transport, TransportFuture, TransportRequest};
 use super::transport_error::{TransportError, TransportFailure};
 
-/// Two reqwest clients, each made when first needed: reading the system's root certificates takes time and may fail,
-/// and plain `http` (loopback) does not need them.
+/// Three reqwest clients, each made when first needed: reading the system's root certificates takes time and may fail,
+/// plain `http` (loopback) does not need them, and one resolves names to public addresses only.
 #[derive(Debug)]
 pub(crate) struct ReqwestTransport {
     settings: TransportSettings,
     plain: OnceCell<reqwest::Client>,
     tls: OnceCell<reqwest::Client>,
+    public: OnceCell<reqwest::Client>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Connections {
+    Plain,
+    Tls,
+    Public,
 }
 
 #[derive(Debug, Clone)]
@@ -36,18 +46,22 @@ pub(crate) struct TransportSettings {
 
 impl ReqwestTransport {
     pub(crate) fn new(settings: TransportSettings) -> Self {
-        Self { settings, plain: OnceCell::new(), tls: OnceCell::new() }
+        Self { settings, plain: OnceCell::new(), tls: OnceCell::new(), public: OnceCell::new() }
     }
 
-    async fn client(&self, with_tls: bool) -> Result<&reqwest::Client, TransportError> {
-        let cell = if with_tls { &self.tls } else { &self.plain };
+    async fn client(&self, connections: Connections) -> Result<&reqwest::Client, TransportError> {
+        let cell = match connections {
+            Connections::Plain => &self.plain,
+            Connections::Tls => &self.tls,
+            Connections::Public => &self.public,
+        };
         if let Some(client) = cell.get() {
             return Ok(client);
         }
         cell.get_or_try_init(|| async {
             let settings = self.settings.clone();
             // Reads certificate files.
-            tokio::task::spawn_blocking(move || settings.client(with_tls))
+            tokio::task::spawn_blocking(move || settings.client(connections))
                 .await
                 .map_err(|error| TransportError::new(TransportFailure::NotSent, error))?
         })
@@ -62,8 +76,17 @@ impl Transport for ReqwestTransport {
 
     fn send(&self, request: TransportRequest) -> TransportFuture<'_> {
         Box::pin(async move {
-            let TransportRequest { method, url, headers, body } = request;
-            let client = self.client(url.scheme() == "https").await?;
+            let TransportRequest { method, url, headers, body, public_hosts_only } = request;
+            if public_hosts_only && !may_be_public(&url) {
+                return Err(TransportError::new(TransportFailure::NotPublic, NotPublic));
+            }
+            let client = self
+                .client(match url.scheme() {
+                    _ if public_hosts_only => Connections::Public,
+                    "https" => Connections::Tls,
+                    _ => Connections::Plain,
+                })
+                .await?;
             let mut request = reqwest::Request::new(method, url);
             *request.headers_mut() = headers;
             match body.into_bytes() {
@@ -84,7 +107,7 @@ impl Transport for ReqwestTransport {
 }
 
 impl TransportSettings {
-    fn client(&self, with_tls: bool) -> Result<reqwest::Client, TransportError> {
+    fn client(&self, connections: Connections) -> Result<reqwest::Client, TransportError> {
         let unusable = |error: reqwest::Error| TransportError::new(TransportFailure::NotSent, error.without_url());
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -92,12 +115,17 @@ impl TransportSettings {
             .retry(reqwest::retry::never())
             .connect_timeout(self.connect_timeout)
             // Only the proxies of `self`: reqwest would read the environment by itself.
-            .no_proxy()
+            .no_proxy();
+        builder = if connections == Connections::Public {
+            let proxies = [&self.proxy.https, &self.proxy.http].into_iter().flatten().filter_map(|url| url.host_str());
+            builder.dns_resolver(PublicAddresses { proxies: proxies.map(str::to_owned).collect() })
+        } else {
             // `localhost` is this machine, whatever a resolver says.
-            .resolve_to_addrs(
+            builder.resolve_to_addrs(
                 "localhost",
                 &[SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), SocketAddr::from((Ipv6Addr::LOCALHOST, 0))],
-            );
+            )
+        };
         for (proxy, make) in [
             (&self.proxy.https, reqwest::Proxy::https as fn(reqwest::Url) -> reqwest::Result<reqwest::Proxy>),
             (&self.proxy.http, reqwest::Proxy::http),
@@ -108,10 +136,8 @@ impl TransportSettings {
         }
         #[cfg(feature = "rustls-ring")]
         {
-            builder = builder.tls_backend_preconfigured(self.tls(with_tls)?);
+            builder = builder.tls_backend_preconfigured(self.tls(connections != Connections::Plain)?);
         }
-        #[cfg(not(feature = "rustls-ring"))]
-        let _ = with_tls;
         builder.build().map_err(unusable)
     }
 
@@ -135,9 +161,54 @@ impl TransportSettings {
     }
 }
 
+/// Resolves names as the system does, and keeps the public addresses: what is connected to is what was checked.
+struct PublicAddresses {
+    /// They may be anywhere, and are resolved by the same client.
+    proxies: Vec<String>,
+}
+
+impl Resolve for PublicAddresses {
+    fn resolve(&self, name: Name) -> Resolving {
+        let name = name.as_str().to_owned();
+        let is_proxy = self.proxies.contains(&name);
+        Box::pin(async move {
+            let resolved = tokio::task::spawn_blocking(move || (name.as_str(), 0).to_socket_addrs()).await??;
+            let mut addresses = resolved.filter(move |address| is_proxy || is_public(address.ip())).peekable();
+            if addresses.peek().is_none() {
+                return Err(NotPublic.into());
+            }
+            Ok(Box::new(addresses) as Addrs)
+        })
+    }
+}
+
+#[derive(Debug)]
+struct NotPublic;
+
+impl fmt::Display for NotPublic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("its addresses are not public ones")
+    }
+}
+
+impl StdError for NotPublic {}
+
+fn is_not_public(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        if error.is::<NotPublic>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
 fn classify(error: reqwest::Error) -> TransportError {
     let failure = if error.is_connect() {
-        if error.is_timeout() {
+        if is_not_public(&error) {
+            TransportFailure::NotPublic
+        } else if error.is_timeout() {
             TransportFailure::ConnectTimeout
         } else if is_tls_refusal(&error) {
             TransportFailure::Certificate
@@ -196,5 +267,74 @@ impl fmt::Display for Cause {
 impl StdError for Cause {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.next.as_deref().map(|next| next as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(proxy: Option<&str>) -> TransportSettings {
+        TransportSettings {
+            connect_timeout: Duration::from_secs(5),
+            proxy: proxy.map_or_else(ProxySettings::default, |url| ProxySettings::all(url).unwrap()),
+            #[cfg(feature = "rustls-ring")]
+            certificates: RootCertificates::from_environment(&crate::environment::Environment::empty()),
+        }
+    }
+
+    async fn resolved(
+        resolver: &PublicAddresses,
+        name: &str,
+    ) -> Result<Vec<SocketAddr>, Box<dyn StdError + Send + Sync>> {
+        Ok(resolver.resolve(name.parse().unwrap()).await?.collect())
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_this_machine_is_resolved_for_a_proxy_only() {
+        let error = resolved(&PublicAddresses { proxies: Vec::new() }, "localhost").await.unwrap_err();
+        assert!(error.is::<NotPublic>(), "{error:?}");
+        let of_proxy = resolved(&PublicAddresses { proxies: vec!["localhost".to_owned()] }, "localhost").await.unwrap();
+        assert!(of_proxy.iter().all(|address| address.ip().is_loopback()) && !of_proxy.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_client_for_public_hosts_connects_to_no_other() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // The name itself is told apart before this client is asked.
+        let client = settings(None).client(Connections::Public).unwrap();
+        let error = client.get(format!("http://localhost:{port}/")).send().await.unwrap_err();
+        assert_eq!(classify(error).failure, TransportFailure::NotPublic);
+
+        let transport = ReqwestTransport::new(settings(None));
+        for host in ["localhost", "127.0.0.1", "[::1]", "0x7f.1"] {
+            let request = TransportRequest {
+                method: http::Method::GET,
+                url: format!("http://{host}:{port}/").parse().unwrap(),
+                headers: http::HeaderMap::new(),
+                body: Body::empty(),
+                public_hosts_only: true,
+            };
+            let error = transport.send(request).await.unwrap_err();
+            assert_eq!(error.failure, TransportFailure::NotPublic, "{host}");
+        }
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "nobody connected");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_on_this_machine_is_connected_to_for_public_hosts() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let proxy = std::thread::spawn(move || {
+            let mut line = String::new();
+            let (stream, _) = listener.accept().unwrap();
+            std::io::BufRead::read_line(&mut std::io::BufReader::new(&stream), &mut line).unwrap();
+            line
+        });
+        let client = settings(Some(&format!("http://localhost:{port}"))).client(Connections::Public).unwrap();
+        let _refused = client.get("https://blob.test/f").send().await.unwrap_err();
+        assert_eq!(proxy.join().unwrap(), "CONNECT blob.test:443 HTTP/1.1\r\n");
     }
 }

@@ -74,6 +74,8 @@ impl Scrubber {
 
     /// The text without credentials, control characters or more than 4 KiB, for an error.
     pub(crate) fn clean(&self, text: &str) -> String {
+        // First, since a credential with one of them inside would not be recognised.
+        let text = without_control_characters(text);
         let mut text = text.trim().to_owned();
         for secret in &self.secrets() {
             if text.contains(secret.as_str()) {
@@ -88,13 +90,54 @@ impl Scrubber {
             text.truncate(cut);
             text.push_str("...");
         }
-        text.retain(|character| !character.is_control() || matches!(character, '\n' | '\t'));
         text
     }
 
     /// Like [`clean`](Self::clean), on one line.
     pub(crate) fn clean_line(&self, text: &str) -> String {
         self.clean(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The text without what a terminal would obey or not show: control characters but line feeds and tabs, whole escape
+/// sequences, and format characters; as they are, and as JSON writes them (`\\u001b`).
+fn without_control_characters(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (character, length) = escaped_in_json(rest).unwrap_or((first, first.len_utf8()));
+        rest = &rest[length..];
+        if character == '\u{1b}' {
+            rest = &rest[escape_sequence(rest)..];
+        } else if !is_unseen(character) {
+            out.push(character);
+        }
+    }
+    out
+}
+
+fn is_unseen(character: char) -> bool {
+    let is_format = matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    is_format || (character.is_control() && !matches!(character, '\n' | '\t'))
+}
+
+/// The unseen character that JSON escapes here, however many backslashes JSON within JSON took, and the length of that.
+fn escaped_in_json(text: &str) -> Option<(char, usize)> {
+    let behind = text.trim_start_matches('\\');
+    let backslashes = text.len() - behind.len();
+    let digits = behind.strip_prefix('u')?.get(..4).filter(|_| backslashes > 0)?;
+    let character = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+    (is_unseen(character)).then_some((character, backslashes + 5))
+}
+
+/// How long what follows an ESC is, up to the end of the sequence that it starts.
+fn escape_sequence(text: &str) -> usize {
+    let is_final = |c: char| matches!(c, '@'..='~');
+    let parameters = text.strip_prefix('[').map(|behind| behind.trim_start_matches(|c| matches!(c, ' '..='?')));
+    match parameters {
+        Some(end) if end.starts_with(is_final) => text.len() - end.len() + 1,
+        _ => 0,
     }
 }
 
@@ -283,6 +326,37 @@ mod tests {
         let long = "é".repeat(4000);
         let kept = scrub(&long);
         assert!(kept.len() <= KEPT_BYTES + 3 && kept.ends_with("..."));
-        assert_eq!(scrub("a\u{1b}[31mb\r\nc\0"), "a[31mb\nc");
+        assert_eq!(scrub("a\u{1b}[31mb\r\nc\0\u{1b}[31\u{e9}"), "ab\nc[31\u{e9}");
+    }
+
+    #[test]
+    fn control_characters_hide_no_credential() {
+        let mut value: HeaderValue = "Bearer plain-looking-secret".parse().unwrap();
+        value.set_sensitive(true);
+        let carried = Scrubber::for_headers(Arc::new(vec![(http::header::AUTHORIZATION, value)]));
+        for between in [
+            "\0",
+            "\u{1b}",
+            "\u{1b}[1;31m",
+            "\r",
+            "\u{7f}",
+            "\u{9b}",
+            "\u{200b}",
+            "\u{202e}",
+            "\u{feff}",
+            "\u{ad}",
+            r"\u0000",
+            r"\u001b[0m",
+            r"\\u001B",
+            r"\\\\u200b",
+        ] {
+            assert_eq!(carried.clean(&format!("plain{between}-looking-{between}secret.")), "[hidden].", "{between:?}");
+            assert_eq!(scrub(&format!("key {between}sk-proj-{between}abcdef123456{between},")), "key [hidden],");
+            assert_eq!(
+                scrub(&format!(r#"{{"acc{between}ess_token":"op{between}aque"}}"#)),
+                r#"{"access_token":"[hidden]"}"#
+            );
+        }
+        assert_eq!(scrub(r"a \u00e9, \u0041, \udc00 and \u12 stay"), r"a \u00e9, \u0041, \udc00 and \u12 stay");
     }
 }

@@ -66,6 +66,10 @@ pub struct TransportRequest {
     pub headers: HeaderMap,
     /// The body.
     pub body: Body,
+    /// A production server named the URL, so it must not lead to loopback, link-local, private or multicast addresses. The text
+    /// of the URL has been checked; a transport that resolves the name checks the addresses it connects to, as the client's
+    /// own does where no proxy resolves it.
+    pub public_hosts_only: bool,
 }
 
 impl TransportRequest {

@@ -16,6 +16,8 @@ pub struct TransportError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TransportFailure {
     NotSent,
+    /// The host has none but addresses that the request must not go to.
+    NotPublic,
     ConnectTimeout,
     Certificate,
     Interrupted,
@@ -55,6 +57,7 @@ impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.failure {
             TransportFailure::NotSent => "no connection could be made",
+            TransportFailure::NotPublic => "the host is not a public one",
             TransportFailure::ConnectTimeout => "connecting took too long",
             TransportFailure::Certificate => "the TLS handshake failed",
             TransportFailure::Interrupted => "the connection broke",

@@ -727,9 +727,67 @@ async fn error_bodies_of_every_shape_are_understood() {
         ),
         (500, r#""only a string""#, Server, None, Some("only a string")),
         (500, "plain text\r\non two lines", Server, None, Some("plain text on two lines")),
-        (500, "[1,2]", Server, None, None),
+        // Other servers' shapes.
+        (
+            400,
+            r#"[{"error":{"code":400,"message":"API key not valid","status":"INVALID_ARGUMENT"}}]"#,
+            InvalidRequest,
+            Some("INVALID_ARGUMENT"),
+            Some("API key not valid"),
+        ),
+        (
+            400,
+            r#"{"errors":[{"message":"bad model","code":7003}],"success":false,"result":null}"#,
+            InvalidRequest,
+            None,
+            Some("bad model"),
+        ),
+        (400, r#"{"error":null,"errors":["first","second"]}"#, InvalidRequest, None, Some("first")),
+        (
+            400,
+            r#"{"error":[{"message":"in a list","code":"listed"}]}"#,
+            InvalidRequest,
+            Some("listed"),
+            Some("in a list"),
+        ),
+        (400, r#""{\"error\":{\"message\":\"inner words\"}}""#, InvalidRequest, None, Some("inner words")),
+        (400, r#"{"error":"{\"message\":\"inner\",\"code\":\"c\"}"}"#, InvalidRequest, Some("c"), Some("inner")),
+        (
+            400,
+            r#"{"error":{"type":"upstream","message":"{\"error\":{\"message\":\"of another server\",\"code\":\"c\"}}"}}"#,
+            InvalidRequest,
+            Some("upstream"),
+            Some("of another server"),
+        ),
+        (
+            400,
+            r#"{"title":"Bad Request","status":400,"detail":"words of a problem"}"#,
+            InvalidRequest,
+            None,
+            Some("words of a problem"),
+        ),
+        (400, "\u{feff}{\"error\":{\"message\":\"behind a mark\"}}", InvalidRequest, None, Some("behind a mark")),
+        (
+            409,
+            "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<Error><Code>BlobAlreadyExists</Code><Message>It &lt;is&gt; there\nRequestId:1</Message></Error>",
+            Conflict,
+            Some("BlobAlreadyExists"),
+            Some("It <is> there RequestId:1"),
+        ),
+        (
+            409,
+            r#"<m:error xmlns:m="x"><m:code>Taken</m:code><m:message xml:lang="en">It is there</m:message></m:error>"#,
+            Conflict,
+            Some("Taken"),
+            Some("It is there"),
+        ),
+        // Where no words are found, the body is shown.
+        (500, "[1,2]", Server, None, Some("[1,2]")),
+        (500, r#"{"error":{"message":7,"code":8}}"#, Server, None, Some(r#"{"error":{"message":7,"code":8}}"#)),
+        (500, r#"{"at":"sk-proj-abcdef123456"}"#, Server, None, Some(r#"{"at":"[hidden]"}"#)),
+        (500, "<a><b/></a>", Server, None, Some("<a><b/></a>")),
         (500, "null", Server, None, None),
-        (500, r#"{"error":{"message":7,"code":8}}"#, Server, None, None),
+        (500, "{}", Server, None, None),
         (500, "", Server, None, None),
         (500, "<html><body>Bad gateway</body></html>", Server, None, None),
     ] {
@@ -782,8 +840,28 @@ async fn a_browser_challenge_is_told_apart_and_not_retried() {
 #[tokio::test]
 async fn bodies_that_are_not_text_are_shown_as_far_as_they_go() {
     let error = answered(Fault::status(500).body(&b"ab\xff\xfecd\x1b[31m\0ef"[..])).await;
-    assert_eq!(error.body(), Some("ab\u{fffd}\u{fffd}cd[31mef"));
+    assert_eq!(error.body(), Some("ab\u{fffd}\u{fffd}cdef"));
     assert!(!error.to_string().contains(char::is_control), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_body_without_words_is_cut_short_in_the_message_and_hides_no_credential() {
+    let secret = "sk-proj-abcdef123456";
+    for length in 150..=220 {
+        let error =
+            answered(Fault::status(500).body(format!(r#"{{"a":"{}","b":"{secret}"}}"#, "é".repeat(length)))).await;
+        assert!(error.message().chars().count() < 250 && !error.message().contains("sk-"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn json_inside_json_is_looked_into_a_few_times_only() {
+    let mut body = r#"{"error":{"message":"deep"}}"#.to_owned();
+    for _ in 0..10 {
+        body = serde_json::json!({ "error": { "message": body } }).to_string();
+    }
+    let error = answered(Fault::status(500).body(body)).await;
+    assert_eq!((error.kind(), error.to_string().lines().count()), (ErrorKind::Server, 1));
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! From the create's answer to the end of the finalize.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use codex_backend::files::{UploadRequest, UploadedFile};
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::transport::Clock;
-use codex_backend::{Error, ErrorKind};
+use codex_backend::transport::{Body, Clock, Transport, TransportFuture, TransportRequest};
+use codex_backend::{ChatGptTokens, Client, Error, ErrorKind};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -122,6 +125,17 @@ async fn a_failure_with_a_reason_gives_the_reason() {
 }
 
 #[tokio::test]
+async fn an_odd_name_or_type_does_not_lose_an_upload_that_is_done() {
+    let backend = start();
+    let url = format!("http://{}/f?sig=x", backend.address());
+    let told =
+        json!({ "status": "success", "download_url": url, "file_name": 7, "mime_type": [], "error_message": {} });
+    backend.inject(Route::FINALIZE_FILE, answer(&told));
+    let file = guard(uploads(&backend).bytes("a.txt", "hello")).await.unwrap();
+    assert_eq!((file.file_name(), file.mime_type()), ("a.txt", None));
+}
+
+#[tokio::test]
 async fn a_failure_without_a_reason_says_so() {
     for status in ["error", "failed", "failure"] {
         let error = finalized_as(answer(&json!({ "status": status, "error_message": null }))).await;
@@ -217,6 +231,39 @@ async fn an_upload_url_that_is_not_trusted_is_refused_before_anything_is_sent_th
         assert_eq!(backend.requests().len(), before + 1, "{url}: more than the create was sent");
     }
     assert_nothing_finalized(&backend, "untrusted upload URLs");
+}
+
+#[tokio::test]
+async fn production_names_no_host_of_this_machine_or_its_networks() {
+    /// Production, which names an upload URL.
+    #[derive(Debug)]
+    struct Naming(&'static str, Arc<AtomicU32>);
+    impl Transport for Naming {
+        fn send(&self, request: TransportRequest) -> TransportFuture<'_> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(
+                (request.url.as_str(), request.public_hosts_only),
+                ("https://chatgpt.com/backend-api/files", false)
+            );
+            let body = json!({ "file_id": "file_1", "upload_url": self.0 }).to_string();
+            Box::pin(async { Ok(http::Response::new(Body::from(Bytes::from(body)))) })
+        }
+    }
+    for url in [
+        "https://127.0.0.1/f?sig=5ecret",
+        "https://2130706433/f?sig=5ecret",
+        "https://[::ffff:169.254.169.254]/f?sig=5ecret",
+        "https://192.168.0.1/f?sig=5ecret",
+        "https://metadata.google.internal/f?sig=5ecret",
+        "https://localhost:8443/f?sig=5ecret",
+    ] {
+        let sent = Arc::new(AtomicU32::new(0));
+        let client = Client::builder().chatgpt(ChatGptTokens::new("opaque-access-token"));
+        let client = client.transport(Naming(url, sent.clone())).build().unwrap();
+        let error = guard(client.file_upload().bytes("a.txt", "hello")).await.unwrap_err();
+        assert_eq!((error.kind(), sent.load(Ordering::Relaxed)), (ErrorKind::UntrustedUrl, 1), "{url}: {error}");
+        assert!(!shown(&error).contains("5ecret"), "{url}: {error:?}");
+    }
 }
 
 #[tokio::test]

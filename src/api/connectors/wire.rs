@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::wire::open_struct;
+use crate::wire::{Exact, open_struct};
 
 open_struct! {
     pub(super) DirectoryAnswer {
         apps: Vec<DirectoryApp>,
         #[serde(alias = "nextToken")]
-        next_token: Option<String>,
+        next_token: Exact<Option<String>>,
     }
 }
 

@@ -199,7 +199,7 @@ impl Upload {
     }
 
     fn signed_url(&self, operation: &Operation, what: &str, text: &str) -> Result<SignedUrl, Error> {
-        SignedUrl::parse(text, self.caller.base_url().is_loopback()).map_err(|reason| {
+        SignedUrl::parse(text, self.caller.base_url()).map_err(|reason| {
             let message = format!("the server gave {what} that will not be used: {reason}");
             Error::new(ErrorKind::UntrustedUrl, operation.name, message).sent(true)
         })

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::wire::read_member;
+
 /// `POST /files`.
 #[derive(Debug, Serialize)]
 pub(super) struct CreateRequest<'a> {
@@ -21,7 +23,11 @@ pub(super) struct CreateAnswer {
 pub(super) struct FinalizeAnswer {
     pub(super) status: String,
     pub(super) download_url: Option<String>,
+    // What is only told must not lose an upload that is done.
+    #[serde(default, deserialize_with = "read_member")]
     pub(super) file_name: Option<String>,
+    #[serde(default, deserialize_with = "read_member")]
     pub(super) mime_type: Option<String>,
+    #[serde(default, deserialize_with = "read_member")]
     pub(super) error_message: Option<String>,
 }

@@ -55,7 +55,9 @@ pub(super) mod private {
 
 /// Requests a document, if the account's plan has managed configuration.
 pub(super) fn request<T: ManagedDocument>(caller: &Arc<Caller>, account: Option<AccountFacts>) -> ApiRequest<T> {
-    PreparedRequest::new(caller, T::operation()).requiring(Requirement { account, needs: Needs::ManagedPlan }).json()
+    PreparedRequest::new(caller, T::operation())
+        .requiring(Requirement { account, needs: Needs::ManagedPlan })
+        .exact_json()
 }
 
 static REQUIREMENTS_CACHE: CacheFormat = CacheFormat {

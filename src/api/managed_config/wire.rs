@@ -1,10 +1,9 @@
 //! Requirements and bundle, as the backend sends them.
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::error::ManagedConfigError;
-use crate::wire::{Wire, open_struct, read_member};
+use crate::wire::open_struct;
 
 open_struct! {
     /// The requirements that administrators set.
@@ -66,25 +65,17 @@ open_struct! {
     }
 }
 
-/// A fragment of configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct ConfigFragment {
-    /// Its id.
-    #[serde(deserialize_with = "read_member")]
-    pub id: String,
-    /// The name that the administrators gave it.
-    #[serde(deserialize_with = "read_member")]
-    pub name: String,
-    /// Its content, as TOML.
-    #[serde(deserialize_with = "read_member")]
-    pub contents: String,
-}
-
-impl Wire for ConfigFragment {
-    // Skipping it would drop a requirement.
-    const CAN_BE_SKIPPED: bool = false;
+open_struct! {
+    /// A fragment of configuration.
+    #[derive(Eq)]
+    pub ConfigFragment {
+        /// Its id.
+        id: String,
+        /// The name that the administrators gave it.
+        name: String,
+        /// Its content, as TOML.
+        contents: String,
+    }
 }
 
 impl ConfigBundle {

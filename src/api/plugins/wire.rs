@@ -1,11 +1,11 @@
 //! Plugins, as the lists and the single answer describe them.
 
-use crate::wire::{open_enum, open_struct};
+use crate::wire::{Exact, open_enum, open_struct};
 
 open_struct! {
     pub(super) PluginListAnswer {
         plugins: Vec<Plugin>,
-        pagination: Pagination,
+        pagination: Exact<Pagination>,
     }
 }
 

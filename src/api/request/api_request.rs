@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -65,6 +66,11 @@ impl PreparedRequest {
     /// JSON.
     pub(crate) fn json<T: DeserializeOwned + 'static>(self) -> ApiRequest<T> {
         self.decoded(Answer::json)
+    }
+
+    /// JSON, and an error if any part of it cannot be read: what administrators demand, or a confirmation.
+    pub(crate) fn exact_json<T: DeserializeOwned + 'static>(self) -> ApiRequest<T> {
+        self.decoded(Answer::exact_json)
     }
 
     /// A JSON array.
@@ -130,7 +136,7 @@ impl<T: Send + 'static> ApiRequest<T> {
     }
 
     /// Returns the answer's JSON together with the typed value. It also has the members that this crate does not know,
-    /// and list entries that could not be read and were skipped.
+    /// and the members and list entries that could not be read and were skipped, with their number.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -148,10 +154,11 @@ impl<T: Send + 'static> ApiRequest<T> {
                 Box::new(|answer, operation| {
                     let value = decode(answer, operation)?;
                     // An answer that is not read is not held to be JSON either.
-                    Ok(WithRaw { value, raw: from_bytes(&answer.body).unwrap_or_default() })
+                    let raw = from_bytes(&answer.body).unwrap_or_default();
+                    Ok(WithRaw { value, raw, skipped: answer.skipped.load(Ordering::Relaxed) })
                 })
             },
-            |value| Ok(WithRaw { value, raw: Value::Null }),
+            |value| Ok(WithRaw { value, raw: Value::Null, skipped: 0 }),
         )
     }
 
@@ -292,6 +299,9 @@ pub struct WithRaw<T> {
     pub value: T,
     /// The whole answer. `null` if it is not JSON, or is not read to its end.
     pub raw: Value,
+    /// The number of members and list entries that could not be read. Such a member has its default, and such an entry is left
+    /// out.
+    pub skipped: usize,
 }
 
 #[cfg(test)]
