@@ -295,7 +295,7 @@ async fn what_goes_wrong_is_told_and_names_the_command() {
     for (body, said) in [
         ("exit 7", "exit status: 7"),
         ("echo 'please sign in' >&2; exit 1", "and said: please sign in"),
-        ("printf 'a\\nb\\033[31m' >&2; exit 1", "and said: a b[31m"),
+        ("printf 'a\\nb\\033[31m' >&2; exit 1", "and said: a b"),
         ("echo 'key sk-MARK-0123456789 is bad' >&2; exit 1", "and said: key [hidden] is bad"),
         ("set -x; echo MARK-printed-and-traced; exit 1", "and said: + echo [hidden]"),
         ("kill -9 $$", "signal: 9"),
