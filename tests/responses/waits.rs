@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::support::{ask, codex, guard, openai, read};
 
-fn failed(event_type: &str, code: &str, message: &str, headers: Value) -> ScriptedResponse {
+fn failed(event_type: &str, code: &str, message: &str, headers: &Value) -> ScriptedResponse {
     let error = json!({ "code": code, "message": message });
     let event = match event_type {
         "error" => json!({ "type": "error", "error": error, "headers": headers }),
@@ -43,15 +43,15 @@ async fn a_response_that_fails_at_once_is_retried_if_the_server_wants_that() {
     for event in ["response.failed", "error"] {
         for code in ["rate_limit_exceeded", "slow_down", "server_is_overloaded"] {
             for (message, headers) in [("busy", &told), (sentence, &none)] {
-                let (answer, times) = asked(failed(event, code, message, headers.clone())).await;
+                let (answer, times) = asked(failed(event, code, message, headers)).await;
                 assert_eq!((answer.unwrap().as_str(), times), ("later", 2), "{event} {code} {message}");
             }
-            let (answer, times) = asked(failed(event, code, "busy", none.clone())).await;
+            let (answer, times) = asked(failed(event, code, "busy", &none)).await;
             let retried = event == "response.failed" && code == "slow_down";
             assert_eq!((answer.is_ok(), times), (retried, 1 + usize::from(retried)), "{event} {code} without a wait");
         }
         for code in ["flex_unavailable", "usage_limit_reached", "insufficient_quota", "of_tomorrow"] {
-            let (answer, times) = asked(failed(event, code, sentence, told.clone())).await;
+            let (answer, times) = asked(failed(event, code, sentence, &told)).await;
             let error = answer.unwrap_err();
             assert_eq!((error.code(), times), (Some(code), 1), "{event}");
         }
@@ -63,7 +63,7 @@ async fn a_wait_that_is_too_long_ends_the_call_and_is_told() {
     for (event, message, headers) in
         [("response.failed", "try again in 61s", json!({})), ("error", "busy", json!({ "retry-after": 61 }))]
     {
-        let (answer, times) = asked(failed(event, "slow_down", message, headers)).await;
+        let (answer, times) = asked(failed(event, "slow_down", message, &headers)).await;
         let error = answer.unwrap_err();
         assert_eq!((error.kind(), times), (ErrorKind::RateLimited, 1), "{error:?}");
         assert_eq!((error.retry_after(), error.events_delivered()), (Some(Duration::from_secs(61)), Some(0)));
@@ -117,7 +117,7 @@ async fn a_429_of_a_model_call_is_retried_if_it_names_a_wait() {
     guard(codex(&backend).usage().get()).await.unwrap();
     backend.inject(Route::CREATE_RESPONSE, Fault::status(429).body(body));
     guard(openai(&backend).openai_responses().create("m", "hi").send()).await.unwrap();
-    backend.script_response(failed("response.failed", "slow_down", "try again in 1ms", json!({})));
+    backend.script_response(failed("response.failed", "slow_down", "try again in 1ms", &json!({})));
     let stream = guard(openai(&backend).openai_responses().create("m", "hi").stream()).await.unwrap();
     let (events, ended_in) = read(stream).await;
     assert!(events.iter().any(|event| matches!(event.kind, Kind::Created(_))));

@@ -116,7 +116,7 @@ impl Rules {
             Self::CodexBackend => {
                 check(is_text("model"), "`model` is missing");
                 let in_input =
-                    |item: &Value| is_of_type(item, "additional_tools") || has_role(item, MessageRole::Developer);
+                    |item: &Value| is_of_type(item, "additional_tools") || has_role(item, &MessageRole::Developer);
                 let instructed =
                     is_text("instructions") || !fields.contains_key("instructions") && items(fields).any(in_input);
                 check(instructed, "`instructions` are missing or empty");
@@ -124,7 +124,7 @@ impl Rules {
                 check(streams == Some(&json!(true)), "`stream` must be true");
                 check(fields.get("input").is_some_and(Value::is_array), "`input` must be a list");
                 check(fields.get("include").is_none_or(Value::is_array), "`include` must be a list");
-                let has_system = items(fields).any(|item| has_role(item, MessageRole::System));
+                let has_system = items(fields).any(|item| has_role(item, &MessageRole::System));
                 check(!has_system, "`input` holds a message with the role `system`; use `developer`");
                 for name in REFUSED_BY_THE_BACKEND.iter().filter(|name| fields.contains_key(**name)) {
                     check(false, &format!("`{name}` is not supported"));
@@ -180,7 +180,7 @@ fn is_of_type(item: &Value, name: &str) -> bool {
     item.get("type").and_then(Value::as_str) == Some(name)
 }
 
-fn has_role(item: &Value, role: MessageRole) -> bool {
+fn has_role(item: &Value, role: &MessageRole) -> bool {
     item.get("role").and_then(Value::as_str) == Some(role.as_str())
 }
 
