@@ -224,3 +224,46 @@ async fn an_encoding_that_nobody_asked_for_is_named() {
     let error = guard(openai(&backend).openai_responses().create("m", "q").send()).await.unwrap_err();
     assert!(error.kind() == ErrorKind::Decode && error.message().contains("`gzip`"), "{error}");
 }
+
+#[tokio::test]
+async fn items_of_every_type_are_collected_and_given_back_as_they_came() {
+    let call = |item_type: &str| {
+        json!({ "type": item_type, "id": "i", "call_id": "c", "status": "completed",
+            "action": { "commands": ["ls"], "timeout_ms": null }, "later": [1.5, null] })
+    };
+    let items: Vec<Value> = [
+        "shell_call",
+        "shell_call_output",
+        "apply_patch_call",
+        "apply_patch_call_output",
+        "computer_call",
+        "computer_call_output",
+        "mcp_call",
+        "mcp_list_tools",
+        "mcp_approval_request",
+        "mcp_approval_response",
+        "image_generation_call",
+        "code_interpreter_call",
+        "file_search_call",
+        "web_search_call",
+        "additional_tools",
+        "configuration_update",
+        "of_tomorrow",
+    ]
+    .map(call)
+    .into();
+    for when_done in [true, false] {
+        let done =
+            items.iter().enumerate().filter(|_| when_done).map(
+                |(place, item)| json!({ "type": "response.output_item.done", "output_index": place, "item": item }),
+            );
+        let output = if when_done { json!([]) } else { json!(items) };
+        let completed = json!({ "type": "response.completed", "response": { "id": "r", "output": output } });
+        let answer = collect(&done.chain([completed]).collect::<Vec<_>>()).await;
+        let mut collected = serde_json::to_value(&answer.items).unwrap();
+        // The image itself is always written, even where there is none.
+        collected[10].as_object_mut().unwrap().retain(|name, value| name != "result" || !value.is_null());
+        assert_eq!(collected, json!(items));
+        assert!(answer.items.iter().all(|item| item.id() == Some("i")));
+    }
+}
