@@ -39,7 +39,7 @@ use url::Url;
 use self::answer::LONGEST_ERROR_BODY;
 #[cfg(feature = "agent-identity")]
 pub(crate) use self::answer::TASK_CODES;
-pub(crate) use self::answer::{Answer, event_error, headers_of_json, kind_of};
+pub(crate) use self::answer::{Answer, event_error, headers_of_json, kind_of, tells_error, unasked_encoding};
 pub(crate) use self::authorize::{Authorize, Bare};
 #[cfg(any(feature = "agent-identity", feature = "testing"))]
 pub(crate) use self::base_url::PathStyle;
@@ -66,7 +66,7 @@ use self::retry::RetryBudget;
 pub use self::retry::RetryPolicy;
 pub(crate) use self::scrub::Scrubber;
 pub use self::signed_url::SignedUrl;
-pub(crate) use self::sse::{LONGEST_EVENT, SseFailure, SseReader};
+pub(crate) use self::sse::{LONGEST_EVENT, SseFailure, SseReader, SseTold};
 pub use self::timeouts::Timeouts;
 pub use self::transport::{Transport, TransportFuture, TransportRequest};
 pub use self::transport_error::TransportError;

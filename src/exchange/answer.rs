@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::operation::Operation;
 use super::origin::Origin;
@@ -73,6 +73,21 @@ impl Answer {
 
     fn read<T>(&self, operation: &Operation, from_json: fn(&[u8]) -> Result<T, JsonError>) -> Result<T, Error> {
         from_json(&self.body).map_err(|error| {
+            if let Some(encoding) = unasked_encoding(&self.headers) {
+                return Error::new(ErrorKind::Decode, operation.name, format!("the answer cannot be read: {encoding}"))
+                    .with_status(self.status)
+                    .with_request_id(self.request_id())
+                    .with_attempts(self.attempts);
+            }
+            if let Ok(text) = str::from_utf8(&self.body)
+                && tells_error(text)
+            {
+                let now = server_date(&self.headers).unwrap_or_else(SystemTime::now);
+                let error = event_error(operation, text, now, &self.scrubber);
+                let status = error.status().unwrap_or(self.status);
+                let request_id = error.request_id().map(str::to_owned).or_else(|| self.request_id());
+                return error.with_status(status).with_request_id(request_id).with_attempts(self.attempts);
+            }
             let (kind, reason) = match error {
                 JsonError::Excessive(excess) => (kind_of(excess), excess.to_string()),
                 JsonError::Unreadable(error) => {
@@ -159,13 +174,18 @@ fn error_of(
 /// The error that an event inside a stream means, whose head said 200: `response.failed` by the error in its response,
 /// or a top-level `error`, which may carry a status and headers of its own.
 pub(crate) fn event_error(operation: &Operation, event: &str, now: SystemTime, scrubber: &Scrubber) -> Error {
-    let value: Value = from_text(event).unwrap_or_default();
+    // Named an error from outside, it may be the error object itself.
+    let bare = |value: Value| if value.is_object() { json!({ "error": value }) } else { value };
+    let value = told_error(event).or_else(|| from_text(event).ok().map(bare)).unwrap_or_default();
     let headers = value.get("headers").map(headers_of_json).unwrap_or_default();
     let said = match value.get("response") {
         Some(response) => Said::parse(&response.to_string(), &headers),
+        None if value.is_object() => Said::parse(&value.to_string(), &headers),
         None => Said::parse(event, &headers),
     };
     let status = ["status", "status_code"].into_iter().find_map(|name| value.get(name)?.as_u64());
+    // Some servers put the status where the code stands.
+    let status = status.or_else(|| value.pointer("/error/code")?.as_u64().filter(|code| (400..600).contains(code)));
     let status = status.and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
     let kind = match (named(&said), status) {
         (Some(kind), _) => kind,
@@ -182,6 +202,46 @@ pub(crate) fn event_error(operation: &Operation, event: &str, now: SystemTime, s
     let error = error_of(operation, kind, status, &headers, &said, &event[..end], now, scrubber).sent(true);
     let told = error.retry_after().or_else(|| said.told_delay().filter(|_| kind == ErrorKind::Overloaded));
     error.with_retry_after(told)
+}
+
+/// Whether a text that should be something else tells an error.
+pub(crate) fn tells_error(text: &str) -> bool {
+    told_error(text).is_some()
+}
+
+/// The object that tells an error, whatever it comes in: a list, `errors`, a text that is JSON again, behind a byte-order mark.
+fn told_error(text: &str) -> Option<Value> {
+    error_in(from_text(text.trim_start_matches('\u{feff}')).ok()?)
+}
+
+fn error_in(told: Value) -> Option<Value> {
+    match told {
+        Value::Object(mut members) => {
+            let tells = |name| match members.get(name) {
+                Some(Value::String(text)) => !text.is_empty(),
+                Some(Value::Object(_) | Value::Array(_)) => true,
+                _ => false,
+            };
+            let is_event = matches!(members.get("type").and_then(Value::as_str), Some("error" | "response.failed"));
+            if is_event || tells("error") || tells("detail") {
+                return Some(Value::Object(members));
+            }
+            let first = members.get_mut("errors")?.get_mut(0)?.take();
+            members.insert("error".to_owned(), first);
+            Some(Value::Object(members))
+        }
+        Value::Array(mut errors) => error_in(errors.first_mut()?.take()),
+        Value::String(inner) => told_error(&inner),
+        _ => None,
+    }
+}
+
+/// What is wrong with a body in an encoding that nobody asked for.
+pub(crate) fn unasked_encoding(headers: &HeaderMap) -> Option<String> {
+    let encoding = header(headers, "content-encoding").filter(|encoding| !encoding.eq_ignore_ascii_case("identity"))?;
+    let legal: String =
+        encoding.chars().filter(|c| c.is_ascii_alphanumeric() || ", -_".contains(*c)).take(40).collect();
+    Some(format!("it is encoded as `{legal}`, which was not asked for"))
 }
 
 /// Headers as an event carries them: an object of text, numbers, booleans, or lists of them.

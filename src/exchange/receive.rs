@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::AtomicUsize;
+use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -55,15 +56,29 @@ impl Opened {
         answer::request_id(&self.headers).map(|id| self.scrubber.clean_line(id))
     }
 
-    /// An error about the answer, with the start of its body.
-    pub(crate) async fn refuse(mut self, kind: ErrorKind, message: String) -> Error {
+    /// An error about the answer, with the start of its body. If the body tells an error, it is that one, and is `Ok`.
+    pub(crate) async fn refuse(
+        &mut self,
+        kind: ErrorKind,
+        message: String,
+        now: SystemTime,
+        activity: Option<&Activity>,
+    ) -> Result<Error, Error> {
         let request_id = self.request_id();
-        let collected = collect(&mut self.body, LONGEST_ERROR_BODY, None).await;
+        let collected = collect(&mut self.body, LONGEST_ERROR_BODY, activity).await;
         let bytes = collected.into_start();
-        Error::new(kind, self.operation.name, message)
+        if let Ok(text) = str::from_utf8(&bytes)
+            && answer::tells_error(text)
+        {
+            let error = answer::event_error(self.operation, text, now, &self.scrubber);
+            let request_id = error.request_id().map(str::to_owned).or(request_id);
+            return Ok(error.with_attempts(self.attempts).with_request_id(request_id));
+        }
+        let error = Error::new(kind, self.operation.name, message)
             .with_status(self.status)
             .with_request_id(request_id)
-            .with_body(Some(self.scrubber.clean(&String::from_utf8_lossy(&bytes))))
+            .with_body(Some(self.scrubber.clean(&String::from_utf8_lossy(&bytes))));
+        Err(error)
     }
 }
 

@@ -34,7 +34,22 @@ pub(crate) struct SseReader {
     /// Whether a line feed that comes next belongs to the carriage return before it.
     after_return: bool,
     failure: Option<SseFailure>,
+    told: SseTold,
 }
+
+/// How the last event was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SseTold {
+    /// As any event.
+    Event,
+    /// By its name, or by the name of its field, as an error.
+    Error,
+    /// As lines of JSON that are no fields. That is no event, and the words of a server that did not make a stream of its error.
+    Stray,
+}
+
+/// The longest text that is no event and kept, in case it is an error.
+const LONGEST_STRAY: usize = 64 << 10;
 
 /// Why there are no more events to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +62,8 @@ pub(crate) enum SseFailure {
 #[derive(Debug)]
 struct Fields {
     data: Data,
+    is_error: bool,
+    stray: String,
     last_event_id: Option<ByteString>,
     retry: Option<Duration>,
 }
@@ -67,10 +84,17 @@ impl SseReader {
             read: 0,
             cut: Vec::new(),
             line: String::new(),
-            fields: Fields { data: Data::None, last_event_id: None, retry: None },
+            fields: Fields {
+                data: Data::None,
+                is_error: false,
+                stray: String::new(),
+                last_event_id: None,
+                retry: None,
+            },
             begun: false,
             after_return: false,
             failure: None,
+            told: SseTold::Event,
         }
     }
 
@@ -86,6 +110,25 @@ impl SseReader {
     /// How long the server asks to wait before the stream is asked for again.
     pub(crate) fn retry(&self) -> Option<Duration> {
         self.fields.retry
+    }
+
+    /// How the event was told that [`next`](Self::next) or [`finish`](Self::finish) gave last.
+    pub(crate) fn told(&self) -> SseTold {
+        self.told
+    }
+
+    /// At the end of the body: what no blank line closed. It is no event, and may be an error.
+    pub(crate) fn finish(&mut self) -> Option<ByteString> {
+        if self.failure.is_some() {
+            return None;
+        }
+        let line = ByteString::from(std::mem::take(&mut self.line));
+        if !line.is_empty() {
+            self.fields.take_line(&line, &line);
+        }
+        let (data, told) = self.fields.take()?;
+        self.told = if told == SseTold::Event { SseTold::Stray } else { told };
+        Some(data)
     }
 
     /// Takes the next chunk. The one before has been read to its end.
@@ -152,7 +195,8 @@ impl SseReader {
             self.read += length + 1;
             if self.line.is_empty() {
                 if part.is_empty() {
-                    if let Some(data) = self.fields.data.take() {
+                    if let Some((data, told)) = self.fields.take() {
+                        self.told = told;
                         return Some(Ok(data));
                     }
                     continue;
@@ -199,13 +243,37 @@ impl Fields {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "data" => self.data.add(whole, value),
+            "event" => self.is_error = value == "error",
+            "error" => {
+                self.is_error = true;
+                self.data.add(whole, value);
+            }
             "id" if !value.contains('\0') => self.last_event_id = Some(ByteString::from(value)),
             "retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.retry = value.parse().ok().map(Duration::from_millis).or(self.retry);
             }
-            // A comment has an empty name. The name of an event is not looked at: its JSON has a `type`.
-            _ => {}
+            // A comment has an empty name. Of the name of an event no more is looked at: its JSON has a `type`.
+            "" => {}
+            _ => self.take_stray(line),
         }
+    }
+
+    fn take_stray(&mut self, line: &str) {
+        let begins = line.trim_start().starts_with(['{', '[', '"']);
+        if (begins || !self.stray.is_empty()) && self.stray.len() + line.len() < LONGEST_STRAY {
+            self.stray.push_str(line);
+            self.stray.push('\n');
+        }
+    }
+
+    /// What a blank line ends.
+    fn take(&mut self) -> Option<(ByteString, SseTold)> {
+        let is_error = std::mem::take(&mut self.is_error);
+        if let Some(data) = self.data.take() {
+            return Some((data, if is_error { SseTold::Error } else { SseTold::Event }));
+        }
+        let stray = std::mem::take(&mut self.stray);
+        (!stray.is_empty()).then(|| (stray.into(), SseTold::Stray))
     }
 }
 
@@ -253,6 +321,7 @@ mod tests {
             reader.push(chunk);
             while let Some(event) = reader.next() {
                 match event {
+                    Ok(_) if reader.told() == SseTold::Stray => {}
                     Ok(data) => events.push(data.to_string()),
                     Err(failure) => return (events, Some(failure)),
                 }

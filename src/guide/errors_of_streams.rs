@@ -35,6 +35,11 @@
 //! | [`Overloaded`](crate::ErrorKind::Overloaded), [`Server`](crate::ErrorKind::Server), [`Interrupted`](crate::ErrorKind::Interrupted), [`Truncated`](crate::ErrorKind::Truncated), [`Timeout`](crate::ErrorKind::Timeout) | the server, or the way to it | until the first event of the body has come, where the server keeps nothing |
 //! | [`Incomplete`](crate::ErrorKind::Incomplete) | the server, about a response that it cut off | no |
 //!
+//! An error keeps the server's words and code whatever it comes in: an event without a type, an event named `error` with text,
+//! a field `error`, a JSON body in place of a stream, a list, JSON within a string. It ends the stream as an event would, and
+//! the request is not retried. An answer in an encoding that was not asked for is a [`Decode`](crate::ErrorKind::Decode) that
+//! names the encoding.
+//!
 //! [`events_delivered`](crate::Error::events_delivered) says how many events a stream had given. Once it has given one,
 //! nothing is retried: no event comes twice. On the Codex backend a response that fails at once, with `rate_limit_exceeded`,
 //! `slow_down` or `server_is_overloaded`, is retried before its stream has given any.

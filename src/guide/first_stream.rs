@@ -26,7 +26,8 @@
 //!
 //! The stream ends with [`Completed`](crate::responses::ResponseEventKind::Completed) or with an [`Error`](crate::Error);
 //! there is no third way. So with a `?` on each item, half an answer is never taken for a whole one. If you need only the
-//! whole answer, [`collect`](crate::responses::ResponseStream::collect) puts it together:
+//! whole answer, [`collect`](crate::responses::ResponseStream::collect) puts it together from all that the server tells, in
+//! pieces, when something is done, or at the end:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -21,7 +21,7 @@ use super::item::ResponseItem;
 use super::plain_object::PlainObject;
 use super::response::ModelResponse;
 use super::turn::TURN_STATE;
-use crate::exchange::headers_of_json;
+use crate::exchange::{headers_of_json, tells_error};
 use crate::limits::{OpenAiRateLimits, RateLimitSnapshot};
 use crate::wire::{Excess, check, whole};
 
@@ -58,13 +58,13 @@ pub(super) fn decode(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> D
 }
 
 fn interpret(raw: &ByteString, members: &Members<'_>, before: &mut Vec<ResponseEventKind>) -> Decoded {
-    let Some(event_type) = &members.event_type else {
-        return Decoded::Event(not_decoded(None, "it has no type"), None);
-    };
     if let Err(excess) = members.check_nested() {
         return Decoded::Excessive(excess);
     }
     carried_by_any(members, before);
+    let Some(event_type) = &members.event_type else {
+        return not_typed(raw, "it has no type");
+    };
 
     let text = |text: &Str<'_>| text.share(raw);
     let optional = |part: &Option<Str<'_>>| part.as_ref().map(text);
@@ -182,7 +182,7 @@ fn decode_leniently(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> De
         return Decoded::Nothing;
     }
     let Ok(told) = serde_json::from_str::<HashMap<String, &RawValue>>(raw) else {
-        return Decoded::Event(not_decoded(None, "it is not a JSON object"), None);
+        return not_typed(raw, "it is not a JSON object");
     };
     let mut members = Members::default();
     for (name, value) in told {
@@ -194,6 +194,12 @@ fn decode_leniently(raw: &ByteString, before: &mut Vec<ResponseEventKind>) -> De
         }
     }
     interpret(raw, &members, before)
+}
+
+/// Some servers send errors without saying that they are events.
+#[cold]
+fn not_typed(raw: &str, reason: &'static str) -> Decoded {
+    if tells_error(raw) { Decoded::Failed(None) } else { Decoded::Event(not_decoded(None, reason), None) }
 }
 
 fn not_decoded(event_type: Option<EventText>, reason: &'static str) -> ResponseEventKind {

@@ -23,7 +23,7 @@ use super::turn::{ResponseTurn, TURN_STATE};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
     Activity, Body, Clock, IdleTimer, NotReceived, Opened, Operation, Pace, Receive, Retries, Scrubber, SseFailure,
-    SseReader, SystemClock, TransportError, event_error, kind_of, root_cause,
+    SseReader, SseTold, SystemClock, TransportError, event_error, kind_of, root_cause, tells_error, unasked_encoding,
 };
 use crate::wire::from_text;
 
@@ -135,13 +135,23 @@ impl Receive for ReceiveStream {
     }
 
     /// Waits for the first event of the body: until then the request may be retried.
-    async fn receive(&self, opened: Opened, activity: Option<&Activity>) -> Result<ResponseStream, NotReceived> {
+    async fn receive(&self, mut opened: Opened, activity: Option<&Activity>) -> Result<ResponseStream, NotReceived> {
+        if let Some(encoding) = unasked_encoding(&opened.headers) {
+            let error =
+                Error::new(ErrorKind::Decode, opened.operation.name, format!("the stream cannot be read: {encoding}"));
+            return Err(NotReceived::Unusable(error.with_status(opened.status).with_request_id(opened.request_id())));
+        }
         let content_type = opened.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         let media_type = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         // Servers in between leave the type out or change it; these two are certain to be something else.
         if matches!(media_type.as_str(), "text/html" | "application/json") {
             let message = format!("the answer is no event stream but {media_type}");
-            return Err(NotReceived::Unusable(opened.refuse(ErrorKind::Decode, message).await));
+            let refused = opened.refuse(ErrorKind::Decode, message, self.clock.now(), activity).await;
+            // An error that the body tells is told as one that an event means.
+            let error = refused.map_err(NotReceived::Unusable)?;
+            let mut stream = ResponseStream::new(opened, self.clock.clone(), self.turn.clone());
+            stream.state = State::Ending(Some(error));
+            return Ok(stream);
         }
         let activity = activity.cloned().unwrap_or_else(|| Activity::starting_now(&self.clock));
         let mut stream = ResponseStream::new(opened, self.clock.clone(), self.turn.clone());
@@ -367,6 +377,9 @@ impl ResponseStream {
                     return Poll::Ready(Step::Broken(error.with_retry_after(self.reader.retry())));
                 }
                 Poll::Ready(None) => {
+                    if let Some(error) = self.reader.finish().and_then(|raw| self.take_event(raw)) {
+                        return Poll::Ready(Step::Failed(error));
+                    }
                     let error =
                         self.about.error(ErrorKind::Truncated, "the stream ended before the response was complete");
                     return Poll::Ready(Step::Broken(error.with_retry_after(self.reader.retry())));
@@ -377,7 +390,18 @@ impl ResponseStream {
 
     /// Puts what an event means into `ready`; gives the error that it ends the stream in, if it does.
     fn take_event(&mut self, raw: ByteString) -> Option<Error> {
-        let decoded = decode(&raw, &mut self.carried);
+        let told = self.reader.told();
+        if told == SseTold::Stray && !tells_error(&raw) {
+            return None;
+        }
+        let decoded = match decode(&raw, &mut self.carried) {
+            Decoded::Event(ResponseEventKind::Unknown(_) | ResponseEventKind::Undecodable(_), _)
+                if told != SseTold::Event =>
+            {
+                Decoded::Failed(None)
+            }
+            decoded => decoded,
+        };
         if !self.carried.is_empty() {
             self.take_carried();
         }
