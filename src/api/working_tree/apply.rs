@@ -41,7 +41,7 @@ pub enum ApplyStatus {
     Applied,
     /// A part of it fits; there are conflicts to resolve.
     Partial,
-    /// Nothing fits, and nothing was written.
+    /// Nothing fits, and nothing was written, unless `git` failed while it wrote (exit code 128).
     Failed,
 }
 
