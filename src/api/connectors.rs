@@ -151,7 +151,7 @@ impl Connectors {
     ///
     /// # Errors
     ///
-    /// When a request for the directory fails. A failure of the workspace's own list is only logged: those connectors
+    /// When a request for the directory fails, or after 1,000 pages or ten minutes, [`ErrorKind::ListTooLong`]. A failure of the workspace's own list is only logged: those connectors
     /// are then missing.
     pub async fn directory(&self) -> Result<Arc<[Connector]>, Error> {
         let account = match &self.account {

@@ -126,6 +126,8 @@ pub enum ErrorKind {
     NotCached,
     /// The server named a page of a list that it had given already.
     RepeatedCursor,
+    /// A list did not end within its bounds of pages and time.
+    ListTooLong,
     /// A cloud task, or the attempt that was asked for, has no diff.
     NoDiff,
     /// A cloud task still was not done when the time to wait was over.
@@ -182,6 +184,9 @@ impl ErrorKind {
             Self::FileChanged => "Upload it again when nothing writes to it.",
             Self::LengthMismatch => "State the source's exact length in bytes.",
             Self::UploadNotReady => "Try again later, or allow more time with `with_finalize_timeout`.",
+            Self::ListTooLong => {
+                "Go on from the cursor of the last page, or allow more with `with_page_limit` and `with_total_timeout`."
+            }
             Self::NoDiff => "If the task is still running, wait for it.",
             Self::TaskNotReady => "The task goes on; wait again, or allow more time with `with_timeout`.",
             Self::EnvironmentNotFound => "Set one up at ChatGPT, or name one that is there.",

@@ -277,6 +277,16 @@ async fn a_header_that_git_cannot_read_is_an_outcome() {
 }
 
 #[tokio::test]
+async fn a_diff_at_which_git_aborts_leaves_no_lock_behind() {
+    let repository = Repository::new();
+    let diff = "diff --git a/x b/x\nnew fi\n\n--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+x\n";
+    let outcome = guard(repository.open().await.apply(diff)).await.unwrap();
+    assert!(!repository.path().join(".git/index.lock").exists(), "{outcome:?}");
+    // Not every version aborts.
+    assert_eq!(outcome.status == ApplyStatus::Applied, repository.path().join("x").exists(), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn paths_are_told_as_they_are_written_where_git_leaves_no_folder_out() {
     let repository = Repository::new();
     let diff = "--- a.txt\n+++ a.txt\n@@ -1,3 +1,3 @@\n-one\n+ONE\n two\n three\n--- /dev/null\n+++ b/new.txt\n@@ -0,0 +1 @@\n+x\n";

@@ -382,12 +382,20 @@ fn hostile_diffs_write_nothing_outside_and_panic_nowhere() {
     let tree = repository.open();
     let before = surroundings(repository.around.path());
     let applied = std::cell::Cell::new(0_u32);
-    let config = ProptestConfig { cases: rounds(500), failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: rounds(500),
+        failure_persistence: None,
+        max_shrink_iters: 0,
+        ..ProptestConfig::default()
+    };
     TestRunner::new(config)
         .run(&(hostile_diffs(), any::<bool>()), |(diff, is_reverted)| {
             prop_assert!(DiffStats::of(&diff).files_modified > 0, "{}", diff);
             let outcome = wait(async { if is_reverted { tree.revert(&diff).await } else { tree.apply(&diff).await } });
-            prop_assert_eq!(&surroundings(repository.around.path()), &before, "{}", diff);
+            let after = surroundings(repository.around.path());
+            let names = before.keys().chain(after.keys());
+            let written: Vec<&PathBuf> = names.filter(|name| before.get(*name) != after.get(*name)).collect();
+            prop_assert!(written.is_empty(), "{:?}: {}", written, diff);
             let outcome = match outcome {
                 Ok(outcome) => outcome,
                 Err(GitError::PathOutside { .. } | GitError::NotADiff | GitError::CopyNotReverted { .. }) => {
@@ -395,6 +403,12 @@ fn hostile_diffs_write_nothing_outside_and_panic_nowhere() {
                 }
                 Err(error) => return Err(TestCaseError::fail(format!("{error}: {diff}"))),
             };
+            if outcome.exit_code == Some(128) {
+                // Some faults git sees when it writes, not when it checks.
+                repository.reset(&known);
+                link();
+                return Ok(());
+            }
             let told: BTreeSet<&str> = told(&outcome);
             let status = repository.git(&["status", "--porcelain", "--no-renames", "--untracked-files=all", "-z"]);
             let status = String::from_utf8(status).unwrap();

@@ -1,7 +1,11 @@
 //! Lists of several pages.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
 use codex_backend::tasks::TaskFilter;
-use codex_backend::testing::{Backend, Fault, Route};
+use codex_backend::testing::{Backend, Fault, ManualClock, Route};
 use codex_backend::transport::Environment;
 use codex_backend::{ChatGptTokens, Client, ErrorKind, RetryPolicy};
 use futures_util::{StreamExt, TryStreamExt};
@@ -130,6 +134,57 @@ fn list(server: &RawServer) -> Result<Vec<String>, codex_backend::Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let tasks = runtime.block_on(guard(client.cloud_tasks().list().all()))?;
     Ok(tasks.into_iter().map(|task| task.id).collect())
+}
+
+/// A server whose lists never end, and repeat no cursor. Each page takes that long, by the clock.
+fn endless_server(clock: &ManualClock, page_takes: Duration) -> (RawServer, Arc<AtomicUsize>) {
+    let pages = Arc::new(AtomicUsize::new(0));
+    let (counted, clock) = (pages.clone(), clock.clone());
+    let server = RawServer::start(move |_| {
+        let page = counted.fetch_add(1, Ordering::Relaxed);
+        clock.advance(page_takes);
+        let item = format!(r#"{{"id":"t{page}","title":"t","name":"n"}}"#);
+        answer(
+            "HTTP/1.1 200 OK",
+            format!(r#"{{"items":[{item}],"cursor":"c{page}","apps":[{item}],"nextToken":"c{page}"}}"#),
+        )
+    });
+    (server, pages)
+}
+
+#[tokio::test]
+async fn a_list_without_end_is_bounded_in_pages_and_in_time() {
+    let clock = ManualClock::starting_at(SystemTime::UNIX_EPOCH);
+    let client = |server: &RawServer| {
+        let builder = Client::builder().codex_base_url(server.codex_base_url()).environment(Environment::empty());
+        builder.chatgpt(ChatGptTokens::new("opaque").account_id("acct-1")).clock(clock.clone()).build().unwrap()
+    };
+    let (server, pages) = endless_server(&clock, Duration::ZERO);
+    let tasks = client(&server).cloud_tasks();
+    let error = guard(tasks.list().all()).await.unwrap_err();
+    assert_eq!((error.kind(), pages.swap(0, Ordering::Relaxed)), (ErrorKind::ListTooLong, 1_000));
+    assert!(error.to_string().contains("1000 pages with 1000 items") && error.may_have_been_sent(), "{error}");
+    // The application may allow more, and what has come by then is kept.
+    assert_eq!(guard(tasks.list().with_page_limit(1_001).all()).await.unwrap().len(), 1_001);
+    let (items, errors): (Vec<_>, Vec<_>) =
+        guard(tasks.list().items().collect::<Vec<_>>()).await.into_iter().partition(Result::is_ok);
+    assert_eq!((items.len(), errors.len()), (1_000, 1));
+    pages.store(0, Ordering::Relaxed);
+    let error = guard(client(&server).connectors().directory()).await.unwrap_err();
+    assert_eq!((error.kind(), pages.load(Ordering::Relaxed)), (ErrorKind::ListTooLong, 1_000));
+
+    let (server, pages) = endless_server(&clock, Duration::from_secs(50));
+    let tasks = client(&server).cloud_tasks();
+    let error = guard(tasks.list().all()).await.unwrap_err();
+    assert_eq!((error.kind(), pages.swap(0, Ordering::Relaxed)), (ErrorKind::ListTooLong, 12));
+    assert!(error.to_string().contains("12 pages with 12 items, in 600 s"), "{error}");
+    let error = guard(tasks.list().with_total_timeout(Duration::from_secs(100)).all()).await.unwrap_err();
+    assert_eq!((error.kind(), pages.load(Ordering::Relaxed)), (ErrorKind::ListTooLong, 2));
+    // Time in which no page is waited for is the application's own.
+    let mut items = tasks.list().with_total_timeout(Duration::from_secs(100)).items();
+    guard(items.try_next()).await.unwrap().unwrap();
+    clock.advance(Duration::from_secs(1_000));
+    assert!(guard(items.try_next()).await.unwrap().is_some());
 }
 
 proptest! {

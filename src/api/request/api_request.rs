@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::prepared::PreparedRequest;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Answer, CallOptions, Operation, Receive, RetryPolicy, Timeouts, ToTheEnd};
+use crate::exchange::{Answer, CallOptions, Clock, Operation, Receive, RetryPolicy, Timeouts, ToTheEnd};
 use crate::wire::{Tolerant, Wire, from_bytes};
 
 /// A request whose answer is a `T`, made by the methods of endpoint handles; `.await` it.
@@ -195,6 +195,14 @@ impl<T: Send + 'static> ApiRequest<T> {
             State::Over => State::Over,
         };
         ApiRequest { operation: self.operation, state }
+    }
+
+    /// The clock of the client, while the request is not sent.
+    pub(super) fn clock(&self) -> Option<Arc<dyn Clock>> {
+        match &self.state {
+            State::Prepared(request, _) => Some(request.clock()),
+            State::Sent(_) | State::Over => None,
+        }
     }
 
     pub(crate) fn with_options(mut self, options: CallOptions) -> Self {

@@ -7,6 +7,7 @@ use std::hash::BuildHasher;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt, TryStreamExt};
@@ -22,7 +23,9 @@ use crate::mode::mistakes::{AwaitedList, IteratedList, ListInPages};
 /// [`items`](Self::items). Pages are requested one after the other, each when it is needed. So memory does not grow
 /// with the list, and dropping the stream ends it. After an error the stream ends; to continue, start again
 /// [`from_cursor`](Self::from_cursor) of the last page. If the server sends the same cursor twice, the list ends with
-/// [`ErrorKind::RepeatedCursor`].
+/// [`ErrorKind::RepeatedCursor`]. If it sends ever-new ones, the list ends with [`ErrorKind::ListTooLong`] after 1,000
+/// pages, unless [`with_page_limit`](Self::with_page_limit) sets another number, or after ten minutes of waiting for pages,
+/// unless [`with_total_timeout`](Self::with_total_timeout) sets another time.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,8 +49,15 @@ pub struct PagedRequest<T> {
     cursor: Option<String>,
     item_limit: Option<usize>,
     page_limit: Option<usize>,
+    total_timeout: Duration,
     options: CallOptions,
 }
+
+/// How many pages a list may have where no limit is set.
+const MOST_PAGES: usize = 1_000;
+
+/// How long its pages may take together.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// Makes the request for the page at a cursor.
 type PageRequest<T> = dyn Fn(Option<&str>) -> ApiRequest<Page<T>> + Send + Sync;
@@ -80,6 +90,7 @@ impl<T: Send + 'static> PagedRequest<T> {
             cursor: None,
             item_limit: None,
             page_limit: None,
+            total_timeout: TOTAL_TIMEOUT,
             options: CallOptions::default(),
         }
     }
@@ -98,9 +109,17 @@ impl<T: Send + 'static> PagedRequest<T> {
         self
     }
 
-    /// The maximum number of pages. Default: no limit.
+    /// The maximum number of pages, at which the list ends without an error. Default: more than 1,000 pages are an error,
+    /// [`ErrorKind::ListTooLong`].
     pub fn with_page_limit(mut self, pages: usize) -> Self {
         self.page_limit = Some(pages);
+        self
+    }
+
+    /// The time-out for all pages together, without the time in which no page is waited for; then
+    /// [`ErrorKind::ListTooLong`]. It is looked at between pages. Default: 10 minutes.
+    pub fn with_total_timeout(mut self, time: Duration) -> Self {
+        self.total_timeout = time;
         self
     }
 
@@ -115,6 +134,9 @@ impl<T: Send + 'static> PagedRequest<T> {
         let walk = Walk {
             items_left: self.item_limit.unwrap_or(usize::MAX),
             pages_left: self.page_limit.unwrap_or(usize::MAX),
+            pages: 0,
+            items: 0,
+            waited: Duration::ZERO,
             next: Some(self.cursor.clone()),
             seen: SeenCursors::default(),
             list: self,
@@ -172,6 +194,11 @@ struct Walk<T> {
     next: Option<Option<String>>,
     items_left: usize,
     pages_left: usize,
+    /// How far it has come.
+    pages: usize,
+    items: usize,
+    /// The time that requests have taken.
+    waited: Duration,
     seen: SeenCursors,
 }
 
@@ -187,8 +214,21 @@ impl<T: Send + 'static> Walk<T> {
             let message = "the server names a page that it has given already: the list would never end";
             return Some((Err(Error::new(ErrorKind::RepeatedCursor, self.list.operation, message).sent(true)), self));
         }
+        let is_too_many = self.list.page_limit.is_none() && self.pages >= MOST_PAGES;
+        if is_too_many || (self.pages > 0 && self.waited >= self.list.total_timeout) {
+            let (pages, items, seconds) = (self.pages, self.items, self.waited.as_secs());
+            let message = format!("the list has not ended after {pages} pages with {items} items, in {seconds} s");
+            return Some((Err(Error::new(ErrorKind::ListTooLong, self.list.operation, message).sent(true)), self));
+        }
         let request = (self.list.request)(cursor.as_deref()).with_options(self.list.options);
-        let page = request.await.map(|mut page| {
+        let clock = request.clock();
+        let now = || clock.as_ref().map_or(Duration::ZERO, |clock| clock.monotonic());
+        let began = now();
+        let page = request.await;
+        self.waited += now().saturating_sub(began);
+        let page = page.map(|mut page| {
+            self.pages += 1;
+            self.items += page.items.len();
             page.items.truncate(self.items_left);
             self.items_left -= page.items.len();
             self.pages_left -= 1;

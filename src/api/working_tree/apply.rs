@@ -41,7 +41,7 @@ pub enum ApplyStatus {
     Applied,
     /// A part of it fits; there are conflicts to resolve.
     Partial,
-    /// Nothing fits, and nothing was written.
+    /// Nothing fits, and nothing was written, unless `git` failed while it wrote (exit code 128).
     Failed,
 }
 
@@ -87,12 +87,16 @@ pub(super) async fn apply(git: &Git, diff: &str, direction: Direction, check: bo
     let programs = git.programs().await?;
     refuse_what_needs_a_filter(git, &programs, &all).await?;
 
-    let mut arguments = vec!["apply", "--3way", "--whitespace=nowarn"];
-    arguments.extend(check.then_some("--check"));
+    let mut arguments = vec!["apply", "--3way", "--whitespace=nowarn", "-"];
     arguments.extend((direction == Direction::Reverse).then_some("--reverse"));
-    arguments.push("-");
     let before = unmerged(git).await?;
-    let ran = git.run_without(&programs, &arguments, Some(input)).await?;
+    let checked = git.run_without(&programs, &[&arguments[..], &["--check"]].concat(), Some(input.clone())).await?;
+    // There are diffs at which git aborts: with the index locked, where it was not only to check.
+    let ran = if check || checked.code.is_none() {
+        checked
+    } else {
+        git.run_without(&programs, &arguments, Some(input)).await?
+    };
     let changed = changed_paths(&new, &old, &headers.renames, &headers.copies);
     let conflicts: BTreeSet<String> = if check {
         // Nothing was written that could be looked at.
