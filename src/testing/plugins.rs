@@ -1,5 +1,7 @@
 //! Plugins, and those that are featured to everyone.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::asked::Asked;
@@ -15,6 +17,12 @@ routes! {
     LIST_INSTALLED_PLUGINS = Way::codex(&plugins::INSTALLED, list_installed);
     /// A plugin by its id.
     GET_PLUGIN = Way::codex(&plugins::GET, get);
+    /// The plugins that the workspace has made.
+    LIST_CREATED_PLUGINS = Way::codex(&plugins::CREATED, list_created);
+    /// Installs a plugin.
+    INSTALL_PLUGIN = Way::codex(&plugins::INSTALL, install);
+    /// Uninstalls a plugin.
+    UNINSTALL_PLUGIN = Way::codex(&plugins::UNINSTALL, uninstall);
     /// The plugins that are featured, which needs no credentials.
     LIST_FEATURED_PLUGINS = Way::codex(&plugins::FEATURED, list_featured).access(Access::AccountOrOpen);
 }
@@ -22,6 +30,8 @@ routes! {
 #[derive(Clone)]
 struct Plugins {
     plugins: Vec<Value>,
+    /// By their ids. All others are installed.
+    uninstalled: BTreeSet<String>,
     featured: Vec<String>,
 }
 
@@ -29,6 +39,7 @@ impl Default for Plugins {
     fn default() -> Self {
         Self {
             plugins: vec![plugin("plugin_1", "notes"), plugin("plugin_2", "calendar")],
+            uninstalled: BTreeSet::new(),
             featured: vec!["plugin_2".to_owned()],
         }
     }
@@ -45,16 +56,44 @@ fn plugin(id: &str, name: &str) -> Value {
 }
 
 fn list(world: &mut World, asked: &Asked<'_>) -> Reply {
-    page(world, asked, Value::clone)
+    in_scope(world, asked, |_| true, Value::clone)
 }
 
 fn list_installed(world: &mut World, asked: &Asked<'_>) -> Reply {
-    page(world, asked, |plugin| {
+    let uninstalled = world.of::<Plugins>().uninstalled.clone();
+    let is_installed = |plugin: &Value| plugin["id"].as_str().is_some_and(|id| !uninstalled.contains(id));
+    in_scope(world, asked, is_installed, |plugin| {
         let mut plugin = plugin.clone();
         plugin["enabled"] = true.into();
         plugin["disabled_skill_names"] = Value::Null;
         plugin
     })
+}
+
+fn list_created(world: &mut World, asked: &Asked<'_>) -> Reply {
+    let plugins = &world.of::<Plugins>().plugins;
+    page(asked, plugins.iter().filter(|plugin| plugin["scope"] == "WORKSPACE").cloned().collect())
+}
+
+fn install(world: &mut World, asked: &Asked<'_>) -> Reply {
+    set_enabled(world, asked, true)
+}
+
+fn uninstall(world: &mut World, asked: &Asked<'_>) -> Reply {
+    set_enabled(world, asked, false)
+}
+
+fn set_enabled(world: &mut World, asked: &Asked<'_>, enabled: bool) -> Reply {
+    let (plugins, id) = (world.of::<Plugins>(), asked.id("plugin_id"));
+    if !plugins.plugins.iter().any(|plugin| plugin["id"] == id) {
+        return Reply::not_found("no such plugin");
+    }
+    if enabled {
+        plugins.uninstalled.remove(id);
+    } else {
+        plugins.uninstalled.insert(id.to_owned());
+    }
+    Reply::json(&json!({ "id": id, "enabled": enabled }))
 }
 
 fn get(world: &mut World, asked: &Asked<'_>) -> Reply {
@@ -71,14 +110,24 @@ fn list_featured(world: &mut World, asked: &Asked<'_>) -> Reply {
     }
 }
 
-fn page(world: &mut World, asked: &Asked<'_>, shown: impl Fn(&Value) -> Value) -> Reply {
+fn in_scope(
+    world: &mut World,
+    asked: &Asked<'_>,
+    is_listed: impl Fn(&Value) -> bool,
+    shown: impl Fn(&Value) -> Value,
+) -> Reply {
     let Some(scope @ ("GLOBAL" | "WORKSPACE")) = asked.query("scope") else {
         return Reply::invalid("`scope` is neither `GLOBAL` nor `WORKSPACE`");
     };
-    let mut of_scope = world.of::<Plugins>().plugins.iter().filter(|plugin| plugin["scope"] == scope);
+    let of_scope = world.of::<Plugins>().plugins.iter().filter(|plugin| plugin["scope"] == scope && is_listed(plugin));
+    page(asked, of_scope.map(shown).collect())
+}
+
+fn page(asked: &Asked<'_>, plugins: Vec<Value>) -> Reply {
     // One to a page, however many are asked for: the real one may give fewer, too.
     let start = asked.query("pageToken").and_then(|token| token.parse().ok()).unwrap_or(0);
-    let page: Vec<Value> = of_scope.by_ref().skip(start).take(1).map(shown).collect();
-    let next = of_scope.next().is_some().then(|| (start + 1).to_string());
+    let mut rest = plugins.into_iter().skip(start);
+    let page: Vec<Value> = rest.by_ref().take(1).collect();
+    let next = rest.next().is_some().then(|| (start + 1).to_string());
     Reply::json(&json!({ "plugins": page, "pagination": { "next_page_token": next } }))
 }

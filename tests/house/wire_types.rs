@@ -13,6 +13,7 @@ use codex_backend::responses::{
     ContentPart, ModelResponse, ResponseEvent, ResponseEventKind, ResponseItem, ResponseStream, ResponseTool, TextPart,
     TokenUsage,
 };
+use codex_backend::skills::Skill;
 use codex_backend::tasks::{TaskDetails, TaskListItem, TaskTurn};
 use codex_backend::usage::{RedeemedReset, ResetCredits, ThreadUsage, UsageReport};
 use codex_backend::workspace::WorkspaceSettings;
@@ -234,6 +235,7 @@ answers! {
     }] });
     workspace_settings: WorkspaceSettings = json!({ "beta_settings": { "enable_plugins": true }, "permissions": ["p"] });
     plugin_of_the_directory: Plugin = plugin();
+    skill: Skill = json!({ "id": "s", "name": "n", "description": "d" });
     requirements: ConfigRequirements = json!({ "contents": "a = 1", "sha256": "s", "updated_at": "u" });
     config_bundle: ConfigBundle = {
         let mut bundle = data("config_bundle.json");
