@@ -33,7 +33,7 @@ pub(crate) fn event(input: &[u8]) {
     }
     // A space behind it leads around the reader of plain objects, and changes nothing.
     if text != "[DONE]" {
-        let kinds = |data: String| kinds_told(vec![Bytes::from(format!("data: {data}\n\n"))]);
+        let kinds = |data: String| kinds_told(Bytes::from(format!("data: {data}\n\n")));
         assert_eq!(kinds(text.to_owned()), kinds(format!("{text} ")), "both readers read the same");
     }
     let completed = events.iter().any(|event| matches!(event.kind, ResponseEventKind::Completed(_)));
@@ -116,17 +116,22 @@ pub(crate) fn rate_limit_headers(input: &[u8]) {
 
 /// The events, and how it ended.
 fn told(chunks: Vec<Bytes>) -> (Vec<String>, Option<(ErrorKind, String)>) {
-    told_as(chunks, |event| format!("{event:?}"))
+    told_as(chunks, 4096, |event| format!("{event:?}"))
 }
 
-/// The same, without the events' JSON.
-fn kinds_told(chunks: Vec<Bytes>) -> (Vec<String>, Option<(ErrorKind, String)>) {
-    told_as(chunks, |event| format!("{:?} {:?}", event.sequence_number, event.kind))
+/// The same, without the events' JSON, of an event that has room however long it is.
+fn kinds_told(chunk: Bytes) -> (Vec<String>, Option<(ErrorKind, String)>) {
+    let longest = chunk.len();
+    told_as(vec![chunk], longest, |event| format!("{:?} {:?}", event.sequence_number, event.kind))
 }
 
-fn told_as(chunks: Vec<Bytes>, shown: fn(&ResponseEvent) -> String) -> (Vec<String>, Option<(ErrorKind, String)>) {
+fn told_as(
+    chunks: Vec<Bytes>,
+    longest: usize,
+    shown: fn(&ResponseEvent) -> String,
+) -> (Vec<String>, Option<(ErrorKind, String)>) {
     let chunks = stream::iter(chunks.into_iter().map(Ok::<_, std::io::Error>));
-    let mut stream = ResponseStream::from_chunks(chunks).with_longest_event(4096);
+    let mut stream = ResponseStream::from_chunks(chunks).with_longest_event(longest);
     let (mut events, mut end) = (Vec::new(), None);
     loop {
         // A stream that always has chunks at hand lets others have their turn now and then.

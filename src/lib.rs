@@ -54,7 +54,8 @@
 //! | [`Usage`] | how much of the plan's limits is used, and credits | `usage()` |
 //! | [`Accounts`] | the user's accounts, profile, messages and settings | `accounts()` |
 //! | [`Connectors`] | the directory of connectors (apps) | `connectors()` |
-//! | [`Plugins`] | the directory of plugins | `plugins()` |
+//! | [`Plugins`] | the directory of plugins, and which are installed | `plugins()` |
+//! | [`Skills`] | skills, and their archives | `skills()` |
 //! | [`WorkspacePolicy`] | what the workspace allows | `workspace_policy()` |
 //! | [`ManagedConfig`](struct.ManagedConfig.html) | what administrators demand (feature `managed-config`) | `managed_config()` |
 //! | **For a `Client<OpenAiApi>`** | an API key | |

@@ -48,6 +48,7 @@ mod models;
 mod openai_files;
 mod plugins;
 mod responses;
+mod skills;
 mod tasks;
 mod usage;
 mod workspace;
@@ -85,6 +86,7 @@ const FAMILIES: &[&[Row]] = &[
     openai_files::ROUTES,
     plugins::ROUTES,
     responses::ROUTES,
+    skills::ROUTES,
     tasks::ROUTES,
     usage::ROUTES,
     workspace::ROUTES,

@@ -14,12 +14,13 @@
 
 mod wire;
 
-use self::wire::PluginListAnswer;
 pub use self::wire::{Plugin, PluginInterface, PluginRelease, PluginScope, PluginSkill, PluginSkillInterface};
+use self::wire::{PluginConfirmation, PluginListAnswer};
 use super::request::{ApiRequest, Page, PagedRequest, PreparedRequest};
 use http::HeaderName;
 
 use crate::api::endpoint::{Accepts, Mode, endpoint, operations};
+use crate::error::{Error, ErrorKind};
 use crate::exchange::Operation;
 
 operations! {
@@ -27,6 +28,9 @@ operations! {
     LIST: "plugins.list" = GET "/ps/plugins/list", Safe, Bounded;
     INSTALLED: "plugins.installed" = GET "/ps/plugins/installed", Safe, Bounded;
     GET: "plugins.get" = GET "/ps/plugins/{plugin_id}", Safe, Bounded;
+    CREATED: "plugins.created" = GET "/ps/plugins/workspace/created", Safe, Bounded;
+    INSTALL: "plugins.install" = POST "/ps/plugins/{plugin_id}/install", IfNotActedOn, Bounded;
+    UNINSTALL: "plugins.uninstall" = POST "/plugins/{plugin_id}/uninstall", IfNotActedOn, Bounded;
 }
 operations! {
     for FeaturedPlugins;
@@ -39,7 +43,7 @@ const PRODUCT: HeaderName = HeaderName::from_static("oai-product-sku");
 const PAGE_SIZE: &str = "200";
 
 endpoint! {
-    /// The directory of plugins, to read. Accepts a `Client<CodexBackend>`.
+    /// The directory of plugins, and which of them are installed. Accepts a `Client<CodexBackend>`.
     ///
     /// Only the ChatGPT host has these routes, below `/backend-api`. For the featured plugins, [`FeaturedPlugins`]
     /// accepts any client.
@@ -82,6 +86,49 @@ impl Plugins {
     /// ```
     pub fn installed(&self) -> PagedRequest<Plugin> {
         self.paged(&INSTALLED, None)
+    }
+
+    /// The plugins that the workspace has made itself. `GET /ps/plugins/workspace/created`, 200 per page.
+    pub fn created(&self) -> PagedRequest<Plugin> {
+        self.paged(&CREATED, None)
+    }
+
+    /// Installs a plugin for the user. `POST /ps/plugins/{plugin_id}/install`; retried only if the server did not act on it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// let plugins = client.plugins();
+    /// plugins.uninstall("plugin_1").await?;
+    /// assert_eq!(plugins.installed().all().await?.len(), 1);
+    /// plugins.install("plugin_1").await?;
+    /// # assert_eq!(plugins.installed().all().await?.len(), 2);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Decode`] also where the server does not confirm that this plugin is installed now.
+    pub fn install(&self, plugin_id: &str) -> ApiRequest<()> {
+        self.confirmed(&INSTALL, plugin_id, true)
+    }
+
+    /// Uninstalls a plugin for the user. `POST /plugins/{plugin_id}/uninstall`; otherwise as [`install`](Self::install).
+    pub fn uninstall(&self, plugin_id: &str) -> ApiRequest<()> {
+        self.confirmed(&UNINSTALL, plugin_id, false)
+    }
+
+    fn confirmed(&self, operation: &'static Operation, plugin_id: &str, enabled: bool) -> ApiRequest<()> {
+        let due = PluginConfirmation { id: plugin_id.to_owned(), enabled };
+        let request = self.request(operation).segment("plugin_id", plugin_id);
+        request.exact_json::<PluginConfirmation>().and_then(move |told| {
+            if told == due {
+                return Ok(());
+            }
+            let message = "the server does not confirm it: the answer is about another plugin or another state";
+            Err(Error::new(ErrorKind::Decode, operation.name, message).sent(true))
+        })
     }
 
     /// One plugin. `GET /ps/plugins/{plugin_id}`.

@@ -29,7 +29,7 @@
 //! | an entry of a list whose `id` is odd | the entry |
 //! | what says where the next page of a list starts | the answer, as the list would end there |
 //! | what administrators demand: `managed_config`, `workspace.settings` | the answer |
-//! | confirmations: `usage.redeem_reset_credit`, `responses.delete`, `openai_files.delete`, ids and URLs of `files` | the answer |
+//! | confirmations: `usage.redeem_reset_credit`, `plugins.install`, `plugins.uninstall`, `responses.delete`, `openai_files.delete`, ids and URLs of `files` | the answer |
 //!
 //! What costs the answer is [`ErrorKind::Decode`](crate::ErrorKind::Decode). What was skipped is counted in
 //! [`WithRaw::skipped`] and told by a `tracing` event, and [`WithRaw::raw`] has it.

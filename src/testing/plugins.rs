@@ -1,5 +1,7 @@
 //! Plugins, and those that are featured to everyone.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::asked::Asked;
@@ -15,6 +17,12 @@ routes! {
     LIST_INSTALLED_PLUGINS = Way::codex(&plugins::INSTALLED, list_installed);
     /// A plugin by its id.
     GET_PLUGIN = Way::codex(&plugins::GET, get);
+    /// The plugins that the workspace has made.
+    LIST_CREATED_PLUGINS = Way::codex(&plugins::CREATED, list_created);
+    /// Installs a plugin.
+    INSTALL_PLUGIN = Way::codex(&plugins::INSTALL, install);
+    /// Uninstalls a plugin.
+    UNINSTALL_PLUGIN = Way::codex(&plugins::UNINSTALL, uninstall);
     /// The plugins that are featured, which needs no credentials.
     LIST_FEATURED_PLUGINS = Way::codex(&plugins::FEATURED, list_featured).access(Access::AccountOrOpen);
 }
@@ -22,6 +30,8 @@ routes! {
 #[derive(Clone)]
 struct Plugins {
     plugins: Vec<Value>,
+    /// By their ids. All others are installed.
+    uninstalled: BTreeSet<String>,
     featured: Vec<String>,
 }
 
@@ -29,6 +39,7 @@ impl Default for Plugins {
     fn default() -> Self {
         Self {
             plugins: vec![plugin("plugin_1", "notes"), plugin("plugin_2", "calendar")],
+            uninstalled: BTreeSet::new(),
             featured: vec!["plugin_2".to_owned()],
         }
     }
@@ -52,13 +63,40 @@ fn list(world: &mut World, asked: &Asked<'_>) -> Reply {
 }
 
 fn list_installed(world: &mut World, asked: &Asked<'_>) -> Reply {
+    let uninstalled = world.of::<Plugins>().uninstalled.clone();
+    let is_installed = |plugin: &Value| plugin["id"].as_str().is_some_and(|id| !uninstalled.contains(id));
     let installed = |plugin: &Value| {
         let mut plugin = plugin.clone();
         plugin["enabled"] = true.into();
         plugin["disabled_skill_names"] = Value::Null;
         plugin
     };
-    page(world, asked, |_| true, installed)
+    page(world, asked, is_installed, installed)
+}
+
+fn list_created(world: &mut World, asked: &Asked<'_>) -> Reply {
+    page(world, asked, |plugin| plugin["scope"] == "WORKSPACE", Value::clone)
+}
+
+fn install(world: &mut World, asked: &Asked<'_>) -> Reply {
+    set_enabled(world, asked, true)
+}
+
+fn uninstall(world: &mut World, asked: &Asked<'_>) -> Reply {
+    set_enabled(world, asked, false)
+}
+
+fn set_enabled(world: &mut World, asked: &Asked<'_>, enabled: bool) -> Reply {
+    let (plugins, id) = (world.of::<Plugins>(), asked.id("plugin_id"));
+    if !plugins.plugins.iter().any(|plugin| plugin["id"] == id) {
+        return Reply::not_found("no such plugin");
+    }
+    if enabled {
+        plugins.uninstalled.remove(id);
+    } else {
+        plugins.uninstalled.insert(id.to_owned());
+    }
+    Reply::json(&json!({ "id": id, "enabled": enabled }))
 }
 
 fn get(world: &mut World, asked: &Asked<'_>) -> Reply {

@@ -570,6 +570,7 @@ fn clients_handles_requests_and_their_futures_cross_threads() {
     shared::<WrongMode>();
     shared::<OpenAiFileUpload>();
     shared::<Usage>();
+    shared::<codex_backend::Skills>();
     shared::<ChatGptTokens>();
     shared::<ApiKey>();
     shared::<AuthHeaders>();

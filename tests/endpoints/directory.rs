@@ -256,3 +256,29 @@ async fn an_api_on_loopback_does_not_fall_back_to_production() {
     assert_eq!(error.kind(), ErrorKind::NoBackend);
     assert!(error.to_string().contains("https://evil.test") && !error.may_have_been_sent(), "{error}");
 }
+
+#[tokio::test]
+async fn plugins_are_installed_and_uninstalled_where_the_server_confirms_it() {
+    let backend = Backend::start().unwrap();
+    let plugins = client(&backend).plugins();
+    guard(plugins.uninstall("plugin_1")).await.unwrap();
+    let installed = guard(plugins.installed().all()).await.unwrap();
+    assert_eq!(installed.iter().map(|plugin| plugin.id.as_str()).collect::<Vec<_>>(), ["plugin_2"]);
+    guard(plugins.install("plugin_1")).await.unwrap();
+    assert_eq!(guard(plugins.installed().all()).await.unwrap().len(), 2);
+    assert_eq!(backend.requests_to(Route::UNINSTALL_PLUGIN)[0].target, "/backend-api/plugins/plugin_1/uninstall");
+    assert_eq!(backend.requests_to(Route::INSTALL_PLUGIN)[0].target, "/backend-api/ps/plugins/plugin_1/install");
+    assert!(guard(plugins.created().all()).await.unwrap().is_empty());
+    for told in [
+        json!({ "id": "plugin_2", "enabled": true }),
+        json!({ "id": "plugin_1", "enabled": false }),
+        json!({ "id": "plugin_1", "enabled": "true" }),
+        json!({ "id": "plugin_1" }),
+        json!({}),
+        json!(null),
+    ] {
+        backend.inject(Route::INSTALL_PLUGIN, Fault::status(200).body(told.to_string()));
+        let error = guard(plugins.install("plugin_1")).await.unwrap_err();
+        assert_eq!((error.kind(), error.may_have_been_sent()), (ErrorKind::Decode, true), "{told}: {error}");
+    }
+}

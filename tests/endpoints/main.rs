@@ -20,6 +20,7 @@ mod models;
 mod paging;
 mod parity;
 mod retries;
+mod skills;
 mod tasks;
 mod tolerance;
 mod usage;

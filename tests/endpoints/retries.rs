@@ -4,6 +4,7 @@ use codex_backend::accounts::NudgeEmail;
 use codex_backend::environments::GitHubRepository;
 use codex_backend::openai_files::OpenAiFilePurpose;
 use codex_backend::plugins::PluginScope;
+use codex_backend::skills::SkillScope;
 use codex_backend::tasks::NewTask;
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::{Client, CodexBackend, Error, OpenAiApi};
@@ -40,6 +41,11 @@ async fn send(client: &Client<CodexBackend>, route: Route) -> Result<(), Error> 
         Route::LIST_PLUGINS => guard(plugins.list(PluginScope::Global).page()).await.map(drop),
         Route::LIST_INSTALLED_PLUGINS => guard(plugins.installed().page()).await.map(drop),
         Route::GET_PLUGIN => guard(plugins.get("plugin_1")).await.map(drop),
+        Route::LIST_CREATED_PLUGINS => guard(plugins.created().page()).await.map(drop),
+        Route::INSTALL_PLUGIN => guard(plugins.install("plugin_1")).await,
+        Route::UNINSTALL_PLUGIN => guard(plugins.uninstall("plugin_1")).await,
+        Route::LIST_SKILLS => guard(client.skills().list(SkillScope::Personal)).await.map(drop),
+        Route::EXPORT_SKILL => guard(client.skills().export("skill_1")).await.map(drop),
         Route::LIST_FEATURED_PLUGINS => guard(client.featured_plugins().list()).await.map(drop),
         #[cfg(feature = "managed-config")]
         Route::GET_REQUIREMENTS => guard(client.managed_config().requirements()).await.map(drop),

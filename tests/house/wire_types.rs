@@ -15,6 +15,7 @@ use codex_backend::responses::{
     ContentPart, DeletedObject, InputTokens, ModelResponse, ResponseEvent, ResponseEventKind, ResponseItem,
     ResponseStream, ResponseTool, TextPart, TokenUsage,
 };
+use codex_backend::skills::Skill;
 use codex_backend::tasks::{TaskDetails, TaskListItem, TaskTurn};
 use codex_backend::usage::{RedeemedReset, ResetCredits, ThreadUsage, UsageReport};
 use codex_backend::workspace::WorkspaceSettings;
@@ -242,6 +243,7 @@ answers! {
     });
     deleted_object: DeletedObject = json!({ "id": "f", "deleted": true });
     input_tokens: InputTokens = json!({ "input_tokens": 3 });
+    skill: Skill = json!({ "id": "s", "name": "n", "description": "d" });
     requirements: ConfigRequirements = json!({ "contents": "a = 1", "sha256": "s", "updated_at": "u" });
     config_bundle: ConfigBundle = {
         let mut bundle = data("config_bundle.json");

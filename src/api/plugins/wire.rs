@@ -1,5 +1,7 @@
 //! Plugins, as the lists and the single answer describe them.
 
+use serde::Deserialize;
+
 use crate::wire::{Exact, open_enum, open_struct};
 
 open_struct! {
@@ -13,6 +15,13 @@ open_struct! {
     pub(super) Pagination {
         next_page_token: Option<String>,
     }
+}
+
+/// What is installed now.
+#[derive(Clone, PartialEq, Deserialize)]
+pub(super) struct PluginConfirmation {
+    pub(super) id: String,
+    pub(super) enabled: bool,
 }
 
 open_enum! {
