@@ -49,6 +49,7 @@ async fn run() -> Result<(), Failure> {
     } else {
         print(&auth, &client);
     }
+    auth.settled().await?;
     Ok(())
 }
 

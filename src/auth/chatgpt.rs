@@ -4,6 +4,7 @@ mod credentials;
 mod document;
 mod expiry;
 mod held;
+mod progress;
 pub(crate) mod refresh;
 mod session;
 

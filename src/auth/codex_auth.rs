@@ -177,6 +177,19 @@ impl CodexAuth {
         self.account.residency.as_deref()
     }
 
+    /// Completes when nothing is left to be saved of what a refresh gave: [`Client::settled`](crate::Client::settled), for the
+    /// clients made with them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::settled`](crate::Client::settled).
+    pub async fn settled(&self) -> Result<(), AuthError> {
+        match &self.provider {
+            AnyProvider::Codex(provider) => provider.settled().await,
+            AnyProvider::OpenAi(provider) => provider.settled().await,
+        }
+    }
+
     /// Forgets these credentials in the stores they were found in: [`SignOut::forget`].
     #[must_use = "it tells which stores could not be emptied"]
     pub fn forget(&self) -> ForgottenCredentials {

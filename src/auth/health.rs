@@ -28,6 +28,10 @@ pub enum AuthHealth {
     Expiring,
     /// They are being refreshed.
     Refreshing,
+    /// They have been refreshed, and the store has not taken the new ones yet. They work, and saving them is tried again for as
+    /// long as the session lives; if the program ends before that succeeds, the sign-in is lost.
+    /// [`settled`](crate::Client::settled) says what stands in the way.
+    Unsaved,
     /// They cannot be refreshed: the user must sign in again.
     ReauthRequired(
         /// Why.

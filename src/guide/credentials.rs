@@ -124,8 +124,23 @@
 //!
 //! # What can still be lost
 //!
-//! If a process dies between the server's answer to a refresh and the save, which takes a few milliseconds, the new refresh
-//! token is lost. There is no way to close that gap from the client's side: the old token has been used up, and the server
-//! tells the new one once. The next refresh then says that the user must sign in again. Everything else that can go wrong
-//! on the way (a caller that goes away, a run time that is shut down, a disk that is full, a file that changes) costs
-//! nothing.
+//! A refresh token works once, and the server tells the next one once. So what a refresh gave has to be saved before the
+//! program ends. The run time on which a refresh was started does not end before that: it waits for the token endpoint's
+//! time-out and 10 seconds at the most, and not longer than 10 seconds after the answer. The call that started the refresh
+//! waits for the save too, up to 2 seconds once it has its answer; a stream waits at its end. A panic, a time-out, a dropped
+//! future or stream and a cancelled task lose nothing.
+//!
+//! These wait for nothing: `std::process::exit`, `Runtime::shutdown_background` and `Runtime::shutdown_timeout`. Await
+//! [`Client::settled`](crate::Client::settled) before them; it exists on [`CodexAuth`](crate::CodexAuth),
+//! [`ChatGptSession`](crate::ChatGptSession) and [`AnyClient`](crate::AnyClient) too, and says what is not saved.
+//!
+//! While a store does not take the new tokens, the session works with them,
+//! [its health](crate::Client::auth_health) is [`AuthHealth::Unsaved`](crate::auth::AuthHealth::Unsaved), and saving is tried
+//! again for as long as the session lives.
+//!
+//! So a sign-in is lost, and the user must sign in again, only when
+//!
+//! * the process is killed, or the machine fails, between the server's answer and the save, which takes a few milliseconds;
+//! * the process ends by one of the three ways above without `settled()`, behind a call that did not wait for the save, or
+//!   whose 2 seconds ran out;
+//! * the store does not take the new tokens, though it was tried before, until the program has ended.

@@ -325,6 +325,17 @@ fn requirements_are_shown() {
     assert!(text.contains("# requirements: Base policy (req_1)\nallowed_approval_policies = [\"never\"]"), "{text}");
 }
 
+#[test]
+fn every_example_waits_until_its_sign_in_is_saved() {
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.contains(".settled().await?"), "{} does not end with `settled()`", path.display());
+        }
+    }
+}
+
 /// An example as `cargo test` built it, without any setting of the environment it runs in.
 fn example(name: &str) -> Command {
     let tests = std::env::current_exe().unwrap();

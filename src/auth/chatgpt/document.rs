@@ -80,6 +80,25 @@ impl Tokens {
     }
 }
 
+/// `stored` with the tokens that `fresh` holds, and everything else as it is.
+pub(super) fn with_tokens_of(stored: &StoredCredentials, fresh: &StoredCredentials) -> StoredCredentials {
+    let mut document = stored.document.clone();
+    if let (Some(tokens), Some(new)) = (
+        document.get_mut("tokens").and_then(Value::as_object_mut),
+        fresh.document.get("tokens").and_then(Value::as_object),
+    ) {
+        for name in ["id_token", "access_token", "refresh_token"] {
+            if let Some(value) = new.get(name) {
+                tokens.insert(name.to_owned(), value.clone());
+            }
+        }
+    }
+    if let Some(last_refresh) = fresh.document.get("last_refresh") {
+        document.insert("last_refresh".to_owned(), last_refresh.clone());
+    }
+    stored.with_document(document)
+}
+
 fn incomplete(member: &str) -> AuthError {
     AuthError::new(AuthErrorKind::Incomplete, format!("the stored credentials have no `{member}`"))
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::refresh::RefreshReason;
 use crate::exchange::Clock;
 
 /// From this long before it expires, a token is refreshed in the background while it goes on being used.
@@ -44,6 +45,14 @@ impl Expiry {
         };
         // Asked last: it reads a second clock, which would cost every request as much as all the rest.
         if self.is_used_for_its_youth(clock) { Urgency::None } else { urgency }
+    }
+
+    /// Why it is refreshed, before the server has refused it.
+    pub(super) fn reason(&self) -> RefreshReason {
+        match self.expires_at {
+            Some(_) => RefreshReason::ProactiveExpiry,
+            None => RefreshReason::Scheduled,
+        }
     }
 
     pub(super) fn has_expired(&self, now: SystemTime) -> bool {
