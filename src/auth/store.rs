@@ -1,6 +1,7 @@
 //! Where credentials are kept: the trait, and the stores built in.
 
 mod file;
+mod journal;
 #[cfg(feature = "keyring")]
 mod keyring;
 mod locks;
