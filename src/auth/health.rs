@@ -32,6 +32,9 @@ pub enum AuthHealth {
     /// long as the session lives; if the program ends before that succeeds, the sign-in is lost.
     /// [`settled`](crate::Client::settled) says what stands in the way.
     Unsaved,
+    /// A refresh gave the tokens of another user. Nothing was saved; the error of the call that needed the refresh has them
+    /// ([`AuthError::into_credentials`](crate::AuthError::into_credentials)).
+    OtherUser,
     /// They cannot be refreshed: the user must sign in again.
     ReauthRequired(
         /// Why.

@@ -154,6 +154,8 @@ impl StoredCredentials {
     /// When the text is not one JSON object. The error tells the place and quotes nothing.
     pub fn from_json(text: &str) -> Result<Self, MalformedCredentials> {
         let at = |reason, line, column| MalformedCredentials { reason, line, column };
+        // Editors put a byte-order mark in front.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         match serde_json::from_str(text) {
             Ok(Value::Object(document)) => Ok(Self { document, original: Some(text.into()) }),
             Ok(_) => Err(at("it is not a JSON object", 1, 1)),

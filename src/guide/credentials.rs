@@ -69,6 +69,8 @@
 //!   holds the tool's own two locks while the file is replaced. The tool takes no lock while it refreshes, so once in a
 //!   while both refresh at the same time: then the server refuses one of them, and that one adopts what the other has
 //!   saved.
+//!   In a container, mount the folder, not the file alone: a file that is a mount of its own cannot be replaced in one step, and
+//!   is written in place, behind a journal.
 //! * **A file of your own** when your program's sign-in and the official tool's are to be independent of each other: a
 //!   `FileStore` with another path, filled by a sign-in of its own. Do not copy the tool's file: a refresh token works
 //!   once, so only one of two copies can be refreshed.
@@ -114,6 +116,13 @@
 //! refused as well, or the refresh fails, the call ends with [`ErrorKind::Auth`](crate::ErrorKind::Auth), and
 //! [`AuthError::reauth_reason`](crate::AuthError::reauth_reason) tells why the user has to sign in again. A token that is
 //! seconds old is not refreshed because of a 401: the next one would be refused too.
+//!
+//! After a switch of workspace, a refresh may answer with tokens of the user's home account. They are saved, and requests go on
+//! in the name of the account that the store names. Only tokens of another *user* are not saved: the error hands them over
+//! ([`into_credentials`](crate::AuthError::into_credentials)), and the health is
+//! [`AuthHealth::OtherUser`](crate::auth::AuthHealth::OtherUser). A refresh token that a record says was issued by somebody else
+//! than the backend's own issuer is never sent ([`AuthErrorKind::UnknownIssuer`](crate::auth::AuthErrorKind::UnknownIssuer)),
+//! unless the application names that issuer in code.
 //!
 //! [`Client::auth_health`](crate::Client::auth_health) tells the state of the credentials without a request, and
 //! [`watch_auth_health`](crate::Client::watch_auth_health) each change of it, for a program that wants to

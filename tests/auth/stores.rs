@@ -11,13 +11,13 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use codex_backend::auth::{
-    AuthErrorKind, CredentialStore, FileStore, MemoryStore, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome,
+    AuthErrorKind, AuthHealth, CredentialStore, FileStore, MemoryStore, StoreError, StoreErrorKind, StoredCredentials,
+    SwapOutcome,
 };
 use codex_backend::mode::Unset;
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::transport::Environment;
-use codex_backend::{AuthError, ChatGptSession, Client, ClientBuilder};
-use secrecy::ExposeSecret;
+use codex_backend::{ChatGptSession, Client, ClientBuilder};
 use serde_json::{Value, json};
 
 use super::second_process::{Second, command, count, told_by};
@@ -269,7 +269,6 @@ fn what_is_broken_is_a_typed_error_and_stays_as_it_is() {
         b"{\"x\":\"MARK\0\"}",
         b"\xff\xfeM\0A\0R\0K\0",
         b"{\"x\":\"MARK\xff\"}",
-        b"\xef\xbb\xbf{\"x\":\"MARK\"}",
         deep.as_bytes(),
         &huge,
         &garbage,
@@ -1228,15 +1227,30 @@ fn an_answer_that_cannot_be_understood_shows_no_token() {
 }
 
 #[test]
-fn a_refreshed_token_of_another_account_is_an_error_and_never_a_mixture() {
-    let sign_in = expired_sign_in("acct-1");
+fn a_refreshed_token_of_another_user_is_handed_over_and_never_a_mixture() {
+    let of_user = |user: &str| {
+        let claims = json!({ "exp": 1, "https://api.openai.com/auth": { "chatgpt_user_id": user } });
+        format!("e30.{}.MARK", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()))
+    };
+    let mut sign_in = expired_sign_in("acct-1");
+    sign_in["tokens"]["access_token"] = of_user("user-1").into();
     let folder = Folder::with(sign_in.to_string());
     let backend = Backend::start().unwrap();
-    let other = backend.issue_access_token("acct-2");
-    let body = json!({ "access_token": other.expose_secret(), "refresh_token": "rt_of_acct_2" });
-    backend.inject(Route::REFRESH_TOKEN, json_answer(&body));
-    let error = call(&backend, folder.store()).unwrap_err();
-    assert_eq!(error.auth_error().map(AuthError::kind), Some(AuthErrorKind::AccountMismatch), "{error:?}");
+    let body = json!({ "access_token": of_user("user-2"), "refresh_token": "rt_MARK_of_another" });
+    backend.inject(Route::REFRESH_TOKEN, json_answer(&body).times(9));
+    let session = ChatGptSession::open(folder.store()).unwrap();
+    let client = backend.client().provider(session).build().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for _ in 0..2 {
+        let error = runtime.block_on(client.usage().get().into_future()).unwrap_err();
+        assert_call_hides(&error);
+        let auth = error.auth_error().unwrap().clone();
+        assert_eq!(auth.kind(), AuthErrorKind::AccountMismatch, "{error:?}");
+        let redeemed: Value = serde_json::from_str(&auth.into_credentials().unwrap().to_json()).unwrap();
+        assert_eq!(redeemed["tokens"]["refresh_token"], "rt_MARK_of_another");
+        assert_eq!(client.auth_health(), AuthHealth::OtherUser);
+    }
+    assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
     assert_eq!(folder.store().load().unwrap(), Some(credentials(&sign_in)));
 }
 

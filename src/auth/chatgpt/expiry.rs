@@ -13,7 +13,7 @@ const MANDATORY_WINDOW: Duration = Duration::from_secs(30);
 const UNTOLD_LIFETIME: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 /// A token this young that is refused is not the problem: another would be refused too. Nor is it refreshed because it is
 /// short-lived, or expired by a clock that is wrong: that would cost a refresh token for each call.
-const TOO_YOUNG_TO_REFRESH: Duration = Duration::from_secs(60);
+pub(super) const TOO_YOUNG_TO_REFRESH: Duration = Duration::from_secs(60);
 
 /// What is known about the lifetime of an access token.
 pub(super) struct Expiry {

@@ -1,13 +1,16 @@
 //! One refresh: lock the store, read it again, adopt what another process saved, else use the refresh token once, and save.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use http::Method;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use url::Url;
 
 use super::document::{Answered, Tokens, with_tokens_of};
 use super::progress::RefreshProgress;
+use crate::auth::KnownIssuers;
 use crate::auth::service_call::ServiceCall;
 use crate::auth::store::{CredentialStore, RefreshLease, StoredCredentials, SwapOutcome};
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
@@ -36,6 +39,7 @@ pub(crate) static REFRESH: Operation = Operation {
 /// Where tokens are refreshed, and how.
 pub(super) struct TokenEndpoint {
     pub(super) url: Url,
+    pub(super) issuers: KnownIssuers,
     /// One that outlives the caller's run time.
     pub(super) exchange: Exchange,
     pub(super) timeout: Duration,
@@ -107,18 +111,23 @@ impl Refresh<'_> {
         let stored = if known.is_newer_than(&in_store) { known.stored.clone() } else { in_store.clone() };
         let (before, kept) = (Tokens::of(&known.stored)?, Tokens::of(&stored)?);
         check_account(&before, &kept)?;
-        let is_over = kept.account.expires_at.is_some_and(|end| end <= endpoint.exchange.now());
-        if !kept.has_access_token_of(&before) && !is_over {
+        let now = endpoint.exchange.now();
+        let is_over = kept.account.expires_at.is_some_and(|end| end <= now);
+        // By a clock that is ahead, what another process has been granted just now has expired already.
+        if !kept.has_access_token_of(&before) && (!is_over || kept.was_refreshed_just_now(now)) {
             tracing::debug!("another process has refreshed the credentials");
             return Ok(Refreshed::Adopted(Known::saved(stored)));
         }
         let Some(refresh_token) = &kept.refresh_token else {
             return Err(AuthError::reauth(ReauthReason::NoRefreshToken));
         };
+        if let Some(issuer) = &kept.issuer {
+            endpoint.issuers.check(issuer)?;
+        }
         if !self.progress.may_send() {
             return Err(AuthError::transient("the refresh was given up before the refresh token was used"));
         }
-        let answered = match self.request_tokens(refresh_token).await {
+        let answered = match self.request_tokens(refresh_token, kept.client_id()).await {
             Ok(answered) => answered,
             Err(error) if error.needs_sign_in() => {
                 // A process that does not take our lock may have been faster with the same token.
@@ -136,19 +145,18 @@ impl Refresh<'_> {
         };
         self.progress.answered();
 
-        if let (Some(before), Some(answered)) = (&before.account.account_id, answered.account_id())
-            && *before != answered
+        // The tokens of another account of the same user are kept: after a switch of workspace, the server may answer with those
+        // of the home account, and the document says which account is meant.
+        if let (Some(before), Some(answered_user)) = (&before.account.user_id, answered.user_id())
+            && *before != answered_user
         {
-            return Err(AuthError::new(
-                AuthErrorKind::AccountMismatch,
-                "the token endpoint answered with the tokens of another account",
-            ));
+            return Err(OtherUser::error(answered.put_into(&stored, None, now)));
         }
 
         let without_access_token = || AuthError::permanent("the token endpoint answered without an access token");
         let saving = Saving { lease, answered: &answered, before: &before, exchange: &endpoint.exchange };
         match (answered.has_access_token(), answered.has_refresh_token()) {
-            (false, false) => Err(without_access_token()),
+            (false, false) => Err(without_access_token().with_source(NoTokens)),
             // The old refresh token is gone, so this one is kept all the same.
             (false, true) => match saving.save(stored, in_store, |_, _| ()).await? {
                 Refreshed::Adopted(known) => Ok(Refreshed::Adopted(known)),
@@ -282,9 +290,9 @@ pub(in crate::auth) fn check_account(before: &Tokens, after: &Tokens) -> Result<
 }
 
 impl Refresh<'_> {
-    async fn request_tokens(&self, refresh_token: &SecretString) -> Result<Answered, AuthError> {
+    async fn request_tokens(&self, refresh_token: &SecretString, client_id: &str) -> Result<Answered, AuthError> {
         let body = serde_json::json!({
-            "client_id": CLIENT_ID,
+            "client_id": client_id,
             "grant_type": "refresh_token",
             "refresh_reason": self.reason.as_str(),
             "refresh_token": refresh_token.expose_secret(),
@@ -302,17 +310,65 @@ impl Refresh<'_> {
 
 /// Whether the refresh token is dead, or the failure may pass.
 fn refused(error: Error) -> AuthError {
-    let status = error.status().map(|status| status.as_u16());
-    let code = error.code().map(str::to_ascii_lowercase);
-    let reason = match code.as_deref() {
-        Some("refresh_token_expired") => ReauthReason::Expired,
-        Some("refresh_token_reused") => ReauthReason::Reused,
-        Some("refresh_token_invalidated") => ReauthReason::Revoked,
-        Some("invalid_grant") => ReauthReason::NotAccepted,
-        _ if status == Some(401) => ReauthReason::NotAccepted,
-        _ => {
-            return AuthError::transient(format!("the credentials could not be refreshed: {error}")).with_source(error);
-        }
+    let codes = codes_in(&error);
+    let says = |code: &str| codes.iter().any(|said| said.eq_ignore_ascii_case(code));
+    let reason = if says("refresh_token_expired") || says("app_session_expired") {
+        ReauthReason::Expired
+    } else if says("refresh_token_reused") {
+        ReauthReason::Reused
+    } else if says("refresh_token_invalidated") {
+        ReauthReason::Revoked
+    } else if says("invalid_grant") {
+        ReauthReason::NotAccepted
+    } else if says("invalid_client") {
+        let message = "the token endpoint does not know this client id, or not at this place. The credentials are kept";
+        return AuthError::permanent(message).with_source(error);
+    } else if error.status().is_some_and(|status| status.as_u16() == 401) {
+        ReauthReason::NotAccepted
+    } else {
+        return AuthError::transient(format!("the credentials could not be refreshed: {error}")).with_source(error);
     };
     AuthError::reauth(reason).with_source(error)
+}
+
+/// What is said in `error.code`, `error` and `code`: servers differ in where the code is that matters.
+fn codes_in(error: &Error) -> Vec<String> {
+    let body: Value = error.body().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+    let places = [&body["error"]["code"], &body["error"], &body["code"]];
+    let said = places.into_iter().filter_map(Value::as_str).chain(error.code());
+    said.map(|code| code.trim().to_owned()).collect()
+}
+
+/// Whether the refresh token has been used up, or will never do, so that it must not be sent again.
+pub(super) fn is_final(error: &AuthError) -> bool {
+    let source = error.source();
+    error.needs_sign_in() || source.is_some_and(|source| source.is::<OtherUser>() || source.is::<NoTokens>())
+}
+
+/// There was nothing in the answer, and the refresh token may have been used up.
+#[derive(Debug, thiserror::Error)]
+#[error("neither an access token nor a refresh token was in the answer")]
+struct NoTokens;
+
+/// The tokens of another user than those that were refreshed.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing of them has been saved: `AuthError::into_credentials()` has them")]
+struct OtherUser {
+    credentials: StoredCredentials,
+}
+
+impl OtherUser {
+    fn error(credentials: StoredCredentials) -> AuthError {
+        let message = "the token endpoint answered with the tokens of another user. They have not been saved anywhere";
+        AuthError::new(AuthErrorKind::AccountMismatch, message).with_source(Self { credentials })
+    }
+}
+
+impl AuthError {
+    /// The credentials that a refresh gave and that are not saved anywhere, since they are another user's: for the application
+    /// to keep, in a store of that user. `None` for every other error.
+    #[must_use]
+    pub fn into_credentials(self) -> Option<StoredCredentials> {
+        self.source()?.downcast_ref::<OtherUser>().map(|other| other.credentials.clone())
+    }
 }

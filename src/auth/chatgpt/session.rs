@@ -13,7 +13,8 @@ use super::document::Tokens;
 use super::expiry::{Expiry, Urgency};
 use super::progress::{RefreshProgress, SAVE_GRACE, Wake};
 use super::refresh::{
-    Known, LOCK_PATIENCE, Refresh, RefreshReason, Refreshed, SavedLater, TokenEndpoint, check_account, save_later,
+    Known, LOCK_PATIENCE, Refresh, RefreshReason, Refreshed, SavedLater, TokenEndpoint, check_account, is_final,
+    save_later,
 };
 use crate::auth::claims::Claims;
 use crate::auth::headers::HeadersByThread;
@@ -137,7 +138,7 @@ impl RefreshState {
 
     /// Keeps in mind that only other credentials mend this, if that is so.
     fn remember(&mut self, about: &Current, error: &AuthError) {
-        if error.needs_sign_in() {
+        if is_final(error) {
             self.dead = Some((about.known.stored.clone(), error.clone()));
         }
     }
@@ -188,6 +189,13 @@ impl ChatGptSession {
     #[must_use]
     pub fn account_id(&self) -> Option<String> {
         self.shared.current().tokens.account.account_id.clone()
+    }
+
+    /// The tokens in use have been revoked at the server.
+    pub(in crate::auth) fn was_revoked(&self) {
+        let current = self.shared.current();
+        self.shared.refresh_state().remember(&current, &AuthError::reauth(ReauthReason::Revoked));
+        self.shared.changes.send_replace(());
     }
 
     pub(in crate::auth) fn account(&self) -> Claims {
@@ -290,7 +298,17 @@ impl ChatGptSession {
         }
         let adopted = self.shared.adopt_from_store(&current).await;
         if let Err(error) = &adopted {
-            self.shared.refresh_state().remember(&current, error);
+            let mut state = self.shared.refresh_state();
+            // Removed because they were revoked: that says more.
+            if error.reauth_reason() == Some(ReauthReason::Removed)
+                && let Some((about, dead)) = &state.dead
+                && *about == current.known.stored
+                && dead.reauth_reason() == Some(ReauthReason::Revoked)
+            {
+                return Err(dead.clone());
+            }
+            state.remember(&current, error);
+            drop(state);
             self.shared.changes.send_replace(());
         }
         if adopted? {
@@ -322,6 +340,8 @@ impl Shared {
         let dead = state.dead.as_ref().filter(|(about, _)| *about == current.known.stored);
         if let Some(reason) = dead.and_then(|(_, error)| error.reauth_reason()) {
             AuthHealth::ReauthRequired(reason)
+        } else if dead.is_some_and(|(_, error)| error.kind() == AuthErrorKind::AccountMismatch) {
+            AuthHealth::OtherUser
         } else if current.known.in_store.is_some() {
             AuthHealth::Unsaved
         } else if state.running().is_some() {
@@ -442,6 +462,7 @@ impl Shared {
             before,
             endpoint: TokenEndpoint {
                 url: context.services.token_url.clone(),
+                issuers: context.services.issuers.clone(),
                 exchange: context.exchange.detached(),
                 timeout: state.timeout,
             },
@@ -587,7 +608,12 @@ impl RefreshThread {
         };
         match runtime.block_on(refresh.run(store, &mut **lease, unsaved))? {
             Refreshed::Granted(known) => self.shared.put_into_use(known, Some(self.monotonic())),
-            Refreshed::Adopted(known) => self.shared.put_into_use(known, None),
+            Refreshed::Adopted(known) => {
+                // Granted a moment ago, if it was adopted although it seems to have expired.
+                let end = Tokens::of(&known.stored)?.account.expires_at;
+                let is_young = end.is_some_and(|end| end <= self.endpoint.exchange.now());
+                self.shared.put_into_use(known, is_young.then(|| self.monotonic()))
+            }
         }
     }
 
