@@ -8,7 +8,7 @@ use codex_backend::auth::{
     AuthErrorKind, CredentialStore, FileStore, MemoryStore, RefreshLease, StoreError, StoredCredentials, SwapOutcome,
 };
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{ChatGptSession, Client, CodexBackend, ErrorKind};
+use codex_backend::{ChatGptSession, Client, CodexBackend, CodexResponses, ErrorKind, Timeouts};
 use serde_json::{Value, json};
 
 const EXPIRED: Duration = Duration::ZERO;
@@ -154,6 +154,48 @@ async fn a_token_about_to_expire_is_used_while_it_is_refreshed() {
     until(|| session.expires_at().unwrap() > SystemTime::now() + HOUR / 2).await;
     client.usage().get().await.unwrap();
     assert_ne!(used(1), old);
+    assert_eq!(world.refreshes(), 1);
+}
+
+/// In the window in which a token is used while it is refreshed.
+const SOON: Duration = Duration::from_secs(200);
+
+#[tokio::test]
+async fn the_call_that_started_a_refresh_waits_for_its_save_and_no_other_does() {
+    let world = World::with_tokens_for(SOON);
+    let before = world.file();
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_secs(1)));
+    let client = world.client();
+    let first = tokio::spawn(client.usage().get().into_future());
+    until(|| world.refreshes() == 1).await;
+    client.usage().get().await.unwrap();
+    assert_eq!(world.file(), before);
+    first.await.unwrap().unwrap();
+    assert_ne!(world.file(), before);
+}
+
+#[tokio::test]
+async fn a_stream_is_handed_over_at_once_and_its_end_waits_for_the_save() {
+    let world = World::with_tokens_for(SOON);
+    let before = world.file();
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_secs(1)));
+    let responses = CodexResponses::new(&world.client());
+    let stream = responses.create("gpt-5.5", "You are terse.", "Hello").stream().await.unwrap();
+    assert_eq!(world.file(), before);
+    stream.collect().await.unwrap();
+    assert_ne!(world.file(), before);
+}
+
+#[tokio::test]
+async fn the_deadline_of_a_call_ends_its_wait_for_the_save_and_not_the_refresh() {
+    let world = World::with_tokens_for(SOON);
+    let before = world.file();
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(1_500)));
+    let client = world.client();
+    client.usage().get().with_timeouts(Timeouts::default().call(Duration::from_millis(500))).await.unwrap();
+    assert_eq!(world.file(), before);
+    client.settled().await.unwrap();
+    assert_ne!(world.file(), before);
     assert_eq!(world.refreshes(), 1);
 }
 

@@ -19,6 +19,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use crate::support::capture::{capture_traces, traced};
 use crate::support::guard::guard;
 use crate::support::sign_in::{EXPIRED, HOUR, SignIn, replace_without_locks};
 
@@ -635,6 +636,17 @@ async fn tokens_that_are_not_saved_are_refreshed_again_with_the_newest_refresh_t
     guard(client.settled()).await.unwrap();
     assert_eq!(client.auth_health(), AuthHealth::Ready);
     usage(&client).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_never_saved_is_told_when_the_last_handle_goes() {
+    capture_traces();
+    let backend = Backend::start().unwrap();
+    let (_store, client) = in_an_outage(&backend).await;
+    drop(client);
+    while !traced().contains("were never saved, and are lost") {
+        tokio::time::sleep(MILLISECOND).await;
+    }
 }
 
 #[test]

@@ -7,12 +7,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::expiry::TOO_YOUNG_TO_REFRESH;
-use super::refresh::CLIENT_ID;
 use crate::auth::claims::Claims;
 use crate::auth::store::StoredCredentials;
 use crate::auth::{AuthHeaders, AuthMode};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::exchange::tellable;
+
+/// The client id of the ChatGPT sign-in, which refresh tokens are bound to.
+const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 
 /// The tokens of one account, as they were read from a store or came from a refresh.
 #[derive(Clone)]

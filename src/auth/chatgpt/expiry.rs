@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::refresh::RefreshReason;
 use crate::exchange::Clock;
 
 /// From this long before it expires, a token is refreshed in the background while it goes on being used.
@@ -29,6 +28,24 @@ pub(super) enum Urgency {
     None,
     Advisory,
     Mandatory,
+}
+
+/// Why tokens are refreshed, in the words of the token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RefreshReason {
+    ProactiveExpiry,
+    Scheduled,
+    UnauthorizedRecovery,
+}
+
+impl RefreshReason {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::ProactiveExpiry => "proactive_expiry",
+            Self::Scheduled => "scheduled",
+            Self::UnauthorizedRecovery => "unauthorized_recovery",
+        }
+    }
 }
 
 impl Expiry {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::document::{Answered, Tokens, with_tokens_of};
+use super::expiry::RefreshReason;
 use super::progress::RefreshProgress;
 use crate::auth::KnownIssuers;
 use crate::auth::service_call::ServiceCall;
@@ -16,8 +17,6 @@ use crate::auth::store::{CredentialStore, RefreshLease, StoredCredentials, SwapO
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
 use crate::exchange::{Exchange, Operation, Pace, Retries};
 
-/// The client id of the ChatGPT sign-in, which refresh tokens are bound to.
-pub(in crate::auth) const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 /// How long another process may take for its refresh.
 pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(45);
 /// How long a store that cannot be written is tried again, with what the server gave in hand, before the pauses become
@@ -43,24 +42,6 @@ pub(super) struct TokenEndpoint {
     /// One that outlives the caller's run time.
     pub(super) exchange: Exchange,
     pub(super) timeout: Duration,
-}
-
-/// Why tokens are refreshed, in the words of the token endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RefreshReason {
-    ProactiveExpiry,
-    Scheduled,
-    UnauthorizedRecovery,
-}
-
-impl RefreshReason {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::ProactiveExpiry => "proactive_expiry",
-            Self::Scheduled => "scheduled",
-            Self::UnauthorizedRecovery => "unauthorized_recovery",
-        }
-    }
 }
 
 /// Credentials as a process knows them.

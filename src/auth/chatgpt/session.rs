@@ -10,11 +10,10 @@ use futures_util::future::select;
 use tokio::sync::watch;
 
 use super::document::Tokens;
-use super::expiry::{Expiry, Urgency};
+use super::expiry::{Expiry, RefreshReason, Urgency};
 use super::progress::{RefreshProgress, SAVE_GRACE, Wake};
 use super::refresh::{
-    Known, LOCK_PATIENCE, Refresh, RefreshReason, Refreshed, SavedLater, TokenEndpoint, check_account, is_final,
-    save_later,
+    Known, LOCK_PATIENCE, Refresh, Refreshed, SavedLater, TokenEndpoint, check_account, is_final, save_later,
 };
 use crate::auth::claims::Claims;
 use crate::auth::headers::HeadersByThread;

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::journal::Journal;
-use super::locks::{Lock, TRIAL_PATIENCE, WRITE_PATIENCE, create_folder, folder_of, open_with_mode, owner_of};
+use super::locks::{
+    Lock, TRIAL_PATIENCE, WRITE_PATIENCE, create_folder, folder_of, open_with_mode, owner_of, sync_folder_of,
+};
 use super::{CredentialStore, RefreshLease, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome};
 
 /// No real file comes near it.
@@ -467,7 +469,9 @@ fn temporary_prefix(target: &Path, purpose: &str) -> OsString {
 
 fn has_other_names(path: &Path) -> bool {
     #[cfg(unix)]
-    return fs::metadata(path).is_ok_and(|file| std::os::unix::fs::MetadataExt::nlink(&file) > 1);
+    {
+        fs::metadata(path).is_ok_and(|file| std::os::unix::fs::MetadataExt::nlink(&file) > 1)
+    }
     #[cfg(not(unix))]
     {
         let _ = path;
@@ -492,16 +496,6 @@ fn remove_leftovers(target: &Path, purpose: &str) {
     for entry in entries.filter_map(Result::ok).filter(|entry| is_leftover(&entry.file_name())) {
         let _best_effort = fs::remove_file(entry.path());
     }
-}
-
-/// Makes the rename itself last. It has happened: that a folder cannot be synced does not undo it.
-pub(super) fn sync_folder_of(path: &Path) {
-    #[cfg(unix)]
-    if let Err(error) = File::open(folder_of(path)).and_then(|folder| folder.sync_all()) {
-        tracing::warn!(%error, "the folder of the credentials could not be synced");
-    }
-    #[cfg(not(unix))]
-    let _ = path;
 }
 
 #[cfg(test)]

@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 
-use super::file::sync_folder_of;
-use super::locks::owner_of;
+use super::locks::{owner_of, sync_folder_of};
 
 /// Larger than two files that may be read.
 const LARGEST_JOURNAL: u64 = 4 << 20;

@@ -1,4 +1,4 @@
-//! Locks between processes: files that are locked, and never replaced or removed.
+//! Locks between processes: files that are locked, and never replaced or removed. And what is done with their folders.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -124,7 +124,9 @@ pub(super) fn owner_of(path: &Path) -> Option<u32> {
 
 fn user_of(file: &fs::Metadata) -> Option<u32> {
     #[cfg(unix)]
-    return Some(std::os::unix::fs::MetadataExt::uid(file));
+    {
+        Some(std::os::unix::fs::MetadataExt::uid(file))
+    }
     #[cfg(not(unix))]
     {
         let _ = file;
@@ -181,6 +183,16 @@ pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
 
 pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes the rename itself last. It has happened: that a folder cannot be synced does not undo it.
+pub(super) fn sync_folder_of(path: &Path) {
+    #[cfg(unix)]
+    if let Err(error) = File::open(folder_of(path)).and_then(|folder| folder.sync_all()) {
+        tracing::warn!(%error, "the folder of the credentials could not be synced");
+    }
+    #[cfg(not(unix))]
+    let _ = path;
 }
 
 pub(super) fn open_with_mode(options: &mut OpenOptions, path: &Path, mode: u32) -> io::Result<File> {
