@@ -112,7 +112,10 @@ async fn agent(
     if new {
         let session = ChatGptSession::open(store)?;
         let description = AgentDescription::new("agent", "1.0").session_source("cli");
-        return Ok(ManagedAgent::new(session, description).register(&context).await?);
+        let agent = ManagedAgent::new(session.clone(), description).register(&context).await;
+        // The sign-in may have been refreshed for it.
+        session.settled().await?;
+        return Ok(agent?);
     }
     let jwt = environment.text("CODEX_ACCESS_TOKEN").or_else(|| environment.text("CODEX_AGENT_IDENTITY"));
     let identity = match jwt {

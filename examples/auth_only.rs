@@ -30,6 +30,7 @@ async fn main() -> Result<(), Failure> {
     let url = format!("{}/wham/usage", client.base_url());
     let answer = get(&http, &client, &url).await?.error_for_status()?;
     println!("{}", answer.text().await?);
+    client.settled().await?;
     Ok(())
 }
 

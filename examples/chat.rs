@@ -60,7 +60,7 @@ async fn run() -> Result<(), Failure> {
         return Ok(());
     };
     let Connection { auth, builder, embedded: _embedded } = support::connect(options.live).await?;
-    match builder.application("chat", "1.0").build_any(&auth)? {
+    let asked = match builder.application("chat", "1.0").build_any(&auth)? {
         AnyClient::Codex(client) => {
             let responses = CodexResponses::new(&client);
             ask(responses.create(&options.model, INSTRUCTIONS, options.text.as_str()), &options).await
@@ -71,7 +71,9 @@ async fn run() -> Result<(), Failure> {
             ask(request.instructions(INSTRUCTIONS), &options).await
         }
         _ => Err("these credentials cannot ask a model".into()),
-    }
+    };
+    auth.settled().await?;
+    asked
 }
 
 /// The same for either mode.

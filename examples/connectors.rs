@@ -56,5 +56,6 @@ async fn run() -> Result<(), Failure> {
     if !json {
         println!("\nfeatured plugins: {}", client.featured_plugins().list().await?.join(", "));
     }
+    auth.settled().await?;
     Ok(())
 }

@@ -68,5 +68,6 @@ async fn run() -> Result<(), Failure> {
         }
         _ => return Err("these credentials open no models".into()),
     }
+    auth.settled().await?;
     Ok(())
 }

@@ -65,6 +65,7 @@ async fn run() -> Result<(), Failure> {
             print("requirements", bundle.requirements());
         }
     }
+    auth.settled().await?;
     Ok(())
 }
 

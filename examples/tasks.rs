@@ -100,6 +100,7 @@ async fn run() -> Result<ExitCode, Failure> {
     let client = builder.application("tasks", "1.0").codex_auth(&auth)?.build()?;
     let tasks = client.cloud_tasks();
     let attempt = arguments.attempt.unwrap_or(1);
+    let mut code = ExitCode::SUCCESS;
     match words[..] {
         ["list"] => list(&tasks, arguments.limit.unwrap_or(20)).await?,
         ["show", task] => show(&tasks, id(task)?).await?,
@@ -108,11 +109,12 @@ async fn run() -> Result<ExitCode, Failure> {
             let diff = tasks.diff(id(task)?, attempt).await?;
             print!("{diff}");
         }
-        ["apply", task] => return apply(&tasks, id(task)?, attempt, arguments.check).await,
+        ["apply", task] => code = apply(&tasks, id(task)?, attempt, arguments.check).await?,
         ["wait", task] => wait(&tasks, id(task)?).await?,
         _ => return Err(format!("this is no command: `{}`\n\n{USAGE}", words.join(" ")).into()),
     }
-    Ok(ExitCode::SUCCESS)
+    auth.settled().await?;
+    Ok(code)
 }
 
 fn id(text: &str) -> Result<&str, String> {

@@ -102,6 +102,7 @@ async fn run() -> Result<ExitCode, Failure> {
             }
         }
     }
+    auth.settled().await?;
     Ok(code)
 }
 

@@ -53,6 +53,7 @@ async fn run() -> Result<(), Failure> {
     } else {
         print(&usage.value);
     }
+    auth.settled().await?;
     Ok(())
 }
 

@@ -1,11 +1,12 @@
-//! Shows which credentials are found, and whose they are. Makes no request, and shows no secret.
+//! Shows which credentials are found, and whose they are. Shows no secret. Makes no request, unless the
+//! credentials need one to become usable.
 //!
 //! ```text
 //! cargo run --example whoami
 //! ```
 //!
-//! With nothing configured it shows those of the embedded backend, and says so. With `CODEX_BACKEND_BASE_URL` set, or with
-//! `--live`, it shows those that are found on this machine.
+//! It looks where the other examples look with `--live`. Where nothing is found it shows the credentials of the embedded backend,
+//! and says so; with `--live`, or `CODEX_BACKEND_BASE_URL` set, that is an error.
 
 #[macro_use]
 #[path = "support/output.rs"]
@@ -18,7 +19,9 @@ use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use codex_backend::{AnyClient, CodexAuth};
+use codex_backend::auth::{AuthErrorKind, AuthSources};
+use codex_backend::transport::Environment;
+use codex_backend::{AnyClient, Client, CodexAuth};
 use flags::{Flags, flags};
 use support::{Connection, Failure};
 
@@ -26,7 +29,7 @@ const USAGE: &str = "usage: whoami [--live] [--json]
 
 Shows which credentials are found, and whose they are.
 
-  --live    look for credentials on this machine, also without CODEX_BACKEND_BASE_URL
+  --live    do not show the embedded backend's where none are found
   --json    print one JSON object";
 
 #[tokio::main(flavor = "current_thread")]
@@ -42,14 +45,30 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Failure> {
     let Some(Flags { live, json }) = flags(USAGE)? else { return Ok(()) };
-    let Connection { auth, builder, embedded: _embedded } = support::connect(live).await?;
+    let Connection { auth, builder, embedded: _embedded } = found(live).await?;
     let client = builder.application("whoami", "1.0").build_any(&auth)?;
     if json {
         println!("{}", as_json(&auth));
     } else {
         print(&auth, &client);
     }
+    auth.settled().await?;
     Ok(())
+}
+
+/// What is found on this machine, if anything is. What is found and broken is an error.
+async fn found(live: bool) -> Result<Connection, Failure> {
+    let environment = Environment::process();
+    let is_set = |variable| environment.value(variable).is_some();
+    if !live && !is_set("CODEX_BACKEND_BASE_URL") && !is_set("CODEX_BACKEND_OPENAI_BASE_URL") {
+        let builder = Client::builder();
+        match builder.load_auth(&AuthSources::default()).await {
+            Err(error) if error.kind() == AuthErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+            Ok(auth) => return Ok(Connection { auth, builder, embedded: None }),
+        }
+    }
+    support::connect(live).await
 }
 
 fn as_json(auth: &CodexAuth) -> serde_json::Value {

@@ -60,6 +60,7 @@ mod provider;
 mod ready_made_headers;
 mod refusal;
 mod restrictions;
+mod saving;
 mod service_call;
 mod service_urls;
 mod services;
@@ -92,7 +93,8 @@ pub(crate) use self::provider::ErasedProvider;
 pub use self::ready_made_headers::ReadyMadeHeaders;
 pub use self::refusal::{AuthRecovery, AuthRefusal};
 pub use self::restrictions::{CredentialRestrictions, SignInMethod};
-pub(crate) use self::services::{AuthServices, GivenAuthUrls};
+pub(crate) use self::saving::{LONGEST_WAIT, Saving};
+pub(crate) use self::services::{AuthServices, GivenAuthUrls, KnownIssuers};
 pub use self::sign_out::{ForgottenCredentials, RevocationOutcome, RevokedToken, SignOut};
 pub use self::sources::{AuthSource, AuthSources};
 #[cfg(feature = "keyring")]

@@ -4,16 +4,18 @@ use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::future::select;
 use http::HeaderMap;
 use tracing::Instrument;
 
 use crate::auth::{
     AccountFacts, AuthContext, AuthFuture, AuthHeaders, AuthHealth, AuthRecovery, AuthRefusal, ErasedProvider,
+    LONGEST_WAIT, Saving,
 };
 use crate::error::{AuthError, AuthErrorKind, ConfigError, Error, ErrorKind, ReauthReason};
 use crate::exchange::{
-    Answer, Authorize, Bare, BaseUrl, CallOptions, Exchange, Operation, Outgoing, Payload, Receive, Scrubber,
-    SignedUrl, is_unauthorized,
+    Afterwards, Answer, Authorize, Bare, BaseUrl, Bounds, CallOptions, Clock, Exchange, Operation, Outgoing, Payload,
+    Progress, Receive, Scrubber, SignedUrl, SystemClock, is_unauthorized,
 };
 use crate::mode::{Mode, NoAuth};
 
@@ -170,6 +172,11 @@ impl Caller {
         })
     }
 
+    /// Completes when nothing is left to be saved of what the provider was given.
+    pub(crate) fn settled(&self) -> AuthFuture<'_, ()> {
+        self.provider.as_ref().map_or_else(|| AuthFuture::ready(Ok(())), |provider| provider.settled())
+    }
+
     pub(crate) fn auth_health(&self) -> AuthHealth {
         self.provider.as_ref().map_or(AuthHealth::Ready, |provider| provider.health(&self.context))
     }
@@ -212,12 +219,50 @@ impl Caller {
     }
 
     async fn send_authorized<R: Receive>(&self, request: &mut Outgoing<'_>, receive: &R) -> Result<R::Received, Error> {
-        let mut authorized = Authorized { caller: self, operation: request.operation, last: None };
-        let bounds = self.exchange().bounds(request.operation, request.options);
+        let mut authorized = Authorized { caller: self, operation: request.operation, last: None, saving: None };
         let mut progress = self.exchange().begin();
+        let mut outcome = self.send_recovering(request, receive, &mut authorized, &mut progress).await;
+        if let Some(saving) = authorized.saving.take() {
+            // Rare, and no part of the other's size.
+            let bounds = self.exchange().bounds(request.operation, request.options);
+            Box::pin(self.wait_for_save(saving, bounds, &progress, &mut outcome, R::end_after)).await;
+        }
+        outcome
+    }
+
+    /// Waits for the save of what this call caused, with its answer in hand: neither is lost when the program ends behind the
+    /// call. What goes on, such as a stream, waits at its end.
+    async fn wait_for_save<T: Send>(
+        &self,
+        saving: Saving,
+        bounds: Bounds,
+        progress: &Progress,
+        outcome: &mut Result<T, Error>,
+        end_after: fn(&mut T, Afterwards) -> Option<Afterwards>,
+    ) {
+        // By the system's clock: what ends is the program.
+        let last: Afterwards =
+            Box::pin(async move { drop(select(saving.done(), SystemClock::new().sleep(LONGEST_WAIT)).await) });
+        let left = match outcome {
+            Ok(received) => end_after(received, last),
+            Err(_) => Some(last),
+        };
+        if let Some(last) = left {
+            drop(self.exchange().within_call(bounds, progress, pin!(last)).await);
+        }
+    }
+
+    async fn send_recovering<R: Receive>(
+        &self,
+        request: &mut Outgoing<'_>,
+        receive: &R,
+        authorized: &mut Authorized<'_>,
+        progress: &mut Progress,
+    ) -> Result<R::Received, Error> {
+        let bounds = self.exchange().bounds(request.operation, request.options);
         let (mut refusals, mut first_generation) = (0, None);
         loop {
-            let error = match self.exchange().send_receiving(request, &mut authorized, receive, &mut progress).await {
+            let error = match self.exchange().send_receiving(request, authorized, receive, progress).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -238,7 +283,7 @@ impl Caller {
                 count: refusals,
             };
             let recovery = self.auth_refused(&refusal);
-            match self.exchange().within_call(bounds, &progress, pin!(recovery)).await? {
+            match self.exchange().within_call(bounds, progress, pin!(recovery)).await? {
                 Ok(AuthRecovery::Retry) => tracing::debug!(refusals, "the provider has other credentials"),
                 Ok(AuthRecovery::GiveUp) if refusals > 1 => return Err(refused_again(error)),
                 Ok(AuthRecovery::GiveUp) => return Err(error),
@@ -272,6 +317,7 @@ struct Authorized<'a> {
     caller: &'a Caller,
     operation: &'static Operation,
     last: Option<AuthHeaders>,
+    saving: Option<Saving>,
 }
 
 impl Authorize for Authorized<'_> {
@@ -279,8 +325,12 @@ impl Authorize for Authorized<'_> {
         if self.caller.provider.is_none() {
             return Ok(());
         }
-        let auth = self.caller.auth_headers().await.map_err(|error| Error::from_auth(self.operation.name, error))?;
+        let mut auth =
+            self.caller.auth_headers().await.map_err(|error| Error::from_auth(self.operation.name, error))?;
         auth.apply_to(headers);
+        if let Some(saving) = auth.take_saving() {
+            self.saving = Some(saving);
+        }
         self.last = Some(auth);
         Ok(())
     }

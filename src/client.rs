@@ -16,6 +16,7 @@ pub use self::as_client::AsClient;
 pub use self::builder::ClientBuilder;
 use crate::auth::{AuthFuture, AuthHealth, AuthRecovery, AuthRefusal};
 use crate::call::Caller;
+use crate::error::AuthError;
 use crate::mode::mistakes::MadeByNew;
 use crate::mode::{CodexBackend, HoldsCredentials, Mode, OpenAiApi};
 
@@ -120,6 +121,30 @@ impl<M> Client<M> {
 }
 
 impl<M> Client<M> {
+    /// Completes when nothing is left to be saved: no refresh of the credentials is under way, and their store has what the last
+    /// one gave. At once where that is so already, and where nothing is refreshed. Waits for the token endpoint's time-out plus
+    /// 10 s at the most, and starts no refresh.
+    ///
+    /// A refreshed sign-in is saved before a run time ends. Await this before a program ends in a way that waits for nothing,
+    /// such as `std::process::exit`, `Runtime::shutdown_background` or `Runtime::shutdown_timeout`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let backend = codex_backend::testing::Backend::start()?;
+    /// # let client = backend.client().chatgpt(backend.chatgpt_tokens()).build()?;
+    /// client.usage().get().await?;
+    /// client.settled().await?;
+    /// // std::process::exit(0);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When credentials are not saved, or a refresh is still under way. The error names the store and what stands in the way.
+    pub async fn settled(&self) -> Result<(), AuthError> {
+        self.caller.settled().await
+    }
+
     /// How the credentials are now: whether they will do, soon expire, are being refreshed, or are lost. Makes no request.
     #[must_use]
     pub fn auth_health(&self) -> AuthHealth

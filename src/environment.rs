@@ -59,6 +59,16 @@ impl Environment {
         (!blank).then_some(value)
     }
 
+    /// What is in the variables, whatever their names, without paths: nothing of it is to be shown.
+    pub(crate) fn possible_secrets(&self) -> Vec<String> {
+        let values: Vec<OsString> = match &self.vars {
+            Vars::Process => std::env::vars_os().map(|(_, value)| value).collect(),
+            Vars::Given(vars) => vars.values().cloned().collect(),
+        };
+        let texts = values.into_iter().filter_map(|value| value.into_string().ok());
+        texts.filter(|value| !value.starts_with('/')).collect()
+    }
+
     /// The value of a variable as text, trimmed; `None` when unset, blank or not Unicode.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {

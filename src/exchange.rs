@@ -59,7 +59,7 @@ pub(crate) use self::origin::{Origin, TrustedHosts, has_user_info, is_loopback};
 pub(crate) use self::outgoing::{CallOptions, Outgoing, Payload, PayloadSource};
 pub(crate) use self::proxy::ProxySettings;
 use self::receive::collect;
-pub(crate) use self::receive::{NotReceived, Opened, Receive, ToTheEnd};
+pub(crate) use self::receive::{Afterwards, NotReceived, Opened, Receive, ToTheEnd};
 pub(crate) use self::reqwest_transport::{ReqwestTransport, TransportSettings};
 pub(crate) use self::retry::Retries;
 use self::retry::RetryBudget;

@@ -17,6 +17,7 @@ use tokio::process::{Child, Command};
 use super::claims::Claims;
 use super::fetched::{Fetch, Fetched, Fresh};
 use super::{AuthContext, AuthFuture, AuthHeaders, AuthProvider, AuthRecovery, AuthRefusal};
+use crate::environment::Environment;
 use crate::error::AuthError;
 use crate::exchange::Scrubber;
 use crate::mode::OpenAiApi;
@@ -144,9 +145,7 @@ impl Invocation {
             .ok_or_else(|| failed(format!("it ran for longer than {:?}", self.timeout)))?
             .map_err(|error| failed(error.to_string()).with_source(error))?;
         if !output.status.success() {
-            // A script that traces itself says there what it prints.
-            let printed = SecretString::from(String::from_utf8_lossy(&output.stdout).trim());
-            let said = Scrubber::for_secret(printed).clean_line(&String::from_utf8_lossy(&output.stderr));
+            let said = harmless(&output);
             let said = if said.is_empty() { String::new() } else { format!(" and said: {said}") };
             return Err(failed(format!("it ended with {}{said}", output.status)));
         }
@@ -158,6 +157,22 @@ impl Invocation {
                 .map_err(|error| failed("it printed what is no token".to_owned()).with_source(error)),
         }
     }
+}
+
+/// What a command said beside its token, without anything that it printed or has in its environment: a script that traces
+/// itself says both there.
+fn harmless(output: &Output) -> String {
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let words = printed.split_whitespace().chain([printed.trim()]).map(str::to_owned);
+    let secrets = words.chain(Environment::process().possible_secrets()).map(SecretString::from);
+    let said = Scrubber::for_secrets(secrets).clean_line(&String::from_utf8_lossy(&output.stderr));
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+    let words = said.split(' ').map(|word| match word.split_once('=') {
+        Some((name, value)) if is_name(name) && !value.is_empty() => format!("{name}=[hidden]"),
+        _ => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// What a command prints and how it ends. One that prints too much is not waited for; dropping kills it.

@@ -4,13 +4,13 @@ mod credentials;
 mod document;
 mod expiry;
 mod held;
+mod progress;
 pub(crate) mod refresh;
 mod session;
 
 pub use self::credentials::ChatGptCredentials;
 pub(super) use self::document::Tokens;
 pub use self::held::ChatGptTokens;
-pub(super) use self::refresh::CLIENT_ID;
 #[cfg(feature = "agent-identity")]
 pub(super) use self::refresh::check_account;
 pub use self::session::ChatGptSession;

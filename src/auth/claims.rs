@@ -39,11 +39,12 @@ impl Claims {
         Ok(headers)
     }
 
-    /// The claims of a JWT: at least three non-empty parts, base64url without padding. An opaque token has none.
+    /// The claims of a JWT: at least three non-empty parts, base64url, which some issuers pad. An opaque token has none.
     pub(super) fn of(token: &str) -> Option<Self> {
         let mut parts = token.split('.');
         let (_, payload, _) = (filled(parts.next())?, filled(parts.next())?, filled(parts.next())?);
-        let claims: Value = crate::wire::from_bytes(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+        let claims: Value =
+            crate::wire::from_bytes(&BASE64_URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?).ok()?;
         let auth = claims.get("https://api.openai.com/auth").unwrap_or(&Value::Null);
         Some(Self::among(&claims, auth))
     }
@@ -67,8 +68,9 @@ impl Claims {
             is_fedramp: auth.get("chatgpt_account_is_fedramp").and_then(Value::as_bool).unwrap_or(false),
             expires_at: claims
                 .get("exp")
-                .and_then(Value::as_u64)
-                .and_then(|exp| UNIX_EPOCH.checked_add(Duration::from_secs(exp))),
+                .and_then(Value::as_f64)
+                .and_then(|exp| Duration::try_from_secs_f64(exp).ok())
+                .and_then(|exp| UNIX_EPOCH.checked_add(exp)),
             residency: residency.filter(|residency| *residency != "no_constraint").map(str::to_owned),
         }
     }

@@ -57,6 +57,8 @@ pub struct CodexAuth {
     account: Claims,
     provider: AnyProvider,
     stores: Vec<Arc<dyn CredentialStore>>,
+    /// Told when they are revoked.
+    session: Option<ChatGptSession>,
 }
 
 /// For the compiler to say which setter takes it.
@@ -177,6 +179,19 @@ impl CodexAuth {
         self.account.residency.as_deref()
     }
 
+    /// Completes when nothing is left to be saved of what a refresh gave: [`Client::settled`](crate::Client::settled), for the
+    /// clients made with them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::settled`](crate::Client::settled).
+    pub async fn settled(&self) -> Result<(), AuthError> {
+        match &self.provider {
+            AnyProvider::Codex(provider) => provider.settled().await,
+            AnyProvider::OpenAi(provider) => provider.settled().await,
+        }
+    }
+
     /// Forgets these credentials in the stores they were found in: [`SignOut::forget`].
     #[must_use = "it tells which stores could not be emptied"]
     pub fn forget(&self) -> ForgottenCredentials {
@@ -184,12 +199,17 @@ impl CodexAuth {
     }
 
     /// Revokes these credentials at the server, and forgets them: [`SignOut::revoke`], which says what else that signs out.
+    /// Clients made with them say in their [health](crate::Client::auth_health) that the user must sign in again.
     ///
     /// # Errors
     ///
     /// When they are not ChatGPT tokens of a store, or when the server did not confirm.
     pub async fn revoke(&self, context: &AuthContext) -> Result<RevocationOutcome, AuthError> {
-        SignOut::of_all(self.stores.clone()).revoke(context).await
+        let outcome = SignOut::of_all(self.stores.clone()).revoke(context).await?;
+        if let Some(session) = &self.session {
+            session.was_revoked();
+        }
+        Ok(outcome)
     }
 
     /// When the access token found expires, if it tells. A session refreshes it before that.
@@ -266,7 +286,12 @@ impl CodexAuth {
         provider: impl AuthProvider<Route = CodexBackend>,
     ) -> Self {
         let provider = AnyProvider::Codex(Arc::new(provider));
-        Self { mode, source: source.into(), account, provider, stores: Vec::new() }
+        Self { mode, source: source.into(), account, provider, stores: Vec::new(), session: None }
+    }
+
+    fn of_session(source: impl Into<String>, session: ChatGptSession) -> Self {
+        let auth = Self::backend(AuthMode::ChatGpt, source, session.account(), session.clone());
+        Self { session: Some(session), ..auth }
     }
 
     fn kept_in(self, stores: Vec<Arc<dyn CredentialStore>>) -> Self {
@@ -288,7 +313,6 @@ macro_rules! given {
 }
 
 given! {
-    ChatGptSession => AuthMode::ChatGpt, ChatGptSession::account;
     HostTokens => AuthMode::ChatGptAuthTokens, |_| Claims::default();
     PersonalAccessToken => AuthMode::PersonalToken, PersonalAccessToken::account;
     ReadyMadeHeaders => AuthMode::Headers, ReadyMadeHeaders::account;
@@ -300,6 +324,12 @@ given! {
     LazyAgent => AuthMode::Agent, |agent| agent.identity().account();
 }
 
+impl From<ChatGptSession> for CodexAuth {
+    fn from(session: ChatGptSession) -> Self {
+        Self::of_session("the application", session)
+    }
+}
+
 impl From<BearerCommand> for CodexAuth {
     fn from(command: BearerCommand) -> Self {
         Self {
@@ -308,6 +338,7 @@ impl From<BearerCommand> for CodexAuth {
             account: Claims::default(),
             provider: AnyProvider::OpenAi(Arc::new(command)),
             stores: Vec::new(),
+            session: None,
         }
     }
 }
@@ -346,10 +377,15 @@ fn look_for(sources: &AuthSources) -> Result<Found, AuthError> {
         (source, _) => source.to_string(),
     };
     let looked_at: Vec<String> = sources.order().iter().map(place).collect();
+    let skipped = if sources.order().contains(&AuthSource::OpenAiApiKey) {
+        ""
+    } else {
+        ". OPENAI_API_KEY is skipped unless it is asked for (`AuthSource::OpenAiApiKey`)"
+    };
     Err(AuthError::new(
         AuthErrorKind::NotFound,
         format!(
-            "no credentials were found; looked at {}. Sign in with the official tool, or set one of the variables",
+            "no credentials were found; looked at {}. Sign in with the official tool, or set one of the variables{skipped}",
             looked_at.join(", ")
         ),
     ))
@@ -387,7 +423,14 @@ fn api_key(source: &AuthSource, key: Option<String>) -> Result<Option<Found>, Au
 fn with_api_key(source: String, key: String) -> Result<CodexAuth, AuthError> {
     let provider = ApiKey::new(key).into_provider().map_err(|error| in_source(&source, error))?;
     let provider = AnyProvider::OpenAi(Arc::new(provider));
-    Ok(CodexAuth { mode: AuthMode::OpenAiKey, source, account: Claims::default(), provider, stores: Vec::new() })
+    Ok(CodexAuth {
+        mode: AuthMode::OpenAiKey,
+        source,
+        account: Claims::default(),
+        provider,
+        stores: Vec::new(),
+        session: None,
+    })
 }
 
 /// A personal access token, or else an agent identity.
@@ -456,8 +499,7 @@ fn from_stored(
         }
         AuthMode::ChatGpt => {
             let session = ChatGptSession::open(store).map_err(in_store)?;
-            let account = session.account();
-            Ok(Found::Usable(CodexAuth::backend(mode, source, account, session).kept_in(stores)))
+            Ok(Found::Usable(CodexAuth::of_session(source, session).kept_in(stores)))
         }
         // A host application's, which left them here; they cannot be refreshed from here.
         AuthMode::ChatGptAuthTokens => {

@@ -8,6 +8,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::saving::Saving;
 use crate::error::{AuthError, AuthErrorKind};
 
 pub(super) const ACCOUNT_ID: HeaderName = HeaderName::from_static("chatgpt-account-id");
@@ -34,13 +35,15 @@ pub(super) const RESIDENCY: HeaderName = HeaderName::from_static("x-openai-inter
 pub struct AuthHeaders {
     headers: Arc<Vec<(HeaderName, HeaderValue)>>,
     generation: u64,
+    /// Set for the call that started a refresh.
+    saving: Option<Saving>,
 }
 
 impl AuthHeaders {
     /// No headers yet, of that generation. A client refuses to send a request on which nothing was put.
     #[must_use]
     pub fn new(generation: u64) -> Self {
-        Self { headers: Arc::default(), generation }
+        Self { headers: Arc::default(), generation, saving: None }
     }
 
     /// Adds `Authorization: Bearer …`.
@@ -123,6 +126,15 @@ impl AuthHeaders {
         }
     }
 
+    /// These, for the call that started a refresh: it waits for the save.
+    pub(super) fn while_saving(self, saving: Saving) -> Self {
+        Self { saving: Some(saving), ..self }
+    }
+
+    pub(crate) fn take_saving(&mut self) -> Option<Saving> {
+        self.saving.take()
+    }
+
     /// The headers themselves, not a copy.
     pub(crate) fn shared(&self) -> Arc<Vec<(HeaderName, HeaderValue)>> {
         self.headers.clone()
@@ -135,7 +147,7 @@ impl AuthHeaders {
             copy.set_sensitive(value.is_sensitive());
             (name.clone(), copy)
         });
-        Self { headers: Arc::new(copies.collect()), generation: self.generation }
+        Self { headers: Arc::new(copies.collect()), generation: self.generation, saving: None }
     }
 
     /// The headers, for an HTTP stack that does not use the `http` crate.

@@ -28,6 +28,13 @@ pub enum AuthHealth {
     Expiring,
     /// They are being refreshed.
     Refreshing,
+    /// They have been refreshed, and the store has not taken the new ones yet. They work, and saving them is tried again for as
+    /// long as the session lives; if the program ends before that succeeds, the sign-in is lost.
+    /// [`settled`](crate::Client::settled) says what stands in the way.
+    Unsaved,
+    /// A refresh gave the tokens of another user. Nothing was saved; the error of the call that needed the refresh has them
+    /// ([`AuthError::into_credentials`](crate::AuthError::into_credentials)).
+    OtherUser,
     /// They cannot be refreshed: the user must sign in again.
     ReauthRequired(
         /// Why.

@@ -96,6 +96,16 @@ pub trait AuthProvider: Send + Sync + 'static {
         AccountFacts::default()
     }
 
+    /// Completes when nothing is left to be saved of what a refresh gave, within a bounded time, and says what is not saved.
+    /// The default completes at once.
+    ///
+    /// # Errors
+    ///
+    /// When credentials are not saved.
+    fn settled(&self) -> AuthFuture<'_, ()> {
+        AuthFuture::ready(Ok(()))
+    }
+
     /// How the credentials are now. Makes no request and does not block. The default is [`AuthHealth::Ready`].
     fn health(&self, context: &AuthContext) -> AuthHealth {
         let _ = context;
@@ -123,6 +133,10 @@ macro_rules! provide_through {
                 (**self).refused(refusal, context)
             }
 
+            fn settled(&self) -> AuthFuture<'_, ()> {
+                (**self).settled()
+            }
+
             fn account(&self) -> AccountFacts {
                 (**self).account()
             }
@@ -144,6 +158,7 @@ provide_through! { Arc Box }
 pub(crate) trait ErasedProvider: Send + Sync {
     fn auth_headers<'a>(&'a self, context: &'a AuthContext) -> AuthFuture<'a>;
     fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery>;
+    fn settled(&self) -> AuthFuture<'_, ()>;
     fn account(&self) -> AccountFacts;
     fn health(&self, context: &AuthContext) -> AuthHealth;
     fn health_after<'a>(&'a self, seen: AuthHealth, context: &'a AuthContext) -> AuthFuture<'a, AuthHealth>;
@@ -156,6 +171,10 @@ impl<P: AuthProvider> ErasedProvider for P {
 
     fn refused<'a>(&'a self, refusal: &'a AuthRefusal, context: &'a AuthContext) -> AuthFuture<'a, AuthRecovery> {
         AuthProvider::refused(self, refusal, context)
+    }
+
+    fn settled(&self) -> AuthFuture<'_, ()> {
+        AuthProvider::settled(self)
     }
 
     fn account(&self) -> AccountFacts {

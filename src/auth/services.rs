@@ -6,7 +6,7 @@ use url::Url;
 use super::agent_identity::{AgentAuthApi, AgentServices};
 use super::service_urls::{ACCOUNTS_PATH, PRODUCTION, STAGING, STAGING_BACKEND, at, without_slash};
 use crate::environment::Environment;
-use crate::error::ConfigError;
+use crate::error::{AuthError, AuthErrorKind, ConfigError};
 use crate::exchange::{BaseUrl, Origin, TrustedHosts, has_user_info, is_loopback};
 
 const TOKEN_PATH: &str = "/oauth/token";
@@ -24,6 +24,8 @@ const AGENTS_URL: &str = "CODEX_AGENT_IDENTITY_AUTHAPI_BASE_URL";
 pub(crate) struct AuthServices {
     /// Refreshes tokens.
     pub(crate) token_url: Url,
+    /// Whose refresh tokens may be sent there.
+    pub(crate) issuers: KnownIssuers,
     /// Revokes tokens.
     pub(crate) revoke_url: Url,
     /// Exchanges identity tokens of workloads.
@@ -77,6 +79,11 @@ impl AuthServices {
         let given_api = in_code(&given.auth_api_base_url, ".auth_api_base_url(..)")?.map(without_slash);
 
         let issuer = issuer_of(base_url)?;
+        let named_in_code = given_token_url.iter().filter(|_| given.token_url.is_some()).chain([&issuer]);
+        let issuers = KnownIssuers {
+            origins: named_in_code.filter_map(Origin::of).chain(allowed.iter().cloned()).collect(),
+            is_loopback: base_url.is_loopback(),
+        };
         let accounts_url = if base_url.is_loopback() { base_url.with_target("") } else { at(&issuer, ACCOUNTS_PATH) };
         let revoke_url = match (named_revoke_url, &given_token_url) {
             (Some(url), _) => url,
@@ -91,6 +98,7 @@ impl AuthServices {
             AgentServices::new(base_url, given_api.clone(), given.agent_auth_api, named_agents)
         };
         Ok(Self {
+            issuers,
             token_url: given_token_url.unwrap_or_else(|| at(&issuer, TOKEN_PATH)),
             revoke_url,
             exchange_url: at(&issuer, TOKEN_PATH),
@@ -101,6 +109,34 @@ impl AuthServices {
             #[cfg(feature = "agent-identity")]
             agents,
         })
+    }
+}
+
+/// Who may have issued a refresh token that is used: it is sent to nobody on behalf of anybody else.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownIssuers {
+    /// The backend's own, and those that the application named in code.
+    origins: Vec<Origin>,
+    /// The backend is on loopback. What it is sent leaves the machine never.
+    is_loopback: bool,
+}
+
+impl KnownIssuers {
+    pub(super) fn check(&self, issuer: &str) -> Result<(), AuthError> {
+        let url = Url::parse(issuer).ok();
+        let origin = url.as_ref().and_then(Origin::of);
+        let is_known = origin.as_ref().is_some_and(|origin| {
+            self.origins.contains(origin) || (self.is_loopback && TrustedHosts::AUTH.contains(origin))
+        });
+        if is_known || (self.is_loopback && url.as_ref().is_some_and(is_loopback)) {
+            return Ok(());
+        }
+        let named = origin.map_or_else(|| "no URL".to_owned(), |origin| origin.to_string());
+        let message = format!(
+            "the refresh token was issued by another issuer ({named}) than the one of this backend, and is not used. Name it in \
+             code, with `.token_url(..)`, if it is meant"
+        );
+        Err(AuthError::new(AuthErrorKind::UnknownIssuer, message))
     }
 }
 

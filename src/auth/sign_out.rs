@@ -8,7 +8,7 @@ use http::Method;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::chatgpt::{CLIENT_ID, Tokens};
+use super::chatgpt::Tokens;
 use super::service_call::ServiceCall;
 use super::store::{CredentialStore, StoreError, StoreErrorKind, SwapOutcome};
 use super::{AuthContext, AuthMode};
@@ -100,11 +100,15 @@ impl SignOut {
     pub async fn revoke(&self, context: &AuthContext) -> Result<RevocationOutcome, AuthError> {
         let stores = self.stores.clone();
         let tokens = blocking(move || tokens_in(&stores)).await??;
+        if let Some(issuer) = &tokens.issuer {
+            context.services.issuers.check(issuer)?;
+        }
+        let client_id = tokens.client_id().to_owned();
         let (token, hint) = match tokens.refresh_token {
             Some(token) => (token, RevokedToken::Refresh),
             None => (tokens.access_token, RevokedToken::Access),
         };
-        revoke(&token, hint, context).await?;
+        revoke(&token, hint, &client_id, context).await?;
         let sign_out = self.clone();
         let forgotten = blocking(move || sign_out.forget()).await?;
         Ok(RevocationOutcome { token: hint, forgotten })
@@ -191,13 +195,18 @@ fn tokens_in(stores: &[Arc<dyn CredentialStore>]) -> Result<Tokens, AuthError> {
     Err(AuthError::new(AuthErrorKind::NotFound, message))
 }
 
-async fn revoke(token: &SecretString, which: RevokedToken, context: &AuthContext) -> Result<(), AuthError> {
+async fn revoke(
+    token: &SecretString,
+    which: RevokedToken,
+    client_id: &str,
+    context: &AuthContext,
+) -> Result<(), AuthError> {
     use secrecy::ExposeSecret;
     let body = match which {
         RevokedToken::Refresh => json!({
             "token": token.expose_secret(),
             "token_type_hint": "refresh_token",
-            "client_id": CLIENT_ID,
+            "client_id": client_id,
         }),
         RevokedToken::Access => json!({ "token": token.expose_secret(), "token_type_hint": "access_token" }),
     };

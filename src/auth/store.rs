@@ -1,6 +1,7 @@
 //! Where credentials are kept: the trait, and the stores built in.
 
 mod file;
+mod journal;
 #[cfg(feature = "keyring")]
 mod keyring;
 mod locks;
@@ -153,6 +154,8 @@ impl StoredCredentials {
     /// When the text is not one JSON object. The error tells the place and quotes nothing.
     pub fn from_json(text: &str) -> Result<Self, MalformedCredentials> {
         let at = |reason, line, column| MalformedCredentials { reason, line, column };
+        // Editors put a byte-order mark in front.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if let Err(excess) = crate::wire::check(text.as_bytes()) {
             return Err(at(excess.as_str(), 1, 1));
         }

@@ -92,12 +92,24 @@ struct Exchanged {
     access_token: SecretString,
     token_type: String,
     issued_token_type: String,
+    #[serde(deserialize_with = "seconds")]
     expires_in: u64,
     user_id: String,
     chatgpt_account_id: String,
     chatgpt_account_user_id: String,
     #[serde(default)]
     chatgpt_plan_type: Option<String>,
+}
+
+/// A number in any form: servers also write `3600.0` and `"3600"`.
+fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+    let lifetime = number.filter(|number: &f64| number.fract() == 0.0);
+    let lifetime = lifetime.and_then(|number| Duration::try_from_secs_f64(number).ok());
+    lifetime
+        .map(|lifetime| lifetime.as_secs())
+        .ok_or_else(|| serde::de::Error::custom("`expires_in` is no number of seconds"))
 }
 
 impl WorkloadIdentity {
@@ -201,7 +213,7 @@ impl Federation {
         if text.len() as u64 > LONGEST_ASSERTION {
             return Err(AuthError::permanent(format!("the identity token in {path} is longer than 16 KiB")));
         }
-        match text.trim() {
+        match text.trim_start_matches('\u{feff}').trim() {
             "" => Err(incomplete(format!("the identity token in {path} is blank"))),
             text => Ok(text.into()),
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Client;
-use crate::error::{Error, ErrorKind};
+use crate::error::{AuthError, Error, ErrorKind};
 use crate::mode::{CodexBackend, Mode, NoAuth, OpenAiApi};
 
 /// A client whose mode is known only at run time. Narrow it once, then let the types carry it.
@@ -41,6 +41,19 @@ impl AnyClient {
             Self::Codex(_) => CodexBackend::NAME,
             Self::OpenAi(_) => OpenAiApi::NAME,
             Self::Anonymous(_) => NoAuth::NAME,
+        }
+    }
+
+    /// Completes when nothing is left to be saved of what a refresh gave: [`Client::settled`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::settled`].
+    pub async fn settled(&self) -> Result<(), AuthError> {
+        match self {
+            Self::Codex(client) => client.settled().await,
+            Self::OpenAi(client) => client.settled().await,
+            Self::Anonymous(client) => client.settled().await,
         }
     }
 

@@ -42,6 +42,8 @@ pub enum AuthErrorKind {
     OtherMode,
     /// The application's [`CredentialRestrictions`](crate::auth::CredentialRestrictions) do not allow the credentials.
     NotAllowed,
+    /// The refresh token was issued by somebody who is neither the backend's issuer nor named in code. It was not sent.
+    UnknownIssuer,
     /// A failure that may pass; the credentials are not known to be bad.
     Transient,
     /// A failure that a retry does not mend.

@@ -57,6 +57,7 @@ impl RootCertificates {
 fn parse_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     // OpenSSL's own label: the certificate, followed by OpenSSL's trust settings in the same section.
     let text = String::from_utf8_lossy(pem).replace(" TRUSTED CERTIFICATE-----", " CERTIFICATE-----");
+    let text = text.trim_start_matches('\u{feff}');
     let mut certificates = Vec::new();
     for (index, section) in CertificateDer::pem_slice_iter(text.as_bytes()).enumerate() {
         let number = index + 1;

@@ -1,6 +1,7 @@
 //! How a successful answer becomes what its caller gets: read to its end, or handed on as a stream.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
@@ -19,6 +20,9 @@ use crate::error::{Error, ErrorKind};
 /// The longest successful answer that is read into memory.
 const LONGEST_ANSWER: usize = 64 << 20;
 
+/// Work that an answer is followed by.
+pub(crate) type Afterwards = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Makes of a successful answer what its caller gets. As long as this fails, the request may be retried.
 pub(crate) trait Receive: Send + Sync {
     type Received: Send;
@@ -32,6 +36,11 @@ pub(crate) trait Receive: Send + Sync {
         opened: Opened,
         activity: Option<&Activity>,
     ) -> impl Future<Output = Result<Self::Received, NotReceived>> + Send;
+
+    /// Lets what was received, if it goes on, wait for `last` at its end. What has ended already gives it back.
+    fn end_after(_received: &mut Self::Received, last: Afterwards) -> Option<Afterwards> {
+        Some(last)
+    }
 
     /// The status of the answer that was received.
     fn status(received: &Self::Received) -> StatusCode;

@@ -23,7 +23,7 @@ const KEPT_BYTES: usize = 4096;
 pub(crate) struct Scrubber {
     headers: Option<Arc<Vec<(HeaderName, HeaderValue)>>>,
     signed_url: Option<Arc<str>>,
-    in_body: Option<SecretString>,
+    in_body: Vec<SecretString>,
 }
 
 impl Scrubber {
@@ -44,7 +44,12 @@ impl Scrubber {
 
     /// Knows a credential that the request carries in its body.
     pub(crate) fn for_secret(secret: SecretString) -> Self {
-        Self { in_body: Some(secret), ..Self::default() }
+        Self::for_secrets([secret])
+    }
+
+    /// Knows several.
+    pub(crate) fn for_secrets(secrets: impl IntoIterator<Item = SecretString>) -> Self {
+        Self { in_body: secrets.into_iter().collect(), ..Self::default() }
     }
 
     /// Each secret in the spellings in which servers quote: as it is, in JSON, in a URL, in HTML. The longest first.

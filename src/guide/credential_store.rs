@@ -18,8 +18,9 @@
 //! * Compare values with `==`, not texts. The same credentials can be spelled in several ways.
 //! * If something else is kept, it stays, and `swap` returns it in [`SwapOutcome::Changed`](crate::auth::SwapOutcome). That
 //!   is not an error: the session then adopts what is kept, or writes its tokens over it.
-//! * An error means that nothing was written. While a session cannot save new tokens, it goes on trying for a minute and
-//!   works with them meanwhile.
+//! * An error means that nothing was written. While a session cannot save new tokens, it works with them and goes on trying
+//!   for as long as it lives; it keeps the lease meanwhile, and its health is
+//!   [`AuthHealth::Unsaved`](crate::auth::AuthHealth::Unsaved).
 //!
 //! **Do not change the document.** Keep the text of [`to_json`](crate::auth::StoredCredentials::to_json) whole and give it
 //! back with [`from_json`](crate::auth::StoredCredentials::from_json). It also holds members that this crate does not know,

@@ -69,6 +69,8 @@
 //!   holds the tool's own two locks while the file is replaced. The tool takes no lock while it refreshes, so once in a
 //!   while both refresh at the same time: then the server refuses one of them, and that one adopts what the other has
 //!   saved.
+//!   In a container, mount the folder, not the file alone: a file that is a mount of its own cannot be replaced in one step, and
+//!   is written in place, behind a journal.
 //! * **A file of your own** when your program's sign-in and the official tool's are to be independent of each other: a
 //!   `FileStore` with another path, filled by a sign-in of its own. Do not copy the tool's file: a refresh token works
 //!   once, so only one of two copies can be refreshed.
@@ -115,6 +117,13 @@
 //! [`AuthError::reauth_reason`](crate::AuthError::reauth_reason) tells why the user has to sign in again. A token that is
 //! seconds old is not refreshed because of a 401: the next one would be refused too.
 //!
+//! After a switch of workspace, a refresh may answer with tokens of the user's home account. They are saved, and requests go on
+//! in the name of the account that the store names. Only tokens of another *user* are not saved: the error hands them over
+//! ([`into_credentials`](crate::AuthError::into_credentials)), and the health is
+//! [`AuthHealth::OtherUser`](crate::auth::AuthHealth::OtherUser). A refresh token that a record says was issued by somebody else
+//! than the backend's own issuer is never sent ([`AuthErrorKind::UnknownIssuer`](crate::auth::AuthErrorKind::UnknownIssuer)),
+//! unless the application names that issuer in code.
+//!
 //! [`Client::auth_health`](crate::Client::auth_health) tells the state of the credentials without a request, and
 //! [`watch_auth_health`](crate::Client::watch_auth_health) each change of it, for a program that wants to
 //! ask its user to sign in before a call fails.
@@ -124,8 +133,23 @@
 //!
 //! # What can still be lost
 //!
-//! If a process dies between the server's answer to a refresh and the save, which takes a few milliseconds, the new refresh
-//! token is lost. There is no way to close that gap from the client's side: the old token has been used up, and the server
-//! tells the new one once. The next refresh then says that the user must sign in again. Everything else that can go wrong
-//! on the way (a caller that goes away, a run time that is shut down, a disk that is full, a file that changes) costs
-//! nothing.
+//! A refresh token works once, and the server tells the next one once. So what a refresh gave has to be saved before the
+//! program ends. The run time on which a refresh was started does not end before that: it waits for the token endpoint's
+//! time-out and 10 seconds at the most, and not longer than 10 seconds after the answer. The call that started the refresh
+//! waits for the save too, up to 2 seconds once it has its answer; a stream waits at its end. A panic, a time-out, a dropped
+//! future or stream and a cancelled task lose nothing.
+//!
+//! These wait for nothing: `std::process::exit`, `Runtime::shutdown_background` and `Runtime::shutdown_timeout`. Await
+//! [`Client::settled`](crate::Client::settled) before them; it exists on [`CodexAuth`](crate::CodexAuth),
+//! [`ChatGptSession`](crate::ChatGptSession) and [`AnyClient`](crate::AnyClient) too, and says what is not saved.
+//!
+//! While a store does not take the new tokens, the session works with them,
+//! [its health](crate::Client::auth_health) is [`AuthHealth::Unsaved`](crate::auth::AuthHealth::Unsaved), and saving is tried
+//! again for as long as the session lives.
+//!
+//! So a sign-in is lost, and the user must sign in again, only when
+//!
+//! * the process is killed, or the machine fails, between the server's answer and the save, which takes a few milliseconds;
+//! * the process ends by one of the three ways above without `settled()`, behind a call that did not wait for the save, or
+//!   whose 2 seconds ran out;
+//! * the store does not take the new tokens, though it was tried before, until the program has ended.

@@ -298,6 +298,8 @@ async fn what_goes_wrong_is_told_and_names_the_command() {
         ("printf 'a\\nb\\033[31m' >&2; exit 1", "and said: a b"),
         ("echo 'key sk-MARK-0123456789 is bad' >&2; exit 1", "and said: key [hidden] is bad"),
         ("set -x; echo MARK-printed-and-traced; exit 1", "and said: + echo [hidden]"),
+        ("echo MARK-one-of MARK-two-words; echo 'no: MARK-two-words' >&2; exit 1", "and said: no: [hidden]"),
+        ("set -x; VAULT_PIN=MARK-4711; exit 1", "and said: + VAULT_PIN=[hidden]"),
         ("kill -9 $$", "signal: 9"),
         ("true", "printed nothing"),
         ("printf '  \\n \\t'", "printed nothing"),

@@ -666,18 +666,22 @@ async fn restrictions_that_are_set_twice_both_hold() {
 }
 
 #[tokio::test]
-async fn a_refresh_under_restrictions_uses_no_tokens_of_another_workspace_and_loses_none_of_its_own() {
+async fn a_refresh_under_restrictions_uses_no_tokens_of_another_sign_in_and_loses_none_of_its_own() {
     let backend = Backend::start().unwrap();
     let home = home_with(&backend.issue_auth_json("acct-1", Duration::ZERO));
     let file = || std::fs::read_to_string(home.path().join("auth.json")).unwrap();
-    let (before, theirs) = (file(), backend.issue_access_token("acct-2"));
+    let claims = json!({ "https://api.openai.com/auth": {
+        "chatgpt_account_id": "acct-2", "chatgpt_user_id": "user-other",
+    } });
+    let theirs = BASE64_URL_SAFE_NO_PAD.encode(claims.to_string());
+    let (before, theirs) = (file(), format!("e30.{theirs}.c2ln"));
     // That another workspace is allowed, too, does not make the session its own.
     for workspaces in [&["acct-1"][..], &["acct-1", "acct-2"]] {
         let ours = CredentialRestrictions::default().workspaces(workspaces.iter().copied());
         let ours = sources(&[("CODEX_HOME", path(&home))]).restrict(ours);
         let auth = backend.client().load_auth(&ours).await.unwrap();
         let client = backend.client().codex_auth(&auth).unwrap().build().unwrap();
-        let answer = json!({ "access_token": theirs.expose_secret(), "refresh_token": "theirs" });
+        let answer = json!({ "access_token": theirs, "refresh_token": "theirs" });
         backend.inject(Route::REFRESH_TOKEN, Fault::status(200).body(answer.to_string()));
         let error = client.usage().get().await.unwrap_err();
         assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::AccountMismatch);

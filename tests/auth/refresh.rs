@@ -8,7 +8,7 @@ use codex_backend::auth::{
     AuthErrorKind, CredentialStore, FileStore, MemoryStore, RefreshLease, StoreError, StoredCredentials, SwapOutcome,
 };
 use codex_backend::testing::{Backend, Fault, ManualClock, Route};
-use codex_backend::{ChatGptSession, Client, CodexBackend, ErrorKind};
+use codex_backend::{ChatGptSession, Client, CodexBackend, CodexResponses, ErrorKind, Timeouts};
 use serde_json::{Value, json};
 
 const EXPIRED: Duration = Duration::ZERO;
@@ -157,6 +157,48 @@ async fn a_token_about_to_expire_is_used_while_it_is_refreshed() {
     assert_eq!(world.refreshes(), 1);
 }
 
+/// In the window in which a token is used while it is refreshed.
+const SOON: Duration = Duration::from_secs(200);
+
+#[tokio::test]
+async fn the_call_that_started_a_refresh_waits_for_its_save_and_no_other_does() {
+    let world = World::with_tokens_for(SOON);
+    let before = world.file();
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_secs(1)));
+    let client = world.client();
+    let first = tokio::spawn(client.usage().get().into_future());
+    until(|| world.refreshes() == 1).await;
+    client.usage().get().await.unwrap();
+    assert_eq!(world.file(), before);
+    first.await.unwrap().unwrap();
+    assert_ne!(world.file(), before);
+}
+
+#[tokio::test]
+async fn a_stream_is_handed_over_at_once_and_its_end_waits_for_the_save() {
+    let world = World::with_tokens_for(SOON);
+    let before = world.file();
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_secs(1)));
+    let responses = CodexResponses::new(&world.client());
+    let stream = responses.create("gpt-5.5", "You are terse.", "Hello").stream().await.unwrap();
+    assert_eq!(world.file(), before);
+    stream.collect().await.unwrap();
+    assert_ne!(world.file(), before);
+}
+
+#[tokio::test]
+async fn the_deadline_of_a_call_ends_its_wait_for_the_save_and_not_the_refresh() {
+    let world = World::with_tokens_for(SOON);
+    let before = world.file();
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(1_500)));
+    let client = world.client();
+    client.usage().get().with_timeouts(Timeouts::default().call(Duration::from_millis(500))).await.unwrap();
+    assert_eq!(world.file(), before);
+    client.settled().await.unwrap();
+    assert_ne!(world.file(), before);
+    assert_eq!(world.refreshes(), 1);
+}
+
 #[tokio::test]
 async fn a_token_that_is_far_from_its_end_is_left_alone() {
     let world = World::with_tokens_for(Duration::from_secs(330));
@@ -205,24 +247,175 @@ async fn a_fresh_token_that_is_refused_does_not_cost_the_refresh_token() {
 
 #[tokio::test]
 async fn a_dead_refresh_token_asks_for_a_sign_in_and_is_not_sent_again() {
-    for code in ["refresh_token_reused", "refresh_token_expired", "refresh_token_invalidated", "invalid_grant"] {
-        let world = World::with_tokens_for(EXPIRED);
-        let before = world.file();
-        let body = json!({ "error": { "code": code, "message": "no" } }).to_string();
-        world.backend.inject(Route::REFRESH_TOKEN, Fault::status(400).body(body).times(9));
-        let client = world.client();
-        for _ in 0..2 {
-            let error = client.usage().get().await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Auth, "{code}");
-            assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::ReauthRequired);
-            assert!(error.needs_sign_in() && !error.may_have_been_sent());
-        }
-        assert_eq!((world.refreshes(), world.file()), (1, before));
+    let codes = [
+        "refresh_token_reused",
+        "refresh_token_expired",
+        "refresh_token_invalidated",
+        "invalid_grant",
+        "app_session_expired",
+    ];
+    for (code, status) in codes.into_iter().zip([400, 401, 403, 500, 400]) {
+        for body in [
+            json!({ "error": { "code": code, "message": "no" } }),
+            json!({ "error": code }),
+            json!({ "code": code, "error": "invalid_request" }),
+        ] {
+            let world = World::with_tokens_for(EXPIRED);
+            let before = world.file();
+            world.backend.inject(Route::REFRESH_TOKEN, Fault::status(status).body(body.to_string()).times(9));
+            let client = world.client();
+            for _ in 0..2 {
+                let error = client.usage().get().await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Auth, "{code}");
+                assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::ReauthRequired, "{status} {body}");
+                assert!(error.needs_sign_in() && !error.may_have_been_sent());
+            }
+            assert_eq!((world.refreshes(), world.file()), (1, before), "{status} {body}");
 
-        // A new sign-in mends it, without a restart.
-        world.write(&world.backend.issue_auth_json("acct-1", HOUR));
+            // A new sign-in mends it, without a restart.
+            world.write(&world.backend.issue_auth_json("acct-1", HOUR));
+            client.usage().get().await.unwrap();
+            assert_eq!(world.refreshes(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_not_known_is_a_mistake_of_the_configuration_and_costs_nothing() {
+    let world = World::with_tokens_for(EXPIRED);
+    let before = world.file();
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::status(401).body(r#"{"error":"invalid_client"}"#));
+    let client = world.client();
+    let error = client.usage().get().await.unwrap_err();
+    assert_eq!(error.auth_error().unwrap().kind(), AuthErrorKind::Permanent, "{error:?}");
+    assert!(!error.needs_sign_in());
+    assert_eq!(world.file(), before);
+    client.usage().get().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_without_tokens_is_not_asked_for_again() {
+    let world = World::with_tokens_for(EXPIRED);
+    world.backend.inject(Route::REFRESH_TOKEN, Fault::status(200).body(r#"{"expires_in":3600}"#).times(9));
+    let client = world.client();
+    for _ in 0..2 {
+        let error = client.usage().get().await.unwrap_err();
+        assert!(error.to_string().contains("without an access token"), "{error}");
+    }
+    assert_eq!(world.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn after_a_switch_of_workspace_the_document_says_which_account_is_meant() {
+    let world = World::with_tokens_for(EXPIRED);
+    let mut switched = world.file();
+    switched["tokens"]["account_id"] = json!("acct-2");
+    world.write(&switched.to_string());
+    let client = world.client();
+    for _ in 0..2 {
+        // The server answers with the tokens of the home account.
+        let headers = http::HeaderMap::from(&client.auth_headers().await.unwrap());
+        assert_eq!(headers["chatgpt-account-id"], "acct-2");
+    }
+    assert_eq!(world.refreshes(), 1);
+    let after = world.file();
+    assert_eq!(after["tokens"]["account_id"], "acct-2");
+    for token in ["access_token", "refresh_token"] {
+        assert_ne!(after["tokens"][token], switched["tokens"][token]);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_is_the_records_own_clients_and_says_why_it_is_made() {
+    let proactive = World::with_tokens_for(EXPIRED);
+    let mut document = proactive.file();
+    document["tokens"]["oauth_provenance"] = json!({ "issuer": "https://auth.openai.com", "client_id": "app_other" });
+    proactive.write(&document.to_string());
+    proactive.client().usage().get().await.unwrap();
+
+    let refused = World::with_tokens_for(HOUR);
+    refused.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_expired"));
+    refused.client().usage().get().await.unwrap();
+
+    let scheduled = World::with_tokens_for(HOUR);
+    let mut document = scheduled.file();
+    document["tokens"]["access_token"] = json!("opaque");
+    scheduled.write(&document.to_string());
+    let client = scheduled.client();
+    client.auth_headers().await.unwrap();
+    client.settled().await.unwrap();
+
+    for (world, reason, client_id) in [
+        (&proactive, "proactive_expiry", "app_other"),
+        (&refused, "unauthorized_recovery", "app_EMoamEEZ73f0CkXaXp7hrann"),
+        (&scheduled, "scheduled", "app_EMoamEEZ73f0CkXaXp7hrann"),
+    ] {
+        let sent = world.backend.requests_to(Route::REFRESH_TOKEN)[0].json();
+        assert_eq!((&sent["refresh_reason"], &sent["client_id"]), (&json!(reason), &json!(client_id)));
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_of_an_unknown_issuer_never_leaves() {
+    for (issuer, is_known) in [
+        ("https://auth.example", false),
+        ("https://auth.openai.com.evil.test", false),
+        ("http://auth.openai.com", false),
+        ("no URL", false),
+        ("http://127.0.0.1:9", true),
+        ("https://auth.openai.com/", true),
+    ] {
+        let world = World::with_tokens_for(EXPIRED);
+        let mut document = world.file();
+        document["tokens"]["oauth_provenance"] = json!({ "issuer": issuer });
+        world.write(&document.to_string());
+        let outcome = world.client().usage().get().await;
+        if is_known {
+            outcome.unwrap();
+            continue;
+        }
+        let kind = outcome.unwrap_err().auth_error().unwrap().kind();
+        assert_eq!((kind, world.refreshes()), (AuthErrorKind::UnknownIssuer, 0), "{issuer}");
+        assert_eq!(world.file(), document);
+        let sign_out = codex_backend::auth::SignOut::of(FileStore::new(world.path()));
+        let error = sign_out.revoke(&world.backend.client().auth_context().unwrap()).await.unwrap_err();
+        assert_eq!(error.kind(), AuthErrorKind::UnknownIssuer);
+        assert_eq!(world.backend.requests_to(Route::REVOKE_TOKEN).len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn with_a_clock_that_is_a_day_ahead_many_processes_refresh_once() {
+    let world = World::with_tokens_for(HOUR);
+    let clock = ManualClock::starting_at(SystemTime::now() + 24 * HOUR);
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let session = ChatGptSession::open(FileStore::new(world.path())).unwrap();
+            world.backend.client().clock(clock.clone()).provider(session).build().unwrap()
+        })
+        .collect();
+    for client in &clients {
         client.usage().get().await.unwrap();
-        assert_eq!(world.refreshes(), 1);
+    }
+    assert_eq!(world.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_a_number_with_a_fraction_and_padding_are_read() {
+    use base64::Engine;
+    let world = World::with_tokens_for(HOUR);
+    world.write(&format!("\u{feff}{}", world.file()));
+    world.client().usage().get().await.unwrap();
+
+    let claims = r#""https://api.openai.com/auth":{"chatgpt_account_id":"acct-9"}"#;
+    for exp in ["1000000000", "1000000000.5", "1e9"] {
+        let payload = base64::prelude::BASE64_URL_SAFE.encode(format!(r#"{{"exp":{exp},{claims}}} "#));
+        let document = json!({ "tokens": { "access_token": format!("e30.{payload}.c2ln") } });
+        world.write(&document.to_string());
+        let session = ChatGptSession::open(FileStore::new(world.path())).unwrap();
+        assert_eq!(session.account_id().as_deref(), Some("acct-9"), "{payload}");
+        let end = session.expires_at().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(end.as_secs(), 1_000_000_000);
     }
 }
 

@@ -63,6 +63,10 @@ impl Second {
         second
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn told(&mut self) -> Value {
         let mut line = String::new();
         loop {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -15,9 +15,11 @@ use codex_backend::auth::{
 };
 use codex_backend::testing::{Backend, Fault, ManualClock, RecordedRequest, Route};
 use codex_backend::{ChatGptSession, Client, CodexBackend, Error, ErrorKind, OpenAiFileUpload};
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use crate::support::capture::{capture_traces, traced};
 use crate::support::guard::guard;
 use crate::support::sign_in::{EXPIRED, HOUR, SignIn, replace_without_locks};
 
@@ -540,6 +542,111 @@ async fn what_a_store_does_not_take_is_used_as_long_as_the_session_lives() {
     assert_eq!(guard(client.auth_refused(refusal)).await.unwrap(), AuthRecovery::GiveUp);
     usage(&client).await.unwrap();
     assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
+}
+
+/// Saves nothing while there is no room.
+#[derive(Debug)]
+struct Outage {
+    kept: MemoryStore,
+    has_room: AtomicBool,
+}
+
+#[derive(Debug)]
+struct OutageLease<'a>(&'a Outage);
+
+impl CredentialStore for Outage {
+    fn describe(&self) -> String {
+        "a store with an outage".to_owned()
+    }
+
+    fn load(&self) -> Result<Option<StoredCredentials>, StoreError> {
+        self.kept.load()
+    }
+
+    fn swap(
+        &self,
+        expected: Option<&StoredCredentials>,
+        new: Option<&StoredCredentials>,
+    ) -> Result<SwapOutcome, StoreError> {
+        if self.has_room.load(Ordering::Relaxed) {
+            return self.kept.swap(expected, new);
+        }
+        Err(StoreError::new(StoreErrorKind::Unwritable, self.describe(), "there is no room"))
+    }
+
+    fn begin_refresh(&self, _: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
+        Ok(Box::new(OutageLease(self)))
+    }
+}
+
+impl RefreshLease for OutageLease<'_> {
+    fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<SwapOutcome, StoreError> {
+        self.0.swap(Some(expected), Some(new))
+    }
+}
+
+/// A client whose refreshed tokens have not been saved for longer than a refresh has patience.
+async fn in_an_outage(backend: &Backend) -> (Arc<Outage>, Client<CodexBackend>) {
+    let credentials = StoredCredentials::from_json(&backend.issue_auth_json("acct-1", EXPIRED)).unwrap();
+    let store = Arc::new(Outage { kept: MemoryStore::new(credentials), has_room: AtomicBool::new(false) });
+    let clock = ManualClock::starting_at(SystemTime::now());
+    let client = on(&clock, backend, store.clone());
+    usage(&client).await.unwrap();
+    assert_eq!(client.auth_health(), AuthHealth::Unsaved);
+    clock.advance(Duration::from_secs(61));
+    let error = guard(client.settled()).await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    for said in ["are not saved in a store with an outage", "there is no room"] {
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    (store, client)
+}
+
+#[tokio::test]
+async fn an_outage_longer_than_any_patience_loses_nothing_while_the_session_lives() {
+    let backend = Backend::start().unwrap();
+    let (store, client) = in_an_outage(&backend).await;
+    let before = store.load().unwrap();
+    usage(&client).await.unwrap();
+    assert_eq!(client.auth_health(), AuthHealth::Unsaved);
+
+    store.has_room.store(true, Ordering::Relaxed);
+    let mut health = client.watch_auth_health();
+    while guard(health.next()).await != Some(AuthHealth::Ready) {}
+    guard(client.settled()).await.unwrap();
+    assert_ne!(store.load().unwrap(), before);
+    assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
+    // What was saved is the newest: it can be used once more.
+    let session = ChatGptSession::open(store.clone()).unwrap();
+    let token = client.auth_headers().await.unwrap();
+    let bearer = token.iter().find(|(name, _)| *name == "authorization").unwrap().1.to_str().unwrap().to_owned();
+    backend.revoke_access_token(&bearer.trim_start_matches("Bearer ").into());
+    usage(&backend.client().chatgpt(session).build().unwrap()).await.unwrap();
+    assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 2);
+}
+
+#[tokio::test]
+async fn tokens_that_are_not_saved_are_refreshed_again_with_the_newest_refresh_token() {
+    let backend = Backend::start().unwrap();
+    let (store, client) = in_an_outage(&backend).await;
+    let used = client.auth_headers().await.unwrap().generation();
+    store.has_room.store(true, Ordering::Relaxed);
+    let refusal = AuthRefusal::new(http::StatusCode::UNAUTHORIZED, used);
+    assert_eq!(guard(client.auth_refused(refusal)).await.unwrap(), AuthRecovery::Retry);
+    guard(client.settled()).await.unwrap();
+    assert_eq!(client.auth_health(), AuthHealth::Ready);
+    usage(&client).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_never_saved_is_told_when_the_last_handle_goes() {
+    capture_traces();
+    let backend = Backend::start().unwrap();
+    let (_store, client) = in_an_outage(&backend).await;
+    drop(client);
+    while !traced().contains("were never saved, and are lost") {
+        tokio::time::sleep(MILLISECOND).await;
+    }
 }
 
 #[test]

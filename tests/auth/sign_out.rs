@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use codex_backend::auth::{
-    AuthErrorKind, AuthSource, AuthSources, CredentialStore, FileStore, ForgottenCredentials, MemoryStore,
+    AuthErrorKind, AuthHealth, AuthSource, AuthSources, CredentialStore, FileStore, ForgottenCredentials, MemoryStore,
     ReauthReason, RevocationOutcome, RevokedToken, SignOut, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome,
 };
 use codex_backend::mode::Unset;
@@ -22,8 +22,6 @@ use serde_json::{Value, json};
 use crate::support::capture::{assert_debug_hides, assert_error_hides, assert_hidden, capture_traces};
 use crate::support::raw::{RawServer, answer};
 use crate::support::sign_in::{EXPIRED, HOUR, SignIn, block_on, until};
-
-const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 
 fn signed_in() -> SignIn {
     capture_traces();
@@ -108,6 +106,23 @@ fn whoever_holds_the_tokens_goes_on_until_they_are_to_be_refreshed() {
     let error = block_on(client.usage().get().into_future()).unwrap_err();
     assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::Removed));
     assert!(sign_in.refreshes().is_empty() && !sign_in.path().exists());
+}
+
+#[test]
+fn a_client_that_still_holds_revoked_tokens_says_so() {
+    let sign_in = signed_in();
+    let sources = AuthSources::none().and(AuthSource::AuthJson(sign_in.path()));
+    block_on(async {
+        let auth = sign_in.backend.client().load_auth(&sources).await.unwrap();
+        let client = sign_in.backend.client().codex_auth(&auth).unwrap().build().unwrap();
+        client.usage().get().await.unwrap();
+        auth.revoke(&sign_in.backend.client().auth_context().unwrap()).await.unwrap();
+        assert_eq!(client.auth_health(), AuthHealth::ReauthRequired(ReauthReason::Revoked));
+        sign_in.backend.inject(Route::GET_USAGE, Fault::unauthorized("token_invalidated").times(9));
+        let error = client.usage().get().await.unwrap_err();
+        assert_eq!(error.auth_error().unwrap().reauth_reason(), Some(ReauthReason::Revoked), "{error:?}");
+    });
+    assert!(sign_in.refreshes().is_empty());
 }
 
 /// A store that does not do as it is told.
@@ -236,7 +251,9 @@ fn the_server_is_told_first_and_the_whole_family_ends() {
     assert!(revoked.to_string().contains("every program and machine"), "{revoked}");
     assert!(!sign_in.path().exists());
     let expected = json!({
-        "token": before["tokens"]["refresh_token"], "token_type_hint": "refresh_token", "client_id": CLIENT_ID,
+        "token": before["tokens"]["refresh_token"], "token_type_hint": "refresh_token",
+        // Of the client that the record names.
+        "client_id": before["tokens"]["oauth_provenance"]["client_id"],
     });
     assert_eq!(revocations(&sign_in.backend), [expected]);
     let request = &sign_in.backend.requests_to(Route::REVOKE_TOKEN)[0];

@@ -11,13 +11,13 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use codex_backend::auth::{
-    AuthErrorKind, CredentialStore, FileStore, MemoryStore, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome,
+    AuthErrorKind, AuthHealth, CredentialStore, FileStore, MemoryStore, StoreError, StoreErrorKind, StoredCredentials,
+    SwapOutcome,
 };
 use codex_backend::mode::Unset;
 use codex_backend::testing::{Backend, Fault, Route};
 use codex_backend::transport::Environment;
-use codex_backend::{AuthError, ChatGptSession, Client, ClientBuilder};
-use secrecy::ExposeSecret;
+use codex_backend::{ChatGptSession, Client, ClientBuilder};
 use serde_json::{Value, json};
 
 use super::second_process::{Second, command, count, told_by};
@@ -269,7 +269,6 @@ fn what_is_broken_is_a_typed_error_and_stays_as_it_is() {
         b"{\"x\":\"MARK\0\"}",
         b"\xff\xfeM\0A\0R\0K\0",
         b"{\"x\":\"MARK\xff\"}",
-        b"\xef\xbb\xbf{\"x\":\"MARK\"}",
         deep.as_bytes(),
         &huge,
         &garbage,
@@ -525,6 +524,40 @@ fn a_lock_that_cannot_be_had_is_found_out_before_the_refresh_token_is_used() {
 }
 
 #[test]
+fn a_lock_that_is_held_is_found_out_before_the_refresh_token_is_used() {
+    thread::scope(|scope| {
+        for lock in ["auth.lock", "auth.json.lock"] {
+            scope.spawn(move || {
+                let folder = Folder::with(expired_sign_in("acct-1").to_string());
+                let held = Second::holding(&folder.join(lock));
+                let backend = Backend::start().unwrap();
+                let error = call(&backend, folder.store()).unwrap_err();
+                let said = error.to_string();
+                assert!(error.is_retryable() && said.contains(lock), "{said}");
+                if cfg!(target_os = "linux") {
+                    assert!(said.contains(&format!("by process {} (", held.id())), "{said}");
+                }
+                assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 0);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_save_goes_on_without_a_lock_that_is_not_given_back() {
+    let folder = Folder::new();
+    let store = folder.store();
+    store.swap(None, Some(&numbered(1))).unwrap();
+    let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
+    let _held = Second::holding(&folder.join("auth.lock"));
+    assert_eq!(lease.save(&numbered(2), &numbered(3)).unwrap(), SwapOutcome::Changed(Some(numbered(1))));
+    assert_eq!(lease.save(&numbered(1), &numbered(2)).unwrap(), SwapOutcome::Done);
+    drop(lease);
+    assert_eq!(store.load().unwrap(), Some(numbered(2)));
+    assert_eq!(leftovers_in(folder.path()), [""; 0]);
+}
+
+#[test]
 fn what_a_killed_writer_left_behind_goes_with_the_next_refresh() {
     let folder = Folder::with("{}");
     let task = json!({ "do": "rewrite", "path": folder.auth_json() });
@@ -719,6 +752,129 @@ mod unix {
         assert_eq!(told["kind"], "Unwritable");
         assert_eq!(told_to_nobody(&task("call")).unwrap()["kind"], "Some(Transient)");
         assert_eq!(backend.requests().len(), 0);
+    }
+
+    #[test]
+    fn no_link_in_place_of_a_lock_file_is_followed() {
+        for lock in ["auth.lock", "auth.json.lock", "auth.json.refresh.lock"] {
+            for existing in [false, true] {
+                let folder = Folder::with(expired_sign_in("acct-1").to_string());
+                let elsewhere = folder.join("elsewhere");
+                if existing {
+                    fs::write(&elsewhere, "").unwrap();
+                }
+                symlink(&elsewhere, folder.join(lock)).unwrap();
+                let said = fails(folder.store().begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
+                assert!(said.contains(lock) && said.contains("not a regular file"), "{said}");
+                let backend = Backend::start().unwrap();
+                call(&backend, folder.store()).unwrap_err();
+                assert_eq!(backend.requests().len(), 0, "{lock}");
+                assert_eq!(elsewhere.exists(), existing, "{lock}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lock_file_of_a_stranger_refuses_the_refresh_by_name() {
+        for lock in ["auth.lock", "auth.json.lock", "auth.json.refresh.lock"] {
+            let folder = Folder::with(expired_sign_in("acct-1").to_string());
+            fs::write(folder.join(lock), "").unwrap();
+            if let Err(error) = chown(folder.join(lock), Some(NOBODY), Some(NOBODY)) {
+                return skip(&format!("a file cannot be given away here: {error}"));
+            }
+            let said = fails(folder.store().begin_refresh(Duration::ZERO), StoreErrorKind::Unwritable);
+            assert!(said.contains(lock) && said.contains("belongs neither"), "{said}");
+        }
+    }
+
+    /// A file with another name stands for one that cannot be renamed over: it is written in place.
+    #[test]
+    fn a_file_with_hard_links_keeps_them() {
+        let folder = Folder::with(expired_sign_in("acct-1").to_string());
+        fs::hard_link(folder.auth_json(), folder.join("other.json")).unwrap();
+        let store = folder.store();
+        let kept = store.load().unwrap().unwrap();
+        let mut lease = store.begin_refresh(Duration::ZERO).unwrap();
+        assert_eq!(fs::read(folder.auth_json()).unwrap(), kept.to_json().into_bytes());
+        for (before, after) in [(&kept, &numbered(1)), (&numbered(1), &kept)] {
+            assert_eq!(lease.save(before, after).unwrap(), SwapOutcome::Done);
+            assert_eq!(store.load().unwrap().as_ref(), Some(after));
+            assert_eq!(fs::read(folder.auth_json()).unwrap(), fs::read(folder.join("other.json")).unwrap());
+        }
+        drop(lease);
+        fs::remove_file(folder.join("other.json")).unwrap();
+        assert_eq!(leftovers_in(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn a_write_in_place_that_was_interrupted_is_finished_when_the_file_is_read() {
+        let encoded = |text: &str| base64::prelude::BASE64_STANDARD_NO_PAD.encode(text);
+        let (old, new) = (r#"{"n":1,"longer":"than the new one"}"#, r#"{"n":2,"m":[2]}"#);
+        for written in 0..new.len() {
+            let mixed = format!("{}{}", &new[..written], &old[written..]);
+            let folder = Folder::with(&mixed);
+            let journal = folder.join(".auth-journal-auth.json");
+            fs::write(&journal, format!("{}\n{}\n", encoded(old), encoded(new))).unwrap();
+            let read_only = FileStore::read_only(folder.auth_json());
+            assert_eq!(read_only.load().unwrap(), Some(StoredCredentials::from_json(new).unwrap()), "{written}");
+            assert_eq!(fs::read_to_string(folder.auth_json()).unwrap(), mixed);
+            assert_eq!(folder.store().load().unwrap(), Some(StoredCredentials::from_json(new).unwrap()));
+            assert_eq!(fs::read_to_string(folder.auth_json()).unwrap(), new);
+            assert!(!journal.exists());
+        }
+        // What another program has written since is not overwritten.
+        let folder = Folder::with("{}");
+        fs::write(folder.join(".auth-journal-auth.json"), format!("{}\n{}\n", encoded(old), encoded(new))).unwrap();
+        assert_eq!(folder.store().load().unwrap(), Some(credentials(&json!({}))));
+        assert_eq!(fs::read(folder.auth_json()).unwrap(), b"{}");
+        assert!(!folder.join(".auth-journal-auth.json").exists());
+    }
+
+    /// Runs `mount` or `chattr`, and undoes it when dropped.
+    struct Undone(Vec<&'static str>, PathBuf);
+
+    impl Undone {
+        fn after(does: &[&str], undoes: Vec<&'static str>, path: PathBuf) -> Option<Self> {
+            let done = Command::new(does[0]).args(&does[1..]).arg(&path).output();
+            if done.is_ok_and(|done| done.status.success()) {
+                return Some(Self(undoes, path));
+            }
+            skip(&format!("`{}` is not allowed here", does.join(" ")));
+            None
+        }
+    }
+
+    impl Drop for Undone {
+        fn drop(&mut self) {
+            let _undone = Command::new(self.0[0]).args(&self.0[1..]).arg(&self.1).output();
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_a_mount_of_its_own_is_written_in_place() {
+        let backend = Backend::start().unwrap();
+        let folder = Folder::with(backend.issue_auth_json("acct-1", Duration::ZERO));
+        let outside = folder.join("outside.json");
+        fs::copy(folder.auth_json(), &outside).unwrap();
+        let does = ["mount", "--bind", outside.to_str().unwrap()];
+        let Some(_mounted) = Undone::after(&does, vec!["umount"], folder.auth_json()) else { return };
+        let before = fs::read(&outside).unwrap();
+        call(&backend, folder.store()).unwrap();
+        assert_ne!(fs::read(&outside).unwrap(), before);
+        assert!(!folder.join(".auth-journal-auth.json").exists());
+        call(&backend, FileStore::new(&outside)).unwrap();
+        assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_at_all_costs_no_refresh_token_and_the_error_says_what_to_do() {
+        let folder = Folder::with(expired_sign_in("acct-1").to_string());
+        let Some(_fixed) = Undone::after(&["chattr", "+i"], vec!["chattr", "-i"], folder.auth_json()) else { return };
+        let backend = Backend::start().unwrap();
+        let said = call(&backend, folder.store()).unwrap_err().to_string();
+        assert!(said.contains("neither replaced") && said.contains("mount the folder"), "{said}");
+        assert_eq!(backend.requests().len(), 0);
+        assert_eq!(leftovers_in(folder.path()), [""; 0]);
     }
 
     #[test]
@@ -923,7 +1079,8 @@ mod unix {
         assert_error_hides(&call(&backend, store).unwrap_err());
         assert_eq!(backend.requests().len(), 0);
         assert_eq!(fs::read(folder.auth_json()).unwrap(), before);
-        assert_eq!(leftovers_in(folder.path()), [""; 0]);
+        // Not so much as a lock file that would lock the owner out.
+        assert_eq!(folder.names(), ["auth.json"]);
     }
 }
 
@@ -1070,15 +1227,30 @@ fn an_answer_that_cannot_be_understood_shows_no_token() {
 }
 
 #[test]
-fn a_refreshed_token_of_another_account_is_an_error_and_never_a_mixture() {
-    let sign_in = expired_sign_in("acct-1");
+fn a_refreshed_token_of_another_user_is_handed_over_and_never_a_mixture() {
+    let of_user = |user: &str| {
+        let claims = json!({ "exp": 1, "https://api.openai.com/auth": { "chatgpt_user_id": user } });
+        format!("e30.{}.MARK", BASE64_URL_SAFE_NO_PAD.encode(claims.to_string()))
+    };
+    let mut sign_in = expired_sign_in("acct-1");
+    sign_in["tokens"]["access_token"] = of_user("user-1").into();
     let folder = Folder::with(sign_in.to_string());
     let backend = Backend::start().unwrap();
-    let other = backend.issue_access_token("acct-2");
-    let body = json!({ "access_token": other.expose_secret(), "refresh_token": "rt_of_acct_2" });
-    backend.inject(Route::REFRESH_TOKEN, json_answer(&body));
-    let error = call(&backend, folder.store()).unwrap_err();
-    assert_eq!(error.auth_error().map(AuthError::kind), Some(AuthErrorKind::AccountMismatch), "{error:?}");
+    let body = json!({ "access_token": of_user("user-2"), "refresh_token": "rt_MARK_of_another" });
+    backend.inject(Route::REFRESH_TOKEN, json_answer(&body).times(9));
+    let session = ChatGptSession::open(folder.store()).unwrap();
+    let client = backend.client().provider(session).build().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for _ in 0..2 {
+        let error = runtime.block_on(client.usage().get().into_future()).unwrap_err();
+        assert_call_hides(&error);
+        let auth = error.auth_error().unwrap().clone();
+        assert_eq!(auth.kind(), AuthErrorKind::AccountMismatch, "{error:?}");
+        let redeemed: Value = serde_json::from_str(&auth.into_credentials().unwrap().to_json()).unwrap();
+        assert_eq!(redeemed["tokens"]["refresh_token"], "rt_MARK_of_another");
+        assert_eq!(client.auth_health(), AuthHealth::OtherUser);
+    }
+    assert_eq!(backend.requests_to(Route::REFRESH_TOKEN).len(), 1);
     assert_eq!(folder.store().load().unwrap(), Some(credentials(&sign_in)));
 }
 

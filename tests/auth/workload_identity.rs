@@ -227,7 +227,7 @@ fn exchanged() -> Value {
         "access_token": "MARK-access-token",
         "token_type": "bEARER",
         "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
-        "expires_in": 3600,
+        "expires_in": "3600",
         "scope": "codex",
         "user_id": "user-1",
         "chatgpt_account_id": "acct-1",
@@ -513,6 +513,13 @@ async fn the_file_is_read_anew_for_each_exchange() {
     let body = backend.requests_to(Route::EXCHANGE_IDENTITY)[1].body.clone();
     let form: HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
     assert_eq!(form["assertion"], newer);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_no_part_of_the_token() {
+    let backend = Backend::start().unwrap();
+    let file = TokenFile::holding(format!("\u{feff}{}\n", backend.issue_workload_identity("rule-1", "acct-1")));
+    usage(&once(&backend).provider(file.identity()).build().unwrap()).await.unwrap();
 }
 
 #[tokio::test]

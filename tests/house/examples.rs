@@ -179,7 +179,18 @@ fn whoami_says_what_to_do_where_nothing_is_found() {
     assert_eq!(output.status.code(), Some(1));
     let line = stderr(&output);
     assert!(line.contains("no credentials were found") && line.contains("Sign in"), "{line}");
-    assert!(run(&mut example("whoami")).status.success());
+    assert!(line.contains("OPENAI_API_KEY is skipped"), "{line}");
+    let output = run(&mut example("whoami"));
+    assert!(output.status.success() && stderr(&output).contains("nothing is configured"), "{output:?}");
+}
+
+#[test]
+fn whoami_tells_of_a_broken_file_also_where_nothing_else_is_configured() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("auth.json"), "{").unwrap();
+    let output = run(example("whoami").env("CODEX_HOME", home.path()));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("auth.json are broken"), "{output:?}");
 }
 
 #[test]
@@ -323,6 +334,17 @@ fn requirements_are_shown() {
     let output = run(&mut example("requirements"));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("# requirements: Base policy (req_1)\nallowed_approval_policies = [\"never\"]"), "{text}");
+}
+
+#[test]
+fn every_example_waits_until_its_sign_in_is_saved() {
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.contains(".settled().await?"), "{} does not end with `settled()`", path.display());
+        }
+    }
 }
 
 /// An example as `cargo test` built it, without any setting of the environment it runs in.

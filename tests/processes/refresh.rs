@@ -165,11 +165,12 @@ fn kill_in_one_round(moment: Moment, pause: Duration, tally: &mut Tally) {
 fn kill_one(sign_in: &SignIn, moment: Moment, pause: Duration) -> Vec<Vec<Value>> {
     let mut workers: Vec<Worker> = (0..CROWD).map(|number| Worker::calling(sign_in, number, CROWD)).collect();
     workers.iter_mut().for_each(Worker::wait_until_ready);
-    let held = matches!(moment, Moment::BeforeTheSave).then(|| lock_exclusively(&sign_in.folder().join("auth.lock")));
     workers[VICTIM].release();
     if !matches!(moment, Moment::Released) {
         until("a request", || !sign_in.refreshes().is_empty());
     }
+    // Taken before that, it would keep the request from being sent.
+    let held = matches!(moment, Moment::BeforeTheSave).then(|| lock_exclusively(&sign_in.folder().join("auth.lock")));
     workers[VICTIM + 1..].iter_mut().for_each(Worker::release);
     if matches!(moment, Moment::Answered | Moment::BeforeTheSave) {
         until("an answer", || !answered(sign_in).is_empty());
@@ -186,8 +187,10 @@ fn what_a_killed_refresh_left_behind_goes_with_the_next() {
     let before = sign_in.document();
     let mut victim = Worker::calling(&sign_in, VICTIM, 1);
     victim.wait_until_ready();
-    let held = lock_exclusively(&sign_in.folder().join("auth.lock"));
+    sign_in.backend.inject(Route::REFRESH_TOKEN, Fault::delay(Duration::from_millis(200)));
     victim.release();
+    until("a request", || !sign_in.refreshes().is_empty());
+    let held = lock_exclusively(&sign_in.folder().join("auth.lock"));
     until("an answer", || !answered(&sign_in).is_empty());
     victim.kill();
     drop(held);

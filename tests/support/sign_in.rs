@@ -30,7 +30,7 @@ impl SignIn {
         let sign_in = Self { backend: Backend::start().unwrap(), folder: tempfile::tempdir().unwrap() };
         let mut document: Value = serde_json::from_str(&sign_in.backend.issue_auth_json("acct-1", lifetime)).unwrap();
         document["mine"] = json!({ "deep": [1, null, { "deeper": "ü" }] });
-        document["tokens"]["oauth_provenance"] = json!({ "issuer": "https://auth.example", "client_id": "app" });
+        document["tokens"]["oauth_provenance"] = json!({ "issuer": "https://auth.openai.com", "client_id": "app" });
         document["tokens"]["login_owner_id"] = json!(0);
         document["tool"] = json!({ "rewrites": 0 });
         replace_without_locks(&sign_in.path(), &document.to_string());

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,8 +22,9 @@ use super::response::ModelResponse;
 use super::turn::{ResponseTurn, TURN_STATE};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{
-    Activity, Body, Clock, IdleTimer, NotReceived, Opened, Operation, Pace, Receive, Retries, Scrubber, SseFailure,
-    SseReader, SseTold, SystemClock, TransportError, event_error, kind_of, root_cause, tells_error, unasked_encoding,
+    Activity, Afterwards, Body, Clock, IdleTimer, NotReceived, Opened, Operation, Pace, Receive, Retries, Scrubber,
+    SseFailure, SseReader, SseTold, SystemClock, TransportError, event_error, kind_of, root_cause, tells_error,
+    unasked_encoding,
 };
 use crate::wire::from_text;
 
@@ -93,6 +94,8 @@ pub struct ResponseStream {
     turns_to_end: u32,
     turn: Option<ResponseTurn>,
     last_response: Option<Box<ModelResponse>>,
+    /// What the end waits for. Behind a mutex only so that the stream can be shared.
+    last: Mutex<Option<Afterwards>>,
 }
 
 /// What errors and logs say about the answer behind a stream.
@@ -188,6 +191,11 @@ impl Receive for ReceiveStream {
         }
     }
 
+    fn end_after(received: &mut ResponseStream, last: Afterwards) -> Option<Afterwards> {
+        received.last = Mutex::new(Some(last));
+        None
+    }
+
     fn status(received: &ResponseStream) -> StatusCode {
         received.about.status
     }
@@ -215,6 +223,7 @@ impl ResponseStream {
             turns_to_end: TURNS_TO_END,
             turn,
             last_response: None,
+            last: Mutex::default(),
         };
         stream.take_carried();
         stream
@@ -531,6 +540,13 @@ impl Stream for ResponseStream {
             match &mut stream.state {
                 State::Going => {}
                 State::Ending(error) => {
+                    let last = stream.last.get_mut().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(work) = last {
+                        if work.as_mut().poll(context).is_pending() {
+                            return Poll::Pending;
+                        }
+                        *last = None;
+                    }
                     let error = error.take();
                     if error.is_none() && stream.drain(context).is_pending() {
                         return Poll::Pending;

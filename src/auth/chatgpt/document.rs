@@ -6,11 +6,15 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::expiry::TOO_YOUNG_TO_REFRESH;
 use crate::auth::claims::Claims;
 use crate::auth::store::StoredCredentials;
 use crate::auth::{AuthHeaders, AuthMode};
 use crate::error::{AuthError, AuthErrorKind};
 use crate::exchange::tellable;
+
+/// The client id of the ChatGPT sign-in, which refresh tokens are bound to.
+const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 
 /// The tokens of one account, as they were read from a store or came from a refresh.
 #[derive(Clone)]
@@ -18,6 +22,9 @@ pub(in crate::auth) struct Tokens {
     pub(in crate::auth) access_token: SecretString,
     pub(in crate::auth) refresh_token: Option<SecretString>,
     pub(super) last_refresh: Option<SystemTime>,
+    /// Whose client the refresh token is bound to, and who issued it, where the document tells.
+    client_id: Option<String>,
+    pub(in crate::auth) issuer: Option<String>,
     /// What the document and the tokens' claims say. The end is that of the access token.
     pub(in crate::auth) account: Claims,
 }
@@ -63,11 +70,28 @@ impl Tokens {
             expires_at: from_access.expires_at,
         };
         let refresh_token = text("refresh_token").map(SecretString::from);
-        Ok(Self { access_token: access_token.into(), refresh_token, last_refresh, account })
+        let provenance = |name: &str| {
+            let value = tokens.get("oauth_provenance")?.get(name)?.as_str()?.trim();
+            (!value.is_empty()).then(|| value.to_owned())
+        };
+        let (client_id, issuer) = (provenance("client_id"), provenance("issuer"));
+        Ok(Self { access_token: access_token.into(), refresh_token, last_refresh, client_id, issuer, account })
     }
 
     pub(in crate::auth) fn headers(&self, generation: u64) -> Result<AuthHeaders, AuthError> {
         self.account.headers(&self.access_token, generation)
+    }
+
+    /// The client whose refresh token it is.
+    pub(in crate::auth) fn client_id(&self) -> &str {
+        self.client_id.as_deref().unwrap_or(CLIENT_ID)
+    }
+
+    /// By the clock of this machine, on which another process has saved them.
+    pub(super) fn was_refreshed_just_now(&self, now: SystemTime) -> bool {
+        let Some(last) = self.last_refresh else { return false };
+        let apart = now.duration_since(last).unwrap_or_else(|earlier| earlier.duration());
+        apart < TOO_YOUNG_TO_REFRESH
     }
 
     pub(super) fn has_access_token_of(&self, other: &Self) -> bool {
@@ -78,6 +102,25 @@ impl Tokens {
         let text = |tokens: &Self| tokens.refresh_token.as_ref().map(|token| token.expose_secret().to_owned());
         text(self) == text(other)
     }
+}
+
+/// `stored` with the tokens that `fresh` holds, and everything else as it is.
+pub(super) fn with_tokens_of(stored: &StoredCredentials, fresh: &StoredCredentials) -> StoredCredentials {
+    let mut document = stored.document.clone();
+    if let (Some(tokens), Some(new)) = (
+        document.get_mut("tokens").and_then(Value::as_object_mut),
+        fresh.document.get("tokens").and_then(Value::as_object),
+    ) {
+        for name in ["id_token", "access_token", "refresh_token"] {
+            if let Some(value) = new.get(name) {
+                tokens.insert(name.to_owned(), value.clone());
+            }
+        }
+    }
+    if let Some(last_refresh) = fresh.document.get("last_refresh") {
+        document.insert("last_refresh".to_owned(), last_refresh.clone());
+    }
+    stored.with_document(document)
 }
 
 fn incomplete(member: &str) -> AuthError {
@@ -93,9 +136,9 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    /// The account that the new tokens say they are for.
-    pub(super) fn account_id(&self) -> Option<String> {
-        let claimed = |token: &Option<SecretString>| Claims::of(token.as_ref()?.expose_secret())?.account_id;
+    /// The user that the new tokens say they are for.
+    pub(super) fn user_id(&self) -> Option<String> {
+        let claimed = |token: &Option<SecretString>| Claims::of(token.as_ref()?.expose_secret())?.user_id;
         claimed(&self.access_token).or_else(|| claimed(&self.id_token))
     }
 

@@ -12,7 +12,7 @@ const MANDATORY_WINDOW: Duration = Duration::from_secs(30);
 const UNTOLD_LIFETIME: Duration = Duration::from_secs(8 * 24 * 60 * 60);
 /// A token this young that is refused is not the problem: another would be refused too. Nor is it refreshed because it is
 /// short-lived, or expired by a clock that is wrong: that would cost a refresh token for each call.
-const TOO_YOUNG_TO_REFRESH: Duration = Duration::from_secs(60);
+pub(super) const TOO_YOUNG_TO_REFRESH: Duration = Duration::from_secs(60);
 
 /// What is known about the lifetime of an access token.
 pub(super) struct Expiry {
@@ -30,6 +30,24 @@ pub(super) enum Urgency {
     Mandatory,
 }
 
+/// Why tokens are refreshed, in the words of the token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RefreshReason {
+    ProactiveExpiry,
+    Scheduled,
+    UnauthorizedRecovery,
+}
+
+impl RefreshReason {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::ProactiveExpiry => "proactive_expiry",
+            Self::Scheduled => "scheduled",
+            Self::UnauthorizedRecovery => "unauthorized_recovery",
+        }
+    }
+}
+
 impl Expiry {
     pub(super) fn urgency(&self, clock: &dyn Clock) -> Urgency {
         let now = clock.now();
@@ -44,6 +62,14 @@ impl Expiry {
         };
         // Asked last: it reads a second clock, which would cost every request as much as all the rest.
         if self.is_used_for_its_youth(clock) { Urgency::None } else { urgency }
+    }
+
+    /// Why it is refreshed, before the server has refused it.
+    pub(super) fn reason(&self) -> RefreshReason {
+        match self.expires_at {
+            Some(_) => RefreshReason::ProactiveExpiry,
+            None => RefreshReason::Scheduled,
+        }
     }
 
     pub(super) fn has_expired(&self, now: SystemTime) -> bool {

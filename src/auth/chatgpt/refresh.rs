@@ -1,22 +1,26 @@
 //! One refresh: lock the store, read it again, adopt what another process saved, else use the refresh token once, and save.
 
-use std::time::{Duration, Instant};
+use std::error::Error as _;
+use std::time::Duration;
 
 use http::Method;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use url::Url;
 
-use super::document::{Answered, Tokens};
+use super::document::{Answered, Tokens, with_tokens_of};
+use super::expiry::RefreshReason;
+use super::progress::RefreshProgress;
+use crate::auth::KnownIssuers;
 use crate::auth::service_call::ServiceCall;
 use crate::auth::store::{CredentialStore, RefreshLease, StoredCredentials, SwapOutcome};
 use crate::error::{AuthError, AuthErrorKind, Error, ReauthReason};
 use crate::exchange::{Exchange, Operation, Pace, Retries};
 
-/// The client id of the ChatGPT sign-in, which refresh tokens are bound to.
-pub(in crate::auth) const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 /// How long another process may take for its refresh.
-const LOCK_PATIENCE: Duration = Duration::from_secs(45);
-/// How long a store that cannot be written is tried again, with what the server gave in hand, and how often.
+pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(45);
+/// How long a store that cannot be written is tried again, with what the server gave in hand, before the pauses become
+/// longer, and how often.
 const SAVE_PATIENCE: Duration = Duration::from_secs(60);
 const SAVE_PAUSE: Duration = Duration::from_millis(250);
 /// How often a store that changes all the time is tried again at once.
@@ -34,6 +38,7 @@ pub(crate) static REFRESH: Operation = Operation {
 /// Where tokens are refreshed, and how.
 pub(super) struct TokenEndpoint {
     pub(super) url: Url,
+    pub(super) issuers: KnownIssuers,
     /// One that outlives the caller's run time.
     pub(super) exchange: Exchange,
     pub(super) timeout: Duration,
@@ -66,124 +71,186 @@ pub(super) enum Refreshed {
     Adopted(Known),
 }
 
-/// Refreshes what `known` holds. Runs on a thread of its own, since the locks block.
-pub(super) async fn refresh(
-    store: &dyn CredentialStore,
-    known: &Known,
-    endpoint: &TokenEndpoint,
-    unsaved: impl Fn(&Known),
-) -> Result<Refreshed, AuthError> {
-    let mut lease = store.begin_refresh(LOCK_PATIENCE)?;
-    let in_store = reload(store)?;
-    let stored = if known.is_newer_than(&in_store) { known.stored.clone() } else { in_store.clone() };
-    let (before, kept) = (Tokens::of(&known.stored)?, Tokens::of(&stored)?);
-    check_account(&before, &kept)?;
-    let is_over = kept.account.expires_at.is_some_and(|end| end <= endpoint.exchange.now());
-    if !kept.has_access_token_of(&before) && !is_over {
-        tracing::debug!("another process has refreshed the credentials");
-        return Ok(Refreshed::Adopted(Known::saved(stored)));
-    }
-    let Some(refresh_token) = &kept.refresh_token else {
-        return Err(AuthError::reauth(ReauthReason::NoRefreshToken));
-    };
-    let answered = match request_tokens(refresh_token, endpoint).await {
-        Ok(answered) => answered,
-        Err(error) if error.needs_sign_in() => {
-            // A process that does not take our lock may have been faster with the same token.
-            let stored = reload(store)?;
-            let now_kept = Tokens::of(&stored)?;
-            if known.is_newer_than(&stored)
-                || now_kept.has_access_token_of(&kept)
-                || check_account(&before, &now_kept).is_err()
-            {
-                return Err(error);
-            }
+/// One refresh. Runs on a thread of its own, since the locks block.
+pub(super) struct Refresh<'a> {
+    pub(super) known: &'a Known,
+    pub(super) endpoint: &'a TokenEndpoint,
+    pub(super) reason: RefreshReason,
+    pub(super) progress: &'a RefreshProgress,
+}
+
+impl Refresh<'_> {
+    /// Refreshes what is known, under `lease`. `unsaved` is told of tokens that could not be saved at once.
+    pub(super) async fn run(
+        &self,
+        store: &dyn CredentialStore,
+        lease: &mut dyn RefreshLease,
+        unsaved: impl Fn(&Known, &AuthError),
+    ) -> Result<Refreshed, AuthError> {
+        let (known, endpoint) = (self.known, self.endpoint);
+        let in_store = reload(store)?;
+        let stored = if known.is_newer_than(&in_store) { known.stored.clone() } else { in_store.clone() };
+        let (before, kept) = (Tokens::of(&known.stored)?, Tokens::of(&stored)?);
+        check_account(&before, &kept)?;
+        let now = endpoint.exchange.now();
+        let is_over = kept.account.expires_at.is_some_and(|end| end <= now);
+        // By a clock that is ahead, what another process has been granted just now has expired already.
+        if !kept.has_access_token_of(&before) && (!is_over || kept.was_refreshed_just_now(now)) {
+            tracing::debug!("another process has refreshed the credentials");
             return Ok(Refreshed::Adopted(Known::saved(stored)));
         }
-        Err(error) => return Err(error),
-    };
+        let Some(refresh_token) = &kept.refresh_token else {
+            return Err(AuthError::reauth(ReauthReason::NoRefreshToken));
+        };
+        if let Some(issuer) = &kept.issuer {
+            endpoint.issuers.check(issuer)?;
+        }
+        if !self.progress.may_send() {
+            return Err(AuthError::transient("the refresh was given up before the refresh token was used"));
+        }
+        let answered = match self.request_tokens(refresh_token, kept.client_id()).await {
+            Ok(answered) => answered,
+            Err(error) if error.needs_sign_in() => {
+                // A process that does not take our lock may have been faster with the same token.
+                let stored = reload(store)?;
+                let now_kept = Tokens::of(&stored)?;
+                if known.is_newer_than(&stored)
+                    || now_kept.has_access_token_of(&kept)
+                    || check_account(&before, &now_kept).is_err()
+                {
+                    return Err(error);
+                }
+                return Ok(Refreshed::Adopted(Known::saved(stored)));
+            }
+            Err(error) => return Err(error),
+        };
+        self.progress.answered();
 
-    if let (Some(before), Some(answered)) = (&before.account.account_id, answered.account_id())
-        && *before != answered
-    {
-        return Err(AuthError::new(
-            AuthErrorKind::AccountMismatch,
-            "the token endpoint answered with the tokens of another account",
-        ));
-    }
+        // The tokens of another account of the same user are kept: after a switch of workspace, the server may answer with those
+        // of the home account, and the document says which account is meant.
+        if let (Some(before), Some(answered_user)) = (&before.account.user_id, answered.user_id())
+            && *before != answered_user
+        {
+            return Err(OtherUser::error(answered.put_into(&stored, None, now)));
+        }
 
-    let without_access_token = || AuthError::permanent("the token endpoint answered without an access token");
-    match (answered.has_access_token(), answered.has_refresh_token()) {
-        (false, false) => Err(without_access_token()),
-        // The old refresh token is gone, so this one is kept all the same.
-        (false, true) => {
-            match save(&mut *lease, &answered, &before, stored, in_store, &endpoint.exchange, |_| ()).await? {
+        let without_access_token = || AuthError::permanent("the token endpoint answered without an access token");
+        let saving = Saving { lease, answered: &answered, before: &before, exchange: &endpoint.exchange };
+        match (answered.has_access_token(), answered.has_refresh_token()) {
+            (false, false) => Err(without_access_token().with_source(NoTokens)),
+            // The old refresh token is gone, so this one is kept all the same.
+            (false, true) => match saving.save(stored, in_store, |_, _| ()).await? {
                 Refreshed::Adopted(known) => Ok(Refreshed::Adopted(known)),
                 Refreshed::Granted(_) => Err(without_access_token()),
-            }
+            },
+            (true, _) => saving.save(stored, in_store, unsaved).await,
         }
-        (true, _) => save(&mut *lease, &answered, &before, stored, in_store, &endpoint.exchange, unsaved).await,
     }
 }
 
-/// Puts what the server gave into the store. It is the only copy there is of a token that works once, so a store that
-/// cannot be written now is tried again for a while; `unsaved` is told meanwhile.
-async fn save(
-    lease: &mut dyn RefreshLease,
-    answered: &Answered,
-    before: &Tokens,
-    mut base: StoredCredentials,
-    mut in_store: StoredCredentials,
-    exchange: &Exchange,
-    unsaved: impl Fn(&Known),
-) -> Result<Refreshed, AuthError> {
-    let give_up = Instant::now() + SAVE_PATIENCE;
-    let used = Tokens::of(&base)?;
-    let now = exchange.now();
-    let mut changes = 0;
-    loop {
-        let fresh = answered.put_into(&base, before.account.account_id.as_deref(), now);
-        let tokens = Tokens::of(&fresh)?;
-        // An account that was not known before may come to light; that is no reason to lose the tokens.
-        if before.account.account_id.is_some() {
-            check_account(before, &tokens)?;
-        }
-        match lease.save(&in_store, &fresh) {
-            Ok(SwapOutcome::Done) => return Ok(Refreshed::Granted(Known::saved(fresh))),
-            Ok(SwapOutcome::Changed(Some(meanwhile))) if Instant::now() < give_up => {
-                let theirs = Tokens::of(&meanwhile)?;
-                check_account(before, &theirs)?;
-                if !theirs.has_refresh_token_of(&used) {
-                    // A new sign-in, or the same refresh by another program: what it saved is the newest.
-                    return Ok(Refreshed::Adopted(Known::saved(meanwhile)));
+/// What the server gave, on its way into the store.
+struct Saving<'a> {
+    lease: &'a mut dyn RefreshLease,
+    answered: &'a Answered,
+    before: &'a Tokens,
+    exchange: &'a Exchange,
+}
+
+impl Saving<'_> {
+    /// Puts what the server gave into the store. It is the only copy there is of a token that works once, so a store that
+    /// cannot be written now is tried again for a while; `unsaved` is told meanwhile.
+    async fn save(
+        self,
+        mut base: StoredCredentials,
+        mut in_store: StoredCredentials,
+        unsaved: impl Fn(&Known, &AuthError),
+    ) -> Result<Refreshed, AuthError> {
+        let Self { lease, answered, before, exchange } = self;
+        let clock = exchange.clock();
+        let give_up = clock.monotonic() + SAVE_PATIENCE;
+        let used = Tokens::of(&base)?;
+        let now = exchange.now();
+        let mut changes = 0;
+        loop {
+            let fresh = answered.put_into(&base, before.account.account_id.as_deref(), now);
+            let tokens = Tokens::of(&fresh)?;
+            // An account that was not known before may come to light; that is no reason to lose the tokens.
+            if before.account.account_id.is_some() {
+                check_account(before, &tokens)?;
+            }
+            match lease.save(&in_store, &fresh) {
+                Ok(SwapOutcome::Done) => return Ok(Refreshed::Granted(Known::saved(fresh))),
+                Ok(SwapOutcome::Changed(Some(meanwhile))) if clock.monotonic() < give_up => {
+                    let theirs = Tokens::of(&meanwhile)?;
+                    check_account(before, &theirs)?;
+                    if !theirs.has_refresh_token_of(&used) {
+                        // A new sign-in, or the same refresh by another program: what it saved is the newest.
+                        return Ok(Refreshed::Adopted(Known::saved(meanwhile)));
+                    }
+                    // Something beside the tokens has changed; ours still are the newest tokens.
+                    (base, in_store) = (meanwhile.clone(), meanwhile);
+                    changes += 1;
+                    if changes >= SAVES_AT_ONCE {
+                        let known = Known { stored: fresh, in_store: Some(in_store.clone()) };
+                        unsaved(&known, &AuthError::transient("the store changes all the time"));
+                        std::thread::sleep(SAVE_PAUSE);
+                    }
                 }
-                // Something beside the tokens has changed; ours still are the newest tokens.
-                (base, in_store) = (meanwhile.clone(), meanwhile);
-                changes += 1;
-                if changes >= SAVES_AT_ONCE {
-                    unsaved(&Known { stored: fresh, in_store: Some(in_store.clone()) });
+                Ok(SwapOutcome::Changed(Some(meanwhile))) => {
+                    tracing::error!("refreshed credentials could not be saved yet: the store changes all the time");
+                    return Ok(Refreshed::Granted(Known { stored: fresh, in_store: Some(meanwhile) }));
+                }
+                Ok(SwapOutcome::Changed(None)) => {
+                    return Err(AuthError::reauth(ReauthReason::Removed));
+                }
+                Err(error) => {
+                    let known = Known { stored: fresh, in_store: Some(in_store.clone()) };
+                    tracing::warn!(%error, "refreshed credentials could not be saved yet");
+                    unsaved(&known, &error.into());
+                    if clock.monotonic() >= give_up {
+                        return Ok(Refreshed::Granted(known));
+                    }
                     std::thread::sleep(SAVE_PAUSE);
                 }
             }
-            Ok(SwapOutcome::Changed(Some(meanwhile))) => {
-                tracing::error!("refreshed credentials could not be saved: the store changes all the time");
-                return Ok(Refreshed::Granted(Known { stored: fresh, in_store: Some(meanwhile) }));
-            }
-            Ok(SwapOutcome::Changed(None)) => {
-                return Err(AuthError::reauth(ReauthReason::Removed));
-            }
-            Err(error) => {
-                let known = Known { stored: fresh, in_store: Some(in_store.clone()) };
-                if Instant::now() >= give_up {
-                    tracing::error!(%error, "refreshed credentials could not be saved; they live as long as this process");
-                    return Ok(Refreshed::Granted(known));
-                }
-                tracing::warn!(%error, "refreshed credentials could not be saved yet");
-                unsaved(&known);
-                std::thread::sleep(SAVE_PAUSE);
-            }
         }
     }
+}
+
+/// What came of one more try to save tokens that could not be saved.
+pub(super) enum SavedLater {
+    Saved(Known),
+    /// Somebody else has saved newer ones.
+    Adopted(Known),
+    /// They have been removed, as by a sign-out: there is nothing to be saved any more.
+    Removed,
+    /// Something beside the tokens has changed, so this is what is to be saved now.
+    Rebased(Known),
+    Failed(AuthError),
+}
+
+/// Tries once more to save tokens that could not be saved. `in_store` is what the store was seen to keep instead.
+pub(super) fn save_later(
+    lease: &mut dyn RefreshLease,
+    fresh: &StoredCredentials,
+    in_store: &StoredCredentials,
+) -> Result<SavedLater, AuthError> {
+    Ok(match lease.save(in_store, fresh) {
+        Ok(SwapOutcome::Done) => SavedLater::Saved(Known::saved(fresh.clone())),
+        Ok(SwapOutcome::Changed(None)) => SavedLater::Removed,
+        Ok(SwapOutcome::Changed(Some(meanwhile))) => {
+            let (ours, used, theirs) = (Tokens::of(fresh)?, Tokens::of(in_store)?, Tokens::of(&meanwhile)?);
+            check_account(&ours, &theirs)?;
+            if theirs.has_refresh_token_of(&ours) {
+                SavedLater::Saved(Known::saved(meanwhile))
+            } else if theirs.has_refresh_token_of(&used) {
+                SavedLater::Rebased(Known { stored: with_tokens_of(&meanwhile, fresh), in_store: Some(meanwhile) })
+            } else {
+                SavedLater::Adopted(Known::saved(meanwhile))
+            }
+        }
+        Err(error) => SavedLater::Failed(error.into()),
+    })
 }
 
 fn reload(store: &dyn CredentialStore) -> Result<StoredCredentials, AuthError> {
@@ -203,34 +270,86 @@ pub(in crate::auth) fn check_account(before: &Tokens, after: &Tokens) -> Result<
     ))
 }
 
-async fn request_tokens(refresh_token: &SecretString, endpoint: &TokenEndpoint) -> Result<Answered, AuthError> {
-    let body = serde_json::json!({
-        "client_id": CLIENT_ID,
-        "grant_type": "refresh_token",
-        "refresh_token": refresh_token.expose_secret(),
-    });
-    let call = ServiceCall::new(&REFRESH, endpoint.url.clone(), endpoint.timeout)
-        .json(&body)
-        .secret(refresh_token.clone(), "refresh token");
-    let answer = call.send(&endpoint.exchange).await;
-    // Without its source, which keeps the answer: that one is full of tokens.
-    let unreadable = |error: Error| AuthError::transient(format!("the credentials could not be refreshed: {error}"));
-    answer.map_err(refused)?.json(&REFRESH).map_err(unreadable)
+impl Refresh<'_> {
+    async fn request_tokens(&self, refresh_token: &SecretString, client_id: &str) -> Result<Answered, AuthError> {
+        let body = serde_json::json!({
+            "client_id": client_id,
+            "grant_type": "refresh_token",
+            "refresh_reason": self.reason.as_str(),
+            "refresh_token": refresh_token.expose_secret(),
+        });
+        let call = ServiceCall::new(&REFRESH, self.endpoint.url.clone(), self.endpoint.timeout)
+            .json(&body)
+            .secret(refresh_token.clone(), "refresh token");
+        let answer = call.send(&self.endpoint.exchange).await;
+        // Without its source, which keeps the answer: that one is full of tokens.
+        let unreadable =
+            |error: Error| AuthError::transient(format!("the credentials could not be refreshed: {error}"));
+        answer.map_err(refused)?.json(&REFRESH).map_err(unreadable)
+    }
 }
 
 /// Whether the refresh token is dead, or the failure may pass.
 fn refused(error: Error) -> AuthError {
-    let status = error.status().map(|status| status.as_u16());
-    let code = error.code().map(str::to_ascii_lowercase);
-    let reason = match code.as_deref() {
-        Some("refresh_token_expired") => ReauthReason::Expired,
-        Some("refresh_token_reused") => ReauthReason::Reused,
-        Some("refresh_token_invalidated") => ReauthReason::Revoked,
-        Some("invalid_grant") => ReauthReason::NotAccepted,
-        _ if status == Some(401) => ReauthReason::NotAccepted,
-        _ => {
-            return AuthError::transient(format!("the credentials could not be refreshed: {error}")).with_source(error);
-        }
+    let codes = codes_in(&error);
+    let says = |code: &str| codes.iter().any(|said| said.eq_ignore_ascii_case(code));
+    let reason = if says("refresh_token_expired") || says("app_session_expired") {
+        ReauthReason::Expired
+    } else if says("refresh_token_reused") {
+        ReauthReason::Reused
+    } else if says("refresh_token_invalidated") {
+        ReauthReason::Revoked
+    } else if says("invalid_grant") {
+        ReauthReason::NotAccepted
+    } else if says("invalid_client") {
+        let message = "the token endpoint does not know this client id, or not at this place. The credentials are kept";
+        return AuthError::permanent(message).with_source(error);
+    } else if error.status().is_some_and(|status| status.as_u16() == 401) {
+        ReauthReason::NotAccepted
+    } else {
+        return AuthError::transient(format!("the credentials could not be refreshed: {error}")).with_source(error);
     };
     AuthError::reauth(reason).with_source(error)
+}
+
+/// What is said in `error.code`, `error` and `code`: servers differ in where the code is that matters.
+fn codes_in(error: &Error) -> Vec<String> {
+    let body: Value = error.body().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+    let places = [&body["error"]["code"], &body["error"], &body["code"]];
+    let said = places.into_iter().filter_map(Value::as_str).chain(error.code());
+    said.map(|code| code.trim().to_owned()).collect()
+}
+
+/// Whether the refresh token has been used up, or will never do, so that it must not be sent again.
+pub(super) fn is_final(error: &AuthError) -> bool {
+    let source = error.source();
+    error.needs_sign_in() || source.is_some_and(|source| source.is::<OtherUser>() || source.is::<NoTokens>())
+}
+
+/// There was nothing in the answer, and the refresh token may have been used up.
+#[derive(Debug, thiserror::Error)]
+#[error("neither an access token nor a refresh token was in the answer")]
+struct NoTokens;
+
+/// The tokens of another user than those that were refreshed.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing of them has been saved: `AuthError::into_credentials()` has them")]
+struct OtherUser {
+    credentials: StoredCredentials,
+}
+
+impl OtherUser {
+    fn error(credentials: StoredCredentials) -> AuthError {
+        let message = "the token endpoint answered with the tokens of another user. They have not been saved anywhere";
+        AuthError::new(AuthErrorKind::AccountMismatch, message).with_source(Self { credentials })
+    }
+}
+
+impl AuthError {
+    /// The credentials that a refresh gave and that are not saved anywhere, since they are another user's: for the application
+    /// to keep, in a store of that user. `None` for every other error.
+    #[must_use]
+    pub fn into_credentials(self) -> Option<StoredCredentials> {
+        self.source()?.downcast_ref::<OtherUser>().map(|other| other.credentials.clone())
+    }
 }

@@ -1,7 +1,7 @@
 //! `auth.json` on disk, shared with the official tool.
 //!
 //! A write is a temporary file in the same folder, mode 0600, synced, renamed over the old one, and the folder synced: at
-//! any instant the old or the new content is there. It is made under the two locks that the official tool takes, in its
+//! any instant the old or the new content is there. A file that cannot be renamed over is written in place, behind a journal. It is made under the two locks that the official tool takes, in its
 //! order. Those are never held over the network; a refresh has a lock of its own.
 
 use std::ffi::{OsStr, OsString};
@@ -9,11 +9,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::locks::{Lock, WRITE_PATIENCE, create_folder, folder_of, open_with_mode};
+use super::journal::Journal;
+use super::locks::{
+    Lock, TRIAL_PATIENCE, WRITE_PATIENCE, create_folder, folder_of, open_with_mode, owner_of, sync_folder_of,
+};
 use super::{CredentialStore, RefreshLease, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome};
 
 /// No real file comes near it.
@@ -27,11 +30,20 @@ const FILE_NAME_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 /// What a temporary file is for: the one of a refresh lives under the refresh lock, the other under the write locks.
 const REFRESH: &str = "refresh";
 const NEW: &str = "new";
+const OWNER: &str = "owner";
+/// How often a file is tried to be replaced by its own bytes that changes all the time.
+const TRIALS: u32 = 16;
 
 /// Keeps credentials in a file in the shape of the official tool's `auth.json`, which may be that very file.
 ///
 /// Plain reads take no lock. Members that this crate does not know survive a rewrite, symbolic links are followed, and a
 /// file whose mode was wider than 0600 is tightened when it is written.
+///
+/// Before a refresh token is used, what the save will do is tried: the locks of the official tool are taken, and the file is
+/// replaced by its own bytes. A file that can be written but not replaced, since it is a mount of its own or has hard links,
+/// is written in place, with a journal beside it (`.auth-journal-…`) from which an interrupted write is finished when the file
+/// is next read. Where neither can be done, nothing is refreshed, and the error says why: mount the folder, not the file.
+/// Another user's file is never refreshed, by root neither.
 ///
 /// ```
 /// use codex_backend::auth::{CredentialStore, FileStore, StoredCredentials};
@@ -81,6 +93,20 @@ impl FileStore {
     }
 
     fn read(&self) -> Result<Option<StoredCredentials>, StoreError> {
+        let Some(bytes) = self.read_bytes()? else { return Ok(None) };
+        // What an interrupted write was to become.
+        let journal = self.target().ok().and_then(|target| Journal::of(&target).read());
+        let bytes = journal.and_then(|written| written.completes(&bytes)).unwrap_or(bytes);
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            self.error(StoreErrorKind::Malformed, format!("it is not UTF-8 (byte {at})"))
+        })?;
+        StoredCredentials::from_json(&text)
+            .map(Some)
+            .map_err(|error| self.error(StoreErrorKind::Malformed, error.to_string()))
+    }
+
+    fn read_bytes(&self) -> Result<Option<Vec<u8>>, StoreError> {
         let unreadable = |error| StoreError::io(StoreErrorKind::Unreadable, self.describe(), error);
         // Looked at before it is opened: to open a pipe is to wait for somebody who writes into it.
         let file = match fs::metadata(&self.path).map(|found| found.is_file()) {
@@ -98,13 +124,30 @@ impl FileStore {
         if bytes.len() as u64 > LARGEST_FILE {
             return Err(self.error(StoreErrorKind::Malformed, "it is larger than 1 MiB"));
         }
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            self.error(StoreErrorKind::Malformed, format!("it is not UTF-8 (byte {at})"))
-        })?;
-        StoredCredentials::from_json(&text)
-            .map(Some)
-            .map_err(|error| self.error(StoreErrorKind::Malformed, error.to_string()))
+        Ok(Some(bytes))
+    }
+
+    /// Finishes a write that was interrupted. Under the locks.
+    fn finish_interrupted_write(&self, target: &Path) -> Result<(), StoreError> {
+        let journal = Journal::of(target);
+        let Some(written) = journal.read() else { return Ok(()) };
+        let finished = match self.read_bytes()?.and_then(|bytes| written.completes(&bytes)) {
+            Some(_) => journal.carry_out(&written),
+            // Another program has written the file since, or nothing is missing.
+            None => journal.remove(),
+        };
+        finished.map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error))
+    }
+
+    /// Another user's file is not written: its owner could no longer read it. Looked at before any file is made.
+    fn check_owner(&self, target: &Path) -> Result<(), StoreError> {
+        let Some(owner) = owner_of(target) else { return Ok(()) };
+        match own_user() {
+            Some(own) if own == owner => Ok(()),
+            Some(_) => Err(self.error(StoreErrorKind::Unwritable, "it belongs to another user")),
+            // A file of our own tells who we are.
+            None => self.temporary(target, OWNER).map(drop),
+        }
     }
 
     /// The file itself, behind symbolic links, whether or not it exists.
@@ -125,28 +168,61 @@ impl FileStore {
     fn swap_locked(
         &self,
         expected: Option<&StoredCredentials>,
+        locks: Locks,
         write: impl FnOnce(&Path) -> Result<(), StoreError>,
     ) -> Result<SwapOutcome, StoreError> {
         if self.read_only {
             return Err(self.error(StoreErrorKind::ReadOnly, "it is opened for reading only"));
         }
         let target = self.target()?;
+        self.check_owner(&target)?;
         for folder in [folder_of(&target), folder_of(&self.path)] {
             create_folder(folder)
                 .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error))?;
         }
-        let mut held = Vec::new();
-        for lock in self.write_locks(&target)? {
-            held.push(lock.take(&self.describe(), WRITE_PATIENCE)?);
-        }
+        let _held = self.take_write_locks(&target, WRITE_PATIENCE, locks)?;
         // Left behind by a process that was killed while it held the locks.
         remove_leftovers(&target, NEW);
+        self.finish_interrupted_write(&target)?;
         let current = self.read()?;
         if current.as_ref() != expected {
             return Ok(SwapOutcome::Changed(current));
         }
         write(&target)?;
         Ok(SwapOutcome::Done)
+    }
+
+    /// Held until the files are dropped.
+    fn take_write_locks(&self, target: &Path, patience: Duration, locks: Locks) -> Result<Vec<File>, StoreError> {
+        let deadline = Instant::now() + patience;
+        let mut held = Vec::new();
+        for lock in self.write_locks(target)? {
+            match lock.take(&self.describe(), deadline.saturating_duration_since(Instant::now())) {
+                Ok(lock) => held.push(lock),
+                Err(error) if locks == Locks::AsFarAsPossible && error.kind() == StoreErrorKind::Locked => {
+                    tracing::warn!(%error, "the refreshed credentials are saved without the lock");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(held)
+    }
+
+    /// Does all that a save does: takes the locks, and replaces the file by its own bytes.
+    fn try_to_save(&self, target: &Path) -> Result<(), StoreError> {
+        let _held = self.take_write_locks(target, TRIAL_PATIENCE, Locks::All)?;
+        remove_leftovers(target, NEW);
+        self.finish_interrupted_write(target)?;
+        for _ in 0..TRIALS {
+            let Some(bytes) = self.read_bytes()? else { return Ok(()) };
+            let mut temporary = self.temporary(target, NEW)?;
+            temporary.write(&bytes)?;
+            // A writer that takes no locks may have been here meanwhile.
+            if self.read_bytes()?.as_ref() == Some(&bytes) {
+                return temporary.place(&bytes);
+            }
+        }
+        Err(self.error(StoreErrorKind::Locked, "another program writes it all the time"))
     }
 
     /// The official tool's locks, in its order, and each once. Behind a link, those beside the file itself too: it may be
@@ -172,6 +248,13 @@ impl CredentialStore for FileStore {
     }
 
     fn load(&self) -> Result<Option<StoredCredentials>, StoreError> {
+        if !self.read_only
+            && let Ok(target) = self.target()
+            && Journal::of(&target).read().is_some()
+            && let Ok(_held) = self.take_write_locks(&target, Duration::ZERO, Locks::All)
+        {
+            let _or_next_time = self.finish_interrupted_write(&target);
+        }
         match self.read() {
             Err(error) if error.kind() == StoreErrorKind::Malformed => {
                 // Old versions of the official tool write in place: what is broken may be half written.
@@ -187,7 +270,7 @@ impl CredentialStore for FileStore {
         expected: Option<&StoredCredentials>,
         new: Option<&StoredCredentials>,
     ) -> Result<SwapOutcome, StoreError> {
-        self.swap_locked(expected, |target| match new {
+        self.swap_locked(expected, Locks::All, |target| match new {
             Some(new) => self.temporary(target, NEW)?.replace(new),
             None if target.exists() => self.temporary(target, NEW)?.remove_target(),
             None => Ok(()),
@@ -203,14 +286,13 @@ impl CredentialStore for FileStore {
             return Err(self.error(StoreErrorKind::ReadOnly, "it is opened for reading only"));
         }
         let target = self.target()?;
+        self.check_owner(&target)?;
         let lock = Lock::for_refresh(&target).take(&self.describe(), patience)?;
         // Left behind by a process that was killed while it held the lock.
         remove_leftovers(&target, REFRESH);
-        for lock in self.write_locks(&target)? {
-            lock.open()?;
-        }
         let mut temporary = self.temporary(&target, REFRESH)?;
         temporary.reserve()?;
+        self.try_to_save(&target)?;
         Ok(Box::new(FileLease { store: self, temporary: Some(temporary), _lock: lock }))
     }
 }
@@ -226,7 +308,8 @@ struct FileLease<'a> {
 impl RefreshLease for FileLease<'_> {
     fn save(&mut self, expected: &StoredCredentials, new: &StoredCredentials) -> Result<SwapOutcome, StoreError> {
         let reserved = self.temporary.take();
-        self.store.swap_locked(Some(expected), |target| {
+        // To lose the sign-in would be worse than to write without a lock that nobody gives back.
+        self.store.swap_locked(Some(expected), Locks::AsFarAsPossible, |target| {
             let temporary = match reserved {
                 // A link may lead elsewhere by now.
                 Some(reserved) if reserved.target == target => reserved,
@@ -235,6 +318,14 @@ impl RefreshLease for FileLease<'_> {
             temporary.replace(new)
         })
     }
+}
+
+/// What is done about a lock that is not given back.
+#[derive(Clone, Copy, PartialEq)]
+enum Locks {
+    All,
+    /// Goes on without it: what is kept is compared, and replaced in one step, all the same.
+    AsFarAsPossible,
 }
 
 /// A file that is to take the place of another. It goes away when dropped before that.
@@ -253,7 +344,12 @@ impl FileStore {
         name.push(format!("{:016x}", fastrand::u64(..)));
         let path = target.with_file_name(name);
         let file = open_with_mode(OpenOptions::new().read(true).write(true).create_new(true), &path, 0o600)
-            .map_err(|error| StoreError::io(StoreErrorKind::Unwritable, self.describe(), error))?;
+            .map_err(|error| {
+                let reason = format!(
+                    "no file can be made beside it ({error}). The folder must be writable: mount the folder, not the file alone"
+                );
+                StoreError { source: Some(error), ..self.error(StoreErrorKind::Unwritable, reason) }
+            })?;
         let temporary = Temporary { store: self, target: target.to_owned(), path, file, placed: false };
         temporary.check_owner()?;
         Ok(temporary)
@@ -290,16 +386,57 @@ impl Temporary<'_> {
 
     fn replace(mut self, new: &StoredCredentials) -> Result<(), StoreError> {
         let text = new.to_pretty_json();
+        self.write(text.as_bytes())?;
+        self.place(text.as_bytes())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.file
             .seek(SeekFrom::Start(0))
-            .and_then(|_| self.file.write_all(text.as_bytes()))
-            .and_then(|()| self.file.set_len(text.len() as u64))
+            .and_then(|_| self.file.write_all(bytes))
+            .and_then(|()| self.file.set_len(bytes.len() as u64))
             .and_then(|()| self.file.sync_all())
-            .and_then(|()| fs::rename(&self.path, &self.target))
-            .map_err(|error| self.unwritable(error))?;
-        self.placed = true;
-        sync_folder_of(&self.target);
-        Ok(())
+            .map_err(|error| self.unwritable(error))
+    }
+
+    /// Takes the place of the target, with `bytes`, which it holds.
+    fn place(mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        // A rename would leave the other names of the file with what was in it.
+        let renamed = if has_other_names(&self.target) {
+            Err(io::Error::other("it has hard links"))
+        } else {
+            fs::rename(&self.path, &self.target)
+        };
+        match renamed {
+            Ok(()) => {
+                self.placed = true;
+                sync_folder_of(&self.target);
+                Ok(())
+            }
+            Err(error) => self.write_in_place(bytes, &error),
+        }
+    }
+
+    /// Into the target itself, behind a journal that holds both contents.
+    fn write_in_place(&mut self, bytes: &[u8], obstacle: &io::Error) -> Result<(), StoreError> {
+        let written = fs::read(&self.target).and_then(|old| {
+            // Whether it can be written shows before anything is.
+            OpenOptions::new().write(true).open(&self.target)?;
+            let journal = Journal::of(&self.target);
+            let written = Journal::entry(&old, bytes);
+            self.write(&written.to_bytes()).map_err(io::Error::other)?;
+            fs::rename(&self.path, journal.path())?;
+            self.placed = true;
+            sync_folder_of(&self.target);
+            journal.carry_out(&written)
+        });
+        written.map_err(|error| {
+            let reason = format!(
+                "it can be neither replaced ({obstacle}) nor written in place ({error}). If it is mounted, mount the folder, not \
+                 the file alone"
+            );
+            StoreError { source: Some(error), ..self.store.error(StoreErrorKind::Unwritable, reason) }
+        })
     }
 
     /// In place of a replacement; it has found out to whom the target belongs.
@@ -330,6 +467,25 @@ fn temporary_prefix(target: &Path, purpose: &str) -> OsString {
     prefix
 }
 
+fn has_other_names(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        fs::metadata(path).is_ok_and(|file| std::os::unix::fs::MetadataExt::nlink(&file) > 1)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
+/// The user as whom files are made, where that can be known without making one.
+fn own_user() -> Option<u32> {
+    let status = fs::read_to_string("/proc/thread-self/status").ok()?;
+    // The real, the effective, the saved and the file system's.
+    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().nth(3)?.parse().ok()
+}
+
 fn remove_leftovers(target: &Path, purpose: &str) {
     let prefix = temporary_prefix(target, purpose);
     let is_leftover = |name: &OsStr| {
@@ -340,16 +496,6 @@ fn remove_leftovers(target: &Path, purpose: &str) {
     for entry in entries.filter_map(Result::ok).filter(|entry| is_leftover(&entry.file_name())) {
         let _best_effort = fs::remove_file(entry.path());
     }
-}
-
-/// Makes the rename itself last. It has happened: that a folder cannot be synced does not undo it.
-fn sync_folder_of(path: &Path) {
-    #[cfg(unix)]
-    if let Err(error) = File::open(folder_of(path)).and_then(|folder| folder.sync_all()) {
-        tracing::warn!(%error, "the folder of the credentials could not be synced");
-    }
-    #[cfg(not(unix))]
-    let _ = path;
 }
 
 #[cfg(test)]

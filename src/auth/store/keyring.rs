@@ -15,7 +15,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use self::entry::{Entry, SERVICE};
-use super::locks::{Lock, WRITE_PATIENCE, create_folder};
+use super::locks::{Lock, TRIAL_PATIENCE, WRITE_PATIENCE, create_folder};
 use super::{CredentialStore, RefreshLease, StoreError, StoreErrorKind, StoredCredentials, SwapOutcome};
 
 /// Long enough for a person to find a password.
@@ -179,7 +179,8 @@ impl CredentialStore for KeyringStore {
     fn begin_refresh(&self, patience: Duration) -> Result<Box<dyn RefreshLease + '_>, StoreError> {
         let lock = Lock::for_refresh(&self.auth_json()?).take(&self.describe(), patience)?;
         for lock in self.write_locks()? {
-            lock.open()?;
+            // Given back at once.
+            drop(lock.take(&self.describe(), TRIAL_PATIENCE)?);
         }
         self.with_entry(Entry::rehearse)?;
         Ok(Box::new(KeyringLease { store: self, _lock: lock }))
