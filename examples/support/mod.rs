@@ -6,7 +6,7 @@ use codex_backend::testing::Backend;
 use codex_backend::transport::Environment;
 use codex_backend::{Client, ClientBuilder, CodexAuth};
 
-pub(crate) type Failure = Box<dyn std::error::Error>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// A backend and credentials for it.
 pub(crate) struct Connection {

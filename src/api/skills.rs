@@ -65,7 +65,7 @@ impl Skills {
 
     /// The skills for a product (`chatgpt`, `codex`, `api`, `atlas`): all, or those that the user has enabled or disabled.
     pub fn list_for(&self, product: &str, scope: SkillScope, enabled: Option<bool>) -> ApiRequest<Vec<Skill>> {
-        let request = self.request(&LIST).query("product_surface", product).query("scope", scope.as_str());
+        let request = self.request(&LIST).query("product_surface", product).query("scope", &String::from(scope));
         let enabled = enabled.map(|enabled| if enabled { "true" } else { "false" });
         request.query_if("enabled", enabled).json::<SkillListAnswer>().and_then(|answer| Ok(answer.hazelnuts))
     }

@@ -473,11 +473,11 @@ impl ToolLoopEvents {
     /// After a response that is whole: runs the functions that it calls.
     fn run_functions(&mut self, content: RequestContent) -> Result<Step, Error> {
         let last = &self.result.last;
-        let items = last.items.iter().cloned();
+        let items = last.items.iter();
         if keeps_nothing(&content) {
             self.result.items.extend(items.filter_map(on_its_own));
         } else {
-            self.result.items.extend(items);
+            self.result.items.extend(items.cloned());
         }
         let mut calls: Vec<FunctionCall> = last.function_calls().cloned().collect();
         let unreadable: Vec<FunctionCall> = last.items.iter().filter_map(unreadable_call).collect();
@@ -544,7 +544,7 @@ impl ToolLoopEvents {
             if last.items.iter().any(|item| matches!(item, ResponseItem::Reasoning(_))) {
                 include_reasoning(&mut content);
             }
-            content.add_input(last.items.iter().cloned().filter_map(on_its_own).collect());
+            content.add_input(last.items.iter().filter_map(on_its_own).collect());
         } else {
             content.add_input(last.items.clone());
         }
@@ -594,12 +594,12 @@ fn keeps_nothing(content: &RequestContent) -> bool {
 }
 
 /// The item as a server can read it that does not know it; nothing, if it cannot.
-fn on_its_own(item: ResponseItem) -> Option<ResponseItem> {
-    if matches!(&item, ResponseItem::Reasoning(reasoning) if reasoning.encrypted_content.is_none()) {
+fn on_its_own(item: &ResponseItem) -> Option<ResponseItem> {
+    if matches!(item, ResponseItem::Reasoning(reasoning) if reasoning.encrypted_content.is_none()) {
         return None;
     }
     let mut fields = Map::new();
-    fields.insert("input".to_owned(), Value::Array(vec![serde_json::to_value(&item).ok()?]));
+    fields.insert("input".to_owned(), Value::Array(vec![serde_json::to_value(item).ok()?]));
     // The backend's rule for items holds for any server that stores none.
     Rules::CodexBackend.settle_input(&mut fields);
     let settled = fields.get_mut("input")?.get_mut(0)?.take();

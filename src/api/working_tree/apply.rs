@@ -78,7 +78,7 @@ pub(super) async fn apply(git: &Git, diff: &str, direction: Direction, check: bo
     let list = ["apply", "--numstat", "-z", "--whitespace=nowarn", "-"];
     let ran = git.run(&list, Some(input.clone())).await?;
     if ran.code != Some(0) {
-        return Ok(outcome(ran, check, Vec::new(), &BTreeSet::new()));
+        return Ok(outcome(&ran, check, Vec::new(), &BTreeSet::new()));
     }
     let new = names_in(&ran.stdout);
     let old = names_in(&git.run(&[&list[..], &["--reverse"]].concat(), Some(input.clone())).await?.stdout);
@@ -109,10 +109,10 @@ pub(super) async fn apply(git: &Git, diff: &str, direction: Direction, check: bo
     } else {
         unmerged(git).await?.difference(&before).cloned().collect()
     };
-    Ok(outcome(ran, check, changed, &conflicts))
+    Ok(outcome(&ran, check, changed, &conflicts))
 }
 
-fn outcome(ran: Ran, is_check: bool, paths: Vec<String>, conflicts: &BTreeSet<String>) -> ApplyOutcome {
+fn outcome(ran: &Ran, is_check: bool, paths: Vec<String>, conflicts: &BTreeSet<String>) -> ApplyOutcome {
     let (mut applied, mut skipped, mut conflicted) = (Vec::new(), Vec::new(), Vec::new());
     for path in paths {
         // Git writes all files, some with conflicts, or none.
