@@ -141,7 +141,7 @@ async fn outcome<T: Debug + Send + 'static>(
     backend: &Backend,
     route: Route,
     body: &Value,
-    call: &impl Fn() -> ApiRequest<T>,
+    call: &(impl Fn() -> ApiRequest<T> + Sync),
 ) -> (String, usize) {
     answer(backend, route, body);
     match guard(call().with_raw()).await {
@@ -154,7 +154,7 @@ async fn outcome<T: Debug + Send + 'static>(
 async fn an_odd_part_costs_only_itself<T: Debug + Send + 'static>(
     backend: &Backend,
     route: Route,
-    call: impl Fn() -> ApiRequest<T>,
+    call: impl Fn() -> ApiRequest<T> + Send + Sync,
 ) {
     let sample = guard(call().with_raw()).await.unwrap();
     assert_eq!(sample.skipped, 0, "{route:?}");

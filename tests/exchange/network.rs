@@ -400,7 +400,7 @@ async fn roots_of_the_builder_and_of_the_environment_are_trusted_together() {
 #[tokio::test]
 async fn a_byte_order_mark_in_front_of_certificates_is_skipped() {
     let (tls, folder) = (Tls::start(&[]).await, Folder::new());
-    let file = folder.write("root.pem", &format!("\u{feff}{}", tls.root));
+    let file = folder.write("root.pem", format!("\u{feff}{}", tls.root));
     usage(&tls.client_with(&[("SSL_CERT_FILE", &file)])).await.unwrap();
 }
 

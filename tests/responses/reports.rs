@@ -151,7 +151,7 @@ async fn an_error_in_any_clothes_keeps_its_words_and_is_not_retried() {
         (report("05-200-with-error-object.json"), ErrorKind::Server, None, "Vision is not loaded"),
         (format!("data: [{wrapped}]\n\n"), ErrorKind::Server, Some("c"), "inner words"),
         (
-            format!("data: {{\"errors\":[{{\"message\":\"inner words\",\"code\":\"c\"}}]}}\n\n"),
+            "data: {\"errors\":[{\"message\":\"inner words\",\"code\":\"c\"}]}\n\n".to_owned(),
             ErrorKind::Server,
             Some("c"),
             "inner words",

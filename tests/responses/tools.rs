@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use codex_backend::ErrorKind;
 use codex_backend::responses::{FunctionTool, ResponseEventKind, ResponseItem, TokenUsage, ToolLoopEvents, Tools};
-use codex_backend::testing::{Backend, Route, ScriptedResponse};
+use codex_backend::testing::{Backend, RecordedRequest, Route, ScriptedResponse};
 use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -325,7 +325,7 @@ async fn a_server_that_stores_nothing_gets_back_what_it_can_read() {
     let ask = || openai(&backend).openai_responses().create("gpt-5.5", "hello").store(false);
     backend.script_response(ScriptedResponse::items(items.clone()));
     let result = guard(ask().run_tools(&tools)).await.unwrap();
-    let requests: Vec<Value> = backend.requests().iter().map(|request| request.json()).collect();
+    let requests: Vec<Value> = backend.requests().iter().map(RecordedRequest::json).collect();
     assert_eq!(requests[0].get("include"), None, "a model that does not reason would refuse it");
     assert_eq!(requests[1]["include"], json!(["reasoning.encrypted_content"]));
     let told = requests[1]["input"].as_array().unwrap();
@@ -336,7 +336,7 @@ async fn a_server_that_stores_nothing_gets_back_what_it_can_read() {
     encrypted[0]["encrypted_content"] = json!("gAAA");
     backend.script_response(ScriptedResponse::items(encrypted));
     guard(ask().reasoning_effort(ReasoningEffort::Low).run_tools(&tools)).await.unwrap();
-    let requests: Vec<Value> = backend.requests()[2..].iter().map(|request| request.json()).collect();
+    let requests: Vec<Value> = backend.requests()[2..].iter().map(RecordedRequest::json).collect();
     assert_eq!(requests[0]["include"], json!(["reasoning.encrypted_content"]));
     assert_eq!(requests[1]["input"][1], json!({ "type": "reasoning", "summary": [], "encrypted_content": "gAAA" }));
 }
