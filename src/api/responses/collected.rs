@@ -28,7 +28,7 @@ pub struct CollectedResponse {
     /// How much of each limit of the Codex backend is used, as last reported.
     pub rate_limits: Vec<RateLimitSnapshot>,
     /// What remains of the OpenAI API's rate limits.
-    pub api_rate_limits: Option<OpenAiRateLimits>,
+    pub openai_rate_limits: Option<OpenAiRateLimits>,
     /// The model that answered, if the server names it.
     pub server_model: Option<String>,
     /// The version of the model catalogue on the server.
@@ -54,7 +54,7 @@ impl CollectedResponse {
                     None => self.rate_limits.push(*snapshot),
                 }
             }
-            ResponseEventKind::OpenAiRateLimits(limits) => self.api_rate_limits = Some(limits),
+            ResponseEventKind::OpenAiRateLimits(limits) => self.openai_rate_limits = Some(limits),
             ResponseEventKind::ServerModel(model) => self.server_model = Some(model.to_string()),
             ResponseEventKind::ModelsEtag(etag) => self.models_etag = Some(etag.to_string()),
             kind => self.output.add(kind),
