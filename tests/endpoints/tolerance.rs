@@ -134,6 +134,15 @@ async fn usage_is_read_but_for_what_is_odd_and_the_number_of_odd_parts_is_told()
 
     let usage = guard(client.usage().get().with_raw()).await.unwrap();
     assert_eq!(usage.skipped, 0);
+
+    // A list is no object whose members come in some order.
+    answer(
+        &backend,
+        Route::GET_USAGE,
+        &json!({ "rate_limit": { "primary_window": [12, 18_000, 3_600, 1_783_357_722] } }),
+    );
+    let usage = guard(client.usage().get().with_raw()).await.unwrap();
+    assert_eq!((usage.skipped, usage.value.rate_limit.unwrap().primary_window), (1, None));
 }
 
 /// What comes of a call to which a route gives this answer, and how much was skipped.
