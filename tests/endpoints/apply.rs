@@ -8,6 +8,15 @@ use codex_backend::tasks::{ApplyStatus, GitError, WorkingTree};
 
 use crate::support::guard;
 
+/// Writes a script of the shell, by another process: a file that a process forked meanwhile holds open for writing cannot be
+/// started.
+#[cfg(unix)]
+fn write_program(path: &Path, lines: &str) {
+    let write = "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 755 \"$1\"";
+    let status = Command::new("/bin/sh").args(["-c", write, "sh"]).arg(path).arg(lines).status().unwrap();
+    assert!(status.success());
+}
+
 /// A repository with two files, committed.
 struct Repository {
     folder: tempfile::TempDir,
@@ -78,11 +87,8 @@ impl Repository {
     /// A program in `.git`, where it is no part of the tree.
     #[cfg(unix)]
     fn script(&self, name: &str, lines: &str) -> String {
-        use std::os::unix::fs::PermissionsExt;
-
         let path = self.path().join(".git").join(name);
-        fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&path, lines);
         path.to_str().unwrap().to_owned()
     }
 
@@ -426,8 +432,7 @@ async fn variables_change_nothing_and_git_gets_no_secret() {
     fs::write(folder.path().join("a.md"), "one\n").unwrap();
     git(&["add", "a.md"]);
     let (script, seen) = (folder.path().join(".git/git.sh"), folder.path().join(".git/seen"));
-    fs::write(&script, format!("#!/bin/sh\nenv >> '{}'\nexec git \"$@\"\n", seen.display())).unwrap();
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&script, &format!("env >> '{}'\nexec git \"$@\"", seen.display()));
     let tree = guard(WorkingTree::open_with(folder.path(), &script)).await.unwrap();
     let diff = fs::read_to_string("tests/data/diffs/41-trailing-blanks.diff").unwrap();
     assert_eq!(guard(tree.apply(&diff)).await.unwrap().applied, ["a.md"]);
