@@ -269,6 +269,12 @@ async fn plugins_are_installed_and_uninstalled_where_the_server_confirms_it() {
     assert_eq!(backend.requests_to(Route::UNINSTALL_PLUGIN)[0].target, "/backend-api/plugins/plugin_1/uninstall");
     assert_eq!(backend.requests_to(Route::INSTALL_PLUGIN)[0].target, "/backend-api/ps/plugins/plugin_1/install");
     assert!(guard(plugins.created().all()).await.unwrap().is_empty());
+    let page = json!({ "plugins": [{ "id": "plugin_7", "name": "ours" }], "pagination": { "next_page_token": null } });
+    backend.inject(Route::LIST_CREATED_PLUGINS, Fault::status(200).body(page.to_string()));
+    let created = guard(plugins.created().all()).await.unwrap();
+    assert_eq!((created.len(), created[0].id.as_str()), (1, "plugin_7"));
+    let target = backend.requests().pop().unwrap().target;
+    assert_eq!(target, "/backend-api/ps/plugins/workspace/created?limit=200");
     for told in [
         json!({ "id": "plugin_2", "enabled": true }),
         json!({ "id": "plugin_1", "enabled": false }),
